@@ -1,0 +1,275 @@
+"""Fetches datasets: resumes, checks what came, unpacks, never asks."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import pathlib
+import re
+import shutil
+import stat
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from gnn_readout.errors import suggest
+from gnn_readout.files import atomic_directory
+
+_OGB = "http://snap.stanford.edu/ogb/data/graphproppred/csv_mol_download"
+_CHUNK = 1 << 16
+MAX_UNPACKED = 4 << 30
+
+
+class Source(NamedTuple):
+  """Where a dataset comes from and where it goes.
+
+  Attributes:
+    url: Of the zip.
+    inside: The folder of the zip that holds the dataset.
+    folder: What that folder becomes, below the data folder. The zip, fetched
+      or put there by hand, lies beside it under the name it has in `url`.
+  """
+
+  url: str
+  inside: str
+  folder: str
+
+
+def _ogb(name: str, archive: str) -> Source:
+  return Source(f"{_OGB}/{archive}.zip", archive, f"ogb/{name}")
+
+
+SOURCES = {
+  "ogbg-molbace": _ogb("ogbg_molbace", "bace"),
+  "ogbg-molbbbp": _ogb("ogbg_molbbbp", "bbbp"),
+  "ogbg-molchembl": _ogb("ogbg_molchembl", "chembl"),
+  "ogbg-molclintox": _ogb("ogbg_molclintox", "clintox"),
+  "ogbg-molesol": _ogb("ogbg_molesol", "esol"),
+  "ogbg-molfreesolv": _ogb("ogbg_molfreesolv", "freesolv"),
+  "ogbg-molhiv": _ogb("ogbg_molhiv", "hiv"),
+  "ogbg-mollipo": _ogb("ogbg_mollipo", "lipophilicity"),
+  "ogbg-molmuv": _ogb("ogbg_molmuv", "muv"),
+  "ogbg-molpcba": _ogb("ogbg_molpcba", "pcba"),
+  "ogbg-molsider": _ogb("ogbg_molsider", "sider"),
+  "ogbg-moltox21": _ogb("ogbg_moltox21", "tox21"),
+  "ogbg-moltoxcast": _ogb("ogbg_moltoxcast", "toxcast"),
+}
+
+
+def download(
+  dataset: str,
+  data_dir: str | os.PathLike[str],
+  base_url: str | None = None,
+  max_unpacked: float = MAX_UNPACKED,
+  timeout: float = 30.0,
+) -> pathlib.Path:
+  """Brings a dataset into the data folder unless it is there already.
+
+  A zip that lies in its place is used as it is, without the network.
+
+  Args:
+    dataset: A name of `SOURCES`.
+    data_dir: The data folder.
+    base_url: A mirror's folder, to be used instead of the original one.
+    max_unpacked: The most bytes the zip may claim to unpack to.
+    timeout: Seconds without an answer after which the server counts as gone.
+
+  Returns:
+    The dataset's own folder.
+
+  Raises:
+    ValueError: If the name is unknown or the zip is broken or not to be
+      trusted.
+    OSError: If the zip cannot be fetched, or not all of it.
+  """
+  if dataset not in SOURCES:
+    raise ValueError(f"Unknown dataset {dataset!r}.{suggest(dataset, SOURCES)}")
+  source = SOURCES[dataset]
+  folder = pathlib.Path(data_dir) / source.folder
+  if folder.is_dir() and any(folder.iterdir()):
+    print(f"{dataset} is already there: {folder}")
+    return folder
+  name = source.url.rpartition("/")[2]
+  path = folder.parent / name
+  by_hand = path.is_file()
+  if by_hand:
+    print(f"Using {path}")
+  else:
+    url = f"{base_url.rstrip('/')}/{name}" if base_url else source.url
+    fetch(url, path, timeout)
+  unpack(path, source.inside, folder, max_unpacked)
+  if not by_hand:
+    path.unlink()
+  print(f"{dataset} is ready: {folder}")
+  return folder
+
+
+def fetch(url: str, path: pathlib.Path, timeout: float = 30.0) -> None:
+  """Downloads `url` to `path`, going on from `path`.part if that is there.
+
+  Args:
+    url: Of a file, http or https.
+    path: Where the file goes when all of it has come.
+    timeout: Seconds without an answer after which the server counts as gone.
+
+  Raises:
+    ValueError: If `url` is neither http nor https.
+    OSError: If the server cannot be reached, has no such file, or sends less
+      than it announced. What has come stays in `path`.part.
+  """
+  if not url.startswith(("http://", "https://")):
+    raise ValueError(f"A URL starts with http:// or https://, got {url!r}.")
+  path.parent.mkdir(parents=True, exist_ok=True)
+  part = path.with_name(f"{path.name}.part")
+  version = path.with_name(f"{path.name}.part.version")
+  start = part.stat().st_size if part.exists() else 0
+  request = urllib.request.Request(url)
+  if start:
+    request.add_header("Range", f"bytes={start}-")
+    if version.exists():  # Another version of the file is sent from its start.
+      request.add_header("If-Range", version.read_text())
+  try:
+    response = urllib.request.urlopen(request, timeout=timeout)
+  except (OSError, http.client.HTTPException) as error:
+    if start and getattr(error, "code", None) == 416:
+      # The part is no shorter than the file. That may be the whole file, but
+      # a kill in that moment is too rare to be worth more than a new start.
+      part.unlink()
+      return fetch(url, path, timeout)
+    raise OSError(
+      f"Cannot fetch {url} ({error}). Fetch it on another machine or from a "
+      f"mirror, put it at {path} and run the same command again."
+    ) from error
+  with response:
+    start, total = _extent(response, start, part)
+    with open(part, "ab" if start else "wb") as file:
+      if not start:
+        _remember_version(response, version)
+      for chunk in _with_progress(response, path.name, start, total):
+        file.write(chunk)
+  size = part.stat().st_size
+  if total is not None and size != total:
+    raise OSError(
+      f"{url} broke off after {size:,} of {total:,} bytes: run the same "
+      "command again to resume."
+    )
+  os.replace(part, path)
+  version.unlink(missing_ok=True)
+
+
+def unpack(
+  path: pathlib.Path,
+  inside: str,
+  folder: pathlib.Path,
+  max_unpacked: float = MAX_UNPACKED,
+) -> None:
+  """Unpacks the folder `inside` of a zip to `folder`, whole or not at all.
+
+  Args:
+    path: The zip.
+    inside: A folder at the zip's top level; what lies beside it is left out.
+    folder: Where it goes.
+    max_unpacked: The most bytes the zip may claim to unpack to.
+
+  Raises:
+    ValueError: If the zip is broken, too large, has no such folder, or has a
+      member that is a link or lies outside of the folder unpacked to.
+  """
+  try:
+    with zipfile.ZipFile(path) as archive:
+      members = _members(archive, path, inside, max_unpacked)
+      with atomic_directory(folder) as work:
+        for info in members:
+          target = work.joinpath(*info.filename.split("/")[1:])
+          if info.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+            continue
+          target.parent.mkdir(parents=True, exist_ok=True)
+          with archive.open(info) as source, open(target, "wb") as file:
+            shutil.copyfileobj(source, file)  # Compares the checksum too.
+  except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+    raise ValueError(
+      f"{path} is not a whole, readable zip ({error}): delete it and run the "
+      "same command again."
+    ) from error
+
+
+def _extent(
+  response: http.client.HTTPResponse, start: int, part: pathlib.Path
+) -> tuple[int, int | None]:
+  """Returns where the answer starts in the file, and the file's size."""
+  if response.status != 206:  # The whole file: the server ignored the range.
+    length = response.headers["Content-Length"]
+    return 0, int(length) if length else None
+  extent = response.headers["Content-Range"] or ""
+  match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", extent)
+  if not match or int(match[1]) != start:
+    raise OSError(
+      f"{response.url} was asked for the bytes from {start} on and sent "
+      f"{extent!r}: delete {part} and run the same command again."
+    )
+  return start, None if match[2] == "*" else int(match[2])
+
+
+def _remember_version(
+  response: http.client.HTTPResponse, path: pathlib.Path
+) -> None:
+  """Writes what tells this version of the file from others, if anything."""
+  tag = response.headers["ETag"]
+  if tag is None or tag.startswith("W/"):  # Weak tags do not vouch for bytes.
+    tag = response.headers["Last-Modified"]
+  path.unlink(missing_ok=True)
+  if tag:
+    path.write_text(tag)
+
+
+def _with_progress(
+  response: http.client.HTTPResponse, name: str, start: int, total: int | None
+) -> Iterator[bytes]:
+  """Yields what the server sends until it ends or breaks off, with a bar."""
+  from rich import console, progress
+
+  columns = (
+    progress.TextColumn("{task.description}"),
+    progress.BarColumn(),
+    progress.DownloadColumn(),
+    progress.TransferSpeedColumn(),
+    progress.TimeRemainingColumn(),
+  )
+  with progress.Progress(*columns, console=console.Console(stderr=True)) as bar:
+    task = bar.add_task(name, total=total, completed=start)
+    # A broken connection is an early end: the caller compares the size.
+    with contextlib.suppress(OSError, http.client.HTTPException):
+      while chunk := response.read(_CHUNK):
+        yield chunk
+        bar.advance(task, len(chunk))
+
+
+def _members(
+  archive: zipfile.ZipFile, path: pathlib.Path, inside: str, max_unpacked: float
+) -> list[zipfile.ZipInfo]:
+  """Returns the zip's members below `inside` after looking at all of them."""
+  infos = archive.infolist()
+  total = sum(info.file_size for info in infos)
+  if total > max_unpacked:
+    raise ValueError(
+      f"{path} would unpack to {total:,} bytes, more than the "
+      f"{max_unpacked:,.0f} allowed: raise --max_unpacked_gb if you trust it."
+    )
+  for info in infos:
+    name, kind = info.filename, stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+      raise ValueError(f"{path} holds {name!r}, no file or folder: refused.")
+    if name.startswith("/") or ".." in name.split("/") or "\\" in name:
+      raise ValueError(f"{path} holds {name!r}, out of its folder: refused.")
+  members = [m for m in infos if m.filename.startswith(f"{inside}/")]
+  if not members:
+    tops = sorted({info.filename.split("/")[0] for info in infos})
+    raise ValueError(
+      f"{path} holds no folder {inside!r} but {', '.join(tops) or 'nothing'}."
+    )
+  return members

@@ -1,0 +1,22 @@
+"""Words for error messages: the nearest valid name, always."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def suggest(name: str, valid: Iterable[str]) -> str:
+  """Returns a sentence with the nearest valid name and the valid ones.
+
+  Args:
+    name: What the user wrote.
+    valid: The names that would have been accepted.
+
+  Returns:
+    Such as `" Did you mean 'sum'? Known: max, mean, sum."`.
+  """
+  valid = sorted(valid)
+  near = difflib.get_close_matches(str(name), valid, n=1, cutoff=0.5)
+  hint = f" Did you mean {near[0]!r}?" if near else ""
+  return f"{hint} Known: {', '.join(valid)}."

@@ -1,0 +1,61 @@
+"""Files that are either whole or absent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+
+def atomic_write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+  """Writes `data` to `path`, or leaves what was there untouched."""
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+  try:
+    with os.fdopen(handle, "wb") as file:
+      file.write(data)
+      file.flush()
+      os.fsync(file.fileno())
+    umask = os.umask(0)
+    os.umask(umask)
+    os.chmod(name, 0o666 & ~umask)  # mkstemp makes the file private.
+    os.replace(name, path)
+  except BaseException:
+    with contextlib.suppress(FileNotFoundError):
+      os.unlink(name)
+    raise
+
+
+def atomic_write_text(path: str | os.PathLike[str], text: str) -> None:
+  """Writes `text` as UTF-8 to `path`, whole or not at all."""
+  atomic_write_bytes(path, text.encode())
+
+
+@contextlib.contextmanager
+def atomic_directory(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+  """Yields a temporary folder that becomes `path` when the block succeeds.
+
+  An existing folder at `path` is replaced; on an exception it stays.
+  """
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  work = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+  umask = os.umask(0)
+  os.umask(umask)
+  work.chmod(0o777 & ~umask)
+  try:
+    yield work
+    old = None
+    if path.exists():
+      old = path.with_name(f".{path.name}.old-{os.getpid()}")
+      os.rename(path, old)
+    os.rename(work, path)
+    if old is not None:
+      shutil.rmtree(old, ignore_errors=True)
+  except BaseException:
+    shutil.rmtree(work, ignore_errors=True)
+    raise

@@ -1,0 +1,97 @@
+"""Batch normalisation that counts real rows only."""
+
+from __future__ import annotations
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+
+class BatchNorm(hk.Module):
+  """x_hat = (x - mean) / sqrt(var + eps) * scale + offset over real rows.
+
+  As PyTorch's BatchNorm1d: eps 1e-5; the biased variance normalises; running
+  estimates start at 0 and 1 and move by 0.1 towards the batch's mean and
+  unbiased variance; evaluation uses the running estimates.
+
+  Differs from it in taking a mask: padding rows count for nothing.
+  """
+
+  def __init__(self, rate: float = 0.1, epsilon: float = 1e-5, name=None):
+    """Creates the layer.
+
+    Args:
+      rate: How far the running estimates move at each training step.
+      epsilon: Added to the variance.
+      name: Haiku's name of the module.
+    """
+    super().__init__(name=name)
+    self._rate = rate
+    self._epsilon = epsilon
+
+  def __call__(self, x: Array, mask: Array, is_training: bool) -> Array:
+    """Normalises each column.
+
+    Args:
+      x: [N, D].
+      mask: [N] bool, false for padding.
+      is_training: Whether to use, and to record, the batch's statistics.
+
+    Returns:
+      [N, D].
+    """
+    width, dtype = x.shape[-1:], x.dtype
+    scale = hk.get_parameter("scale", width, dtype, jnp.ones)
+    offset = hk.get_parameter("offset", width, dtype, jnp.zeros)
+    mean = hk.get_state("mean", width, dtype, jnp.zeros)
+    var = hk.get_state("var", width, dtype, jnp.ones)
+    if not is_training:
+      return (x - mean) * (scale * jax.lax.rsqrt(var + self._epsilon)) + offset
+    weight = mask.astype(dtype)  # [N]
+    y, batch_mean, batch_var = _normalise(
+      x, weight, scale, offset, self._epsilon
+    )
+    count = jnp.sum(weight)
+    unbiased = batch_var * count / jnp.maximum(count - 1, 1)
+    rate = jnp.where(count > 0, self._rate, 0).astype(dtype)
+    hk.set_state("mean", (1 - rate) * mean + rate * batch_mean)
+    hk.set_state("var", (1 - rate) * var + rate * unbiased)
+    return y
+
+
+@jax.custom_vjp
+def _normalise(x, weight, scale, offset, epsilon):
+  """Returns the normalised rows and the mean and biased variance [D]."""
+  return _forward(x, weight, scale, offset, epsilon)[0]
+
+
+def _column_sum(weight, x):
+  """Returns sum_n weight_n x_n; a product is the fast column sum on CPUs."""
+  return jnp.matmul(weight, x, precision=jax.lax.Precision.HIGHEST)
+
+
+def _forward(x, weight, scale, offset, epsilon):
+  count = jnp.maximum(jnp.sum(weight), 1)
+  mean = _column_sum(weight, x) / count  # [D]
+  var = _column_sum(weight, jnp.square(x - mean)) / count  # [D]
+  inverse = jax.lax.rsqrt(var + epsilon)  # [D]
+  y = (x - mean) * (inverse * scale) + offset
+  residuals = (x, weight, scale, mean, inverse, count)
+  return (y, mean, var), residuals
+
+
+def _backward(residuals, cotangents):
+  """Gradient of the normalised rows; the statistics are not differentiated."""
+  x, weight, scale, mean, inverse, count = residuals
+  dy = cotangents[0]
+  x_hat = (x - mean) * inverse  # [N, D]
+  d_offset = _column_sum(jnp.ones_like(weight), dy)  # [D]
+  d_scale = _column_sum(jnp.ones_like(weight), dy * x_hat)  # [D]
+  dx = (scale * inverse) * (
+    dy - weight[:, None] * ((d_offset + x_hat * d_scale) / count)
+  )
+  return dx, None, d_scale, d_offset, None
+
+
+_normalise.defvjp(_forward, _backward)

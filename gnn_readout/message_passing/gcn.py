@@ -1,0 +1,46 @@
+"""OGB's GCN layer, with edge features."""
+
+from __future__ import annotations
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from gnn_readout.layers.encoders import FeatureEncoder
+from gnn_readout.layers.mlp import Linear
+from gnn_readout.message_passing.messages import Edges, send
+
+
+class GCNLayer(hk.Module):
+  """h_v = sum_u (d_u d_v)^-1/2 relu(x_u + e_uv) + relu(x_v + r) / d_v.
+
+  x = h W + b; d_v is 1 plus the number of edges that leave v; e_uv the encoded
+  edge; r a learned vector.
+
+  Reference: Hu et al. 2020, "Open Graph Benchmark"; Kipf and Welling 2017.
+  """
+
+  def __init__(self, width: int, edge_sizes, name=None):
+    """Creates the layer.
+
+    Args:
+      width: D.
+      edge_sizes: Vocabulary sizes of the edge features.
+      name: Haiku's name of the module.
+    """
+    super().__init__(name=name)
+    self._width = width
+    self._edge_sizes = edge_sizes
+
+  def __call__(self, h: Array, edges: Edges, mask: Array, is_training) -> Array:
+    """Returns [N, D] from node states h [N, D]."""
+    del mask, is_training
+    x = Linear(self._width, name="linear")(h)
+    bonds = FeatureEncoder(self._width, self._edge_sizes, name="bonds")
+    root = hk.get_parameter(
+      "root", (self._width,), x.dtype, hk.initializers.RandomNormal()
+    )
+    messages = send(x, edges, bonds(edges.features))  # [E, D]
+    aggregated = edges.sum(messages * edges.scale[:, None])  # [N, D]
+    return aggregated + jax.nn.relu(x + root) / edges.degree[:, None]

@@ -1,0 +1,44 @@
+"""OGB's GIN layer, with edge features."""
+
+from __future__ import annotations
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from gnn_readout.layers.encoders import FeatureEncoder
+from gnn_readout.layers.mlp import Linear
+from gnn_readout.layers.norm import BatchNorm
+from gnn_readout.message_passing.messages import Edges, send
+
+
+class GINLayer(hk.Module):
+  """h_v = MLP((1 + eps) h_v + sum_u relu(h_u + e_uv)).
+
+  MLP = Linear D -> 2D, BatchNorm, ReLU, Linear 2D -> D; eps learned from 0.
+
+  Reference: Xu et al. 2019, eq. 4.1; Hu et al. 2020.
+  """
+
+  def __init__(self, width: int, edge_sizes, name=None):
+    """Creates the layer.
+
+    Args:
+      width: D.
+      edge_sizes: Vocabulary sizes of the edge features.
+      name: Haiku's name of the module.
+    """
+    super().__init__(name=name)
+    self._width = width
+    self._edge_sizes = edge_sizes
+
+  def __call__(self, h: Array, edges: Edges, mask: Array, is_training) -> Array:
+    """Returns [N, D] from node states h [N, D]; mask [N] marks real nodes."""
+    bonds = FeatureEncoder(self._width, self._edge_sizes, name="bonds")
+    epsilon = hk.get_parameter("epsilon", (), h.dtype, jnp.zeros)
+    messages = send(h, edges, bonds(edges.features))  # [E, D]
+    h = (1 + epsilon) * h + edges.sum(messages)  # [N, D]
+    h = Linear(2 * self._width, name="linear_1")(h)  # [N, 2D]
+    h = BatchNorm(name="norm")(h, mask, is_training)
+    return Linear(self._width, name="linear_2")(jax.nn.relu(h))  # [N, D]

@@ -1,0 +1,102 @@
+"""OGB's stack of message-passing layers."""
+
+from __future__ import annotations
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import jraph
+from jax import Array
+
+from gnn_readout import graphs as graphs_lib
+from gnn_readout.layers.mlp import dropout
+from gnn_readout.layers.norm import BatchNorm
+from gnn_readout.message_passing import messages
+from gnn_readout.message_passing.virtual_node import VirtualNodeUpdate
+from gnn_readout import segments
+
+
+class MessagePassing(hk.Module):
+  """L times: layer, BatchNorm, ReLU (not after the last), dropout.
+
+  With a virtual node v (one per graph, from a learned vector that starts at
+  zero), h_l <- h_l + v before each layer, and v is updated from h_l after each
+  layer but the last. The result is h_L, or sum_l h_l with `jumping="sum"`.
+
+  Reference: Hu et al. 2020 and its published program.
+  """
+
+  def __init__(
+    self,
+    layer: type[hk.Module],
+    width: int,
+    num_layers: int,
+    dropout_rate: float,
+    edge_sizes: tuple[int, ...],
+    virtual_node: bool = False,
+    jumping: str = "last",
+    name: str | None = None,
+  ):
+    """Creates the stack.
+
+    Args:
+      layer: Class of the layers.
+      width: D.
+      num_layers: L.
+      dropout_rate: Probability of a zero after each layer.
+      edge_sizes: Vocabulary sizes of the edge features.
+      virtual_node: Whether each graph has a virtual node.
+      jumping: `last` or `sum`.
+      name: Haiku's name of the module.
+    """
+    super().__init__(name=name)
+    if jumping not in ("last", "sum"):
+      raise ValueError(f"jumping must be 'last' or 'sum', got {jumping!r}.")
+    if num_layers < 1 or width < 1:
+      raise ValueError(
+        "num_layers and width must be positive, got "
+        f"{num_layers} and {width}."
+      )
+    if not 0 <= dropout_rate < 1:
+      raise ValueError(f"dropout must lie in [0, 1), got {dropout_rate}.")
+    self._layer = layer
+    self._width = width
+    self._num_layers = num_layers
+    self._dropout_rate = dropout_rate
+    self._edge_sizes = edge_sizes
+    self._virtual_node = virtual_node
+    self._jumping = jumping
+
+  def __call__(
+    self, h: Array, graphs: jraph.GraphsTuple, is_training: bool
+  ) -> Array:
+    """Returns node states [N, D] from encoded nodes h [N, D]."""
+    sets = graphs_lib.node_sets(graphs)
+    edges = messages.prepare(graphs, self._edge_sizes)
+    graph_mask = graphs_lib.graph_mask(graphs)  # [G]
+    if self._virtual_node:
+      start = hk.get_parameter(
+        "virtual_node", (self._width,), h.dtype, jnp.zeros
+      )
+      v = jnp.broadcast_to(start, (sets.num_segments, self._width))  # [G, D]
+    states = []
+    for i in range(self._num_layers):
+      last = i == self._num_layers - 1
+      if self._virtual_node:
+        h = h + segments.broadcast(v, sets)
+      states.append(h)
+      x = self._layer(self._width, self._edge_sizes, name=f"layer_{i}")(
+        h, edges, sets.mask, is_training
+      )
+      x = BatchNorm(name=f"norm_{i}")(x, sets.mask, is_training)
+      if not last:
+        x = jax.nn.relu(x)
+      x = dropout(x, self._dropout_rate, is_training)
+      if self._virtual_node and not last:
+        update = VirtualNodeUpdate(
+          self._width, self._dropout_rate, name=f"virtual_node_{i}"
+        )
+        v = update(v, h, sets, graph_mask, is_training)
+      h = x
+    states.append(h)
+    return h if self._jumping == "last" else sum(states)

@@ -1,0 +1,119 @@
+"""Graph models: encoder -> message passing -> readout -> head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import jraph
+import numpy as np
+from jax import Array
+
+from gnn_readout import graphs as graphs_lib
+from gnn_readout.errors import suggest
+from gnn_readout.layers.encoders import FeatureEncoder
+from gnn_readout.layers.mlp import Linear
+from gnn_readout.message_passing import LAYERS, MessagePassing
+from gnn_readout.readouts import make_readout, readout_class
+
+
+class Output(NamedTuple):
+  """What a model returns for a batch.
+
+  Attributes:
+    logits: [G, T], or [G, classes] for a multi-class task.
+    aux_loss: [G], auxiliary losses, weighted.
+    diagnostics: Named scalars worth logging.
+  """
+
+  logits: Array
+  aux_loss: Array
+  diagnostics: dict[str, Array]
+
+
+class Model(NamedTuple):
+  """A pair of pure functions.
+
+  Attributes:
+    init: (rng, graphs) -> (params, state).
+    apply: (params, state, rng, graphs, is_training) -> (Output, new state).
+  """
+
+  init: Callable[..., Any]
+  apply: Callable[..., Any]
+
+
+def build_model(config: Mapping[str, Any], schema) -> Model:
+  """Returns the graph model a config describes.
+
+  Args:
+    config: `message_passing` (name, width, num_layers, dropout, virtual_node,
+      jumping) and `readout` (name, aux_weight, and its own arguments).
+    schema: The dataset's: `node_sizes`, `edge_sizes`, `task_type`,
+      `num_tasks`, `num_classes`.
+
+  Raises:
+    ValueError: if a name is unknown.
+  """
+  passing = dict(config["message_passing"])
+  layer_name = passing.pop("name")
+  if layer_name not in LAYERS:
+    raise ValueError(
+      f"Unknown message passing {layer_name!r}.{suggest(layer_name, LAYERS)}"
+    )
+  readout = dict(config["readout"])
+  readout_name = readout.pop("name")
+  aux_weight = readout.pop("aux_weight", 0.0)
+  readout_class(readout_name)
+  width = passing["width"]
+  outputs = (
+    schema.num_classes if schema.task_type == "multiclass" else schema.num_tasks
+  )
+
+  def forward(graphs: jraph.GraphsTuple, is_training: bool) -> Output:
+    sets = graphs_lib.node_sets(graphs)
+    h = FeatureEncoder(width, schema.node_sizes, name="nodes")(graphs.nodes)
+    h = MessagePassing(
+      LAYERS[layer_name],
+      width,
+      passing["num_layers"],
+      passing["dropout"],
+      tuple(schema.edge_sizes),
+      passing["virtual_node"],
+      passing["jumping"],
+      name=layer_name,
+    )(h, graphs, is_training)  # [N, D]
+    pool = make_readout(readout_name, output_size=width, **readout)
+    pooled = pool(h, sets, is_training)  # [G, D]
+    logits = Linear(outputs, name="head")(pooled.values)  # [G, T]
+    return Output(logits, aux_weight * pooled.aux_loss, pooled.diagnostics)
+
+  transformed = hk.transform_with_state(forward)
+
+  def init(rng, graphs):
+    return transformed.init(rng, graphs, True)
+
+  return Model(jax.jit(init), transformed.apply)
+
+
+def complete_config(config, train_sizes: np.ndarray) -> None:
+  """Fills in what a readout measures on the training set, such as PNA's delta.
+
+  Args:
+    config: The `model` part of a config; its readout's fields that are None
+      are set in place.
+    train_sizes: The number of nodes of each training graph.
+  """
+  measured = readout_class(config.readout.name).data_defaults(train_sizes)
+  for field, value in measured.items():
+    if config.readout.get(field) is None:
+      with config.readout.unlocked():
+        config.readout[field] = value
+
+
+def count_parameters(params) -> int:
+  """Returns the number of learned numbers."""
+  return sum(int(np.prod(jnp.shape(leaf))) for leaf in jax.tree.leaves(params))

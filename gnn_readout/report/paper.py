@@ -1,0 +1,140 @@
+"""Published numbers, each with where it was published.
+
+Percentages are stored as fractions, times as hours. Models and readouts have
+the names they have in configs; a name not found there is another program's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+  """One published number.
+
+  Attributes:
+    dataset: Such as 'ogbg-molpcba'.
+    model: Message passing, with '+virtual_node' where there is one; '' where
+      the source does not say.
+    readout: '' where the source does not say or the model has its own.
+    metric: 'ap', 'rocauc' or 'hours' (of training).
+    value: The number.
+    deviation: Standard deviation over seeds, None where there is none.
+    split: 'test', 'valid' or 'train'.
+    source: Publication and table.
+    setting: What differs from the source's main experiment, '' if nothing.
+    width: Size of the node embeddings, None where the source does not say.
+  """
+
+  dataset: str
+  model: str
+  readout: str
+  metric: str
+  value: float
+  deviation: float | None
+  split: str
+  source: str
+  setting: str = ""
+  width: int | None = 300
+
+
+_PCBA, _HIV = "ogbg-molpcba", "ogbg-molhiv"
+_TOX21, _TOXCAST = "ogbg-moltox21", "ogbg-moltoxcast"
+_GCN_V, _GIN_V = "gcn+virtual_node", "gin+virtual_node"
+_EQ = "equilibrium"
+_OGB = "OGB leaderboard"
+_QUOTED = "OGB baselines as quoted in Cotta et al. 2021"
+_FLAX = "flax ogbg_molpcba example"
+_MLC = "MLCommons algorithmic efficiency, ogbg target"
+_T2, _E1, _E2, _E3, _E4 = (
+  f"Bartunov et al. 2022, {table}"
+  for table in ("Table 2", "E.1", "E.2", "E.3", "E.4")
+)
+_P = Published
+
+# fmt: off
+PUBLISHED: tuple[Published, ...] = (
+  # OGB's own models, over 10 seeds.
+  _P(_PCBA, "gcn", "mean", "ap", 0.2020, 0.0024, "test", _OGB),
+  _P(_PCBA, "gcn", "mean", "ap", 0.2059, 0.0033, "valid", _OGB),
+  _P(_PCBA, "gin", "mean", "ap", 0.2266, 0.0028, "test", _OGB),
+  _P(_PCBA, "gin", "mean", "ap", 0.2305, 0.0027, "valid", _OGB),
+  _P(_PCBA, _GCN_V, "mean", "ap", 0.2424, 0.0034, "test", _OGB),
+  _P(_PCBA, _GCN_V, "mean", "ap", 0.2495, 0.0042, "valid", _OGB),
+  _P(_PCBA, _GIN_V, "mean", "ap", 0.2703, 0.0023, "test", _OGB),
+  _P(_PCBA, _GIN_V, "mean", "ap", 0.2798, 0.0025, "valid", _OGB),
+  _P(_HIV, "gcn", "mean", "rocauc", 0.7606, 0.0097, "test", _OGB),
+  _P(_HIV, "gcn", "mean", "rocauc", 0.8204, 0.0141, "valid", _OGB),
+  _P(_HIV, "gin", "mean", "rocauc", 0.7558, 0.0140, "test", _OGB),
+  _P(_HIV, "gin", "mean", "rocauc", 0.8232, 0.0090, "valid", _OGB),
+  _P(_HIV, _GCN_V, "mean", "rocauc", 0.7599, 0.0119, "test", _OGB),
+  _P(_HIV, _GCN_V, "mean", "rocauc", 0.8384, 0.0091, "valid", _OGB),
+  _P(_HIV, _GIN_V, "mean", "rocauc", 0.7707, 0.0149, "test", _OGB),
+  _P(_HIV, _GIN_V, "mean", "rocauc", 0.8479, 0.0068, "valid", _OGB),
+  _P(_TOX21, "gcn", "mean", "rocauc", 0.7529, 0.0069, "test", _QUOTED),
+  _P(_TOX21, "gin", "mean", "rocauc", 0.7491, 0.0051, "test", _QUOTED),
+  _P(_TOXCAST, "gcn", "mean", "rocauc", 0.6354, 0.0042, "test", _QUOTED),
+  _P(_TOXCAST, "gin", "mean", "rocauc", 0.6341, 0.0074, "test", _QUOTED),
+  # Other programs' models; 'end' = not the best but the last step.
+  _P(_PCBA, "pna", "", "ap", 0.2838, 0.0035, "test", _OGB, "", None),
+  _P(_PCBA, "pna", "", "ap", 0.2926, 0.0026, "valid", _OGB, "", None),
+  _P(_PCBA, "flax_gcn", "mean", "ap", 0.2440, None, "test", _FLAX, "end", 256),
+  _P(_PCBA, "flax_gcn", "mean", "ap", 0.2520, None, "valid", _FLAX, "end", 256),
+  _P(_PCBA, "graph_network", "", "ap", 0.2687, None, "test", _MLC, "", None),
+  _P(_PCBA, "graph_network", "", "ap", 0.2810, None, "valid", _MLC, "", None),
+  # Equilibrium Aggregation, Table 2.
+  _P(_PCBA, "gcn", "sum", "ap", 0.203, None, "test", _T2),
+  _P(_PCBA, "gcn", "sum", "ap", 0.223, None, "valid", _T2),
+  _P(_PCBA, "gcn", "attention", "ap", 0.229, None, "test", _T2),
+  _P(_PCBA, "gcn", "attention", "ap", 0.248, None, "valid", _T2),
+  _P(_PCBA, "gcn", "pna", "ap", 0.209, None, "test", _T2),
+  _P(_PCBA, "gcn", "pna", "ap", 0.226, None, "valid", _T2),
+  _P(_PCBA, "gcn", _EQ, "ap", 0.252, None, "test", _T2),
+  _P(_PCBA, "gcn", _EQ, "ap", 0.269, None, "valid", _T2),
+  _P(_PCBA, "gin", "sum", "ap", 0.232, None, "test", _T2),
+  _P(_PCBA, "gin", "sum", "ap", 0.255, None, "valid", _T2),
+  _P(_PCBA, "gin", "attention", "ap", 0.234, None, "test", _T2),
+  _P(_PCBA, "gin", "attention", "ap", 0.254, None, "valid", _T2),
+  _P(_PCBA, "gin", "pna", "ap", 0.244, None, "test", _T2),
+  _P(_PCBA, "gin", "pna", "ap", 0.262, None, "valid", _T2),
+  _P(_PCBA, "gin", _EQ, "ap", 0.246, None, "test", _T2),
+  _P(_PCBA, "gin", _EQ, "ap", 0.263, None, "valid", _T2),
+  _P(_PCBA, _EQ, _EQ, "ap", 0.258, None, "test", _T2),
+  _P(_PCBA, _EQ, _EQ, "ap", 0.269, None, "valid", _T2),
+  # E.1: inner steps.
+  _P(_PCBA, "gcn", _EQ, "ap", 0.235, None, "valid", _E1, "1 step"),
+  _P(_PCBA, "gcn", _EQ, "ap", 0.257, None, "valid", _E1, "2 steps"),
+  _P(_PCBA, "gcn", _EQ, "ap", 0.263, None, "valid", _E1, "5 steps"),
+  _P(_PCBA, "gcn", _EQ, "ap", 0.268, None, "valid", _E1, "10 steps"),
+  # E.2: hours for 2,000,000 training steps, of a model it does not name.
+  _P(_PCBA, "", "sum", "hours", 330 / 60, None, "train", _E2, "", None),
+  _P(_PCBA, "", _EQ, "hours", 470 / 60, None, "train", _E2, "2 steps", None),
+  _P(_PCBA, "", _EQ, "hours", 608 / 60, None, "train", _E2, "5 steps", None),
+  _P(_PCBA, "", _EQ, "hours", 944 / 60, None, "train", _E2, "10 steps", None),
+  # E.3: weight of the auxiliary loss.
+  _P(_PCBA, "gin", _EQ, "ap", 0.250, None, "valid", _E3, "weight 1e-4"),
+  _P(_PCBA, "gin", _EQ, "ap", 0.261, None, "valid", _E3, "weight 1e-3"),
+  _P(_PCBA, "gin", _EQ, "ap", 0.257, None, "valid", _E3, "weight 1e-2"),
+  _P(_PCBA, "gin", _EQ, "ap", 0.254, None, "valid", _E3, "weight 1e-1"),
+  _P(_PCBA, "gin", _EQ, "ap", 0.263, None, "valid", _E3, "weight 1"),
+  # E.4: embeddings in the potential, with the rest of the network smaller.
+  _P(_PCBA, "gcn", _EQ, "ap", 0.208, None, "valid", _E4, "10%", None),
+  _P(_PCBA, "gcn", _EQ, "ap", 0.218, None, "valid", _E4, "30%", None),
+  _P(_PCBA, "gcn", _EQ, "ap", 0.228, None, "valid", _E4, "60%", None),
+  _P(_PCBA, "gcn", _EQ, "ap", 0.233, None, "valid", _E4, "100%", None),
+  _P(_PCBA, "gcn", _EQ, "ap", 0.222, None, "valid", _E4, "130%", None),
+)
+# fmt: on
+
+
+def find(
+  dataset: str, model: str, readout: str, width: int, metric: str, split: str
+) -> Published | None:
+  """Returns the number of a source's main experiment, None if there is none."""
+  wanted = (dataset, model, readout, width, metric, split, "")
+  for row in PUBLISHED:
+    key = (row.dataset, row.model, row.readout, row.width, row.metric)
+    if (*key, row.split, row.setting) == wanted:
+      return row
+  return None

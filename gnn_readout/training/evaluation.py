@@ -1,0 +1,184 @@
+"""Predictions for a whole split, and the score of a checkpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import haiku as hk
+import jax
+import jraph
+import numpy as np
+from ml_collections import ConfigDict
+
+from gnn_readout import data, metrics, models
+from gnn_readout.data import batching
+from gnn_readout.data.store import GraphStore
+from gnn_readout.training import checkpoints
+from gnn_readout.training.step import init_state, make_optimizer
+
+Predict = Callable[[hk.Params, hk.State, jraph.GraphsTuple], jax.Array]
+
+
+class Predictions(NamedTuple):
+  """What a model says about every graph of a split, in the store's order.
+
+  Attributes:
+    index: [G] int32, the graph's number in the store, ascending.
+    logits: [G, T] float32, or [G, C] for C classes.
+    labels: [G, T] float32, NaN = missing.
+  """
+
+  index: np.ndarray
+  logits: np.ndarray
+  labels: np.ndarray
+
+
+class Evaluation(NamedTuple):
+  """A checkpoint's predictions on one split and their score.
+
+  Attributes:
+    dataset: Name of the dataset.
+    split: Name of the split.
+    metric: Name of the metric.
+    step: Training steps of the checkpoint.
+    score: The metric's value over the whole split.
+    predictions: What was scored.
+  """
+
+  dataset: str
+  split: str
+  metric: str
+  step: int
+  score: metrics.Score
+  predictions: Predictions
+
+
+def make_predict(model: models.Model) -> Predict:
+  """Returns a jitted function of (params, model_state, batch) to logits."""
+
+  def predict(
+    params: hk.Params, model_state: hk.State, batch: jraph.GraphsTuple
+  ) -> jax.Array:
+    # No key: evaluation draws nothing, and would fail if it did.
+    output, _ = model.apply(params, model_state, None, batch, is_training=False)
+    return output.logits
+
+  return jax.jit(predict)
+
+
+def predict_split(
+  predict: Predict,
+  params: hk.Params,
+  model_state: hk.State,
+  store: GraphStore,
+  split: str,
+  batch_size: int,
+) -> Predictions:
+  """Runs the model once over every graph of a split.
+
+  Args:
+    predict: From `make_predict`.
+    params: The model's parameters.
+    model_state: The model's running statistics.
+    store: The graphs.
+    split: A name in `store.splits`.
+    batch_size: Most graphs in a batch; does not change the result.
+
+  Returns:
+    The predictions, ordered by graph.
+
+  Raises:
+    ValueError: If the split is unknown or empty, or a logit is not finite.
+  """
+  index, logits = [], []
+  waiting = None  # One batch is computed while the one before is fetched.
+  for batch in batching.eval_batches(store, split, batch_size):
+    ready, waiting = waiting, (batch, predict(params, model_state, batch))
+    if ready:
+      _append_real(ready, index, logits)
+  _append_real(waiting, index, logits)
+  index, logits = np.concatenate(index), np.concatenate(logits)
+  bad = ~np.isfinite(logits).all(axis=1)
+  if bad.any():
+    raise ValueError(
+      f"the predictions for {bad.sum()} of {len(bad)} graphs of split"
+      f" {split!r} are not finite"
+    )
+  order = np.argsort(index)
+  index = index[order]
+  return Predictions(index, logits[order], np.asarray(store.labels[index]))
+
+
+def check_scorable(store: GraphStore, splits: Iterable[str]) -> None:
+  """Raises ValueError unless each split has labels that its metric can score.
+
+  A run would otherwise only find out when its first evaluation is due.
+  """
+  schema = store.schema
+  for split in splits:
+    batching.make_eval_plan(store, split, batch_size=1, num_buckets=1)
+    labels = store.labels[store.splits[split]]
+    logits = np.zeros((len(labels), schema.num_classes or schema.num_tasks))
+    try:
+      metrics.evaluate(schema.metric, labels, logits)
+    except ValueError as error:
+      raise ValueError(
+        f"split {split!r} of dataset {schema.name!r}: {error}"
+      ) from error
+
+
+def evaluate_checkpoint(
+  workdir: str | os.PathLike[str],
+  split: str,
+  checkpoint: str = "best",
+  data_dir: str | os.PathLike[str] | None = None,
+  cache_dir: str | os.PathLike[str] | None = None,
+) -> Evaluation:
+  """Scores a checkpoint of a run on a split.
+
+  Args:
+    workdir: The folder of the run.
+    split: Such as 'test'.
+    checkpoint: 'best' or 'latest'.
+    data_dir: Where the datasets are.
+    cache_dir: Where their converted columns are.
+
+  Returns:
+    The score and the predictions.
+
+  Raises:
+    FileNotFoundError: If the folder holds no run or no such checkpoint.
+    ValueError: If the split is unknown or empty, or the checkpoint does not
+      fit the dataset.
+  """
+  file = pathlib.Path(workdir) / "config.json"
+  if not file.exists():
+    raise FileNotFoundError(f"{workdir} holds no run: there is no {file}")
+  config = ConfigDict(json.loads(file.read_text()))
+  store = data.load(config.dataset, data_dir, cache_dir)
+  model = models.build_model(config.model, store.schema)
+  optimizer = make_optimizer(**config.optimizer, num_steps=1)
+  batch = next(batching.eval_batches(store, split, batch_size=1, prefetch=0))
+  like = jax.eval_shape(lambda: init_state(model, optimizer, batch, config.seed))
+  state = checkpoints.restore(workdir, checkpoint, like, store.schema).state
+  predictions = predict_split(
+    make_predict(model),
+    state.params,
+    state.model_state,
+    store,
+    split,
+    config.eval_batch_size,
+  )
+  metric = store.schema.metric
+  return Evaluation(
+    dataset=store.schema.name,
+    split=split,
+    metric=metric,
+    step=int(state.step),
+    score=metrics.evaluate(metric, predictions.labels, predictions.logits),
+    predictions=predictions,
+  )

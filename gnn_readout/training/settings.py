@@ -1,0 +1,114 @@
+"""What a training configuration must satisfy, and when two are the same run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from gnn_readout.data import batching
+from gnn_readout.errors import suggest
+from gnn_readout.readouts import readout_class
+from gnn_readout.training.step import SCHEDULES
+
+# Fields that change what is shown or stored, but no number of the result.
+HARMLESS = (
+  "checkpoint_every",
+  "eval_batch_size",
+  "log_every",
+  "note",
+  "tensorboard",
+)
+
+_POSITIVE = (
+  "batching.batch_size",
+  "eval_batch_size",
+  "log_every",
+  "optimizer.learning_rate",
+)
+_NOT_NEGATIVE = (
+  "checkpoint_every",
+  "eval_every",
+  "num_epochs",
+  "num_steps",
+  "optimizer.warmup_steps",
+  "seed",
+)
+
+
+def check(config: ConfigDict) -> None:
+  """Refuses a configuration that cannot be trained, before any work is done.
+
+  Args:
+    config: As `configs/molpcba.py` makes it.
+
+  Raises:
+    ValueError: If a field has an impossible value; the message names it.
+  """
+  fields = flatten(config.to_dict())
+  positive = list(_POSITIVE)
+  mode = fields["batching.mode"]
+  if mode not in batching.MODES:
+    known = suggest(mode, batching.MODES)
+    raise ValueError(f"unknown batching.mode {mode!r}.{known}")
+  shape_field = {"paper": "max_nodes", "bucketed": "num_buckets"}[mode]
+  positive.append(f"batching.{shape_field}")
+  for name in positive:
+    if not fields[name] > 0:
+      raise ValueError(f"{name} must be positive, got {fields[name]}")
+  for name in _NOT_NEGATIVE:
+    if not fields[name] >= 0:
+      raise ValueError(f"{name} must not be negative, got {fields[name]}")
+  schedule = fields["optimizer.schedule"]
+  if schedule not in SCHEDULES:
+    known = suggest(schedule, SCHEDULES)
+    raise ValueError(f"unknown optimizer.schedule {schedule!r}.{known}")
+  readout_class(fields["model.readout.name"])
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+  """Returns `{"a.b": 1}` for `{"a": {"b": 1}}`."""
+  flat = {}
+  for name, value in values.items():
+    if isinstance(value, dict):
+      flat |= flatten(value, f"{prefix}{name}.")
+    else:
+      flat[prefix + name] = value
+  return flat
+
+
+def as_json(config: ConfigDict) -> dict[str, Any]:
+  """Returns the configuration as it reads back from a JSON file."""
+  return json.loads(json.dumps(config.to_dict()))
+
+
+def config_hash(config: dict[str, Any]) -> str:
+  """Returns 12 hexadecimal digits, the same for runs with the same result."""
+  text = json.dumps(_decisive(config), sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
+  """Lists the fields that make two configurations different runs.
+
+  Args:
+    here: A configuration, as JSON. None stands for a value that is measured
+      on the training set, and equals whatever was measured.
+    there: That of a run, as JSON, its measured values filled in.
+
+  Returns:
+    Words such as `seed: here 0, there 1`.
+  """
+  here, there = _decisive(here), _decisive(there)
+  return [
+    f"{name}: here {here.get(name)!r}, there {there.get(name)!r}"
+    for name in sorted(here.keys() | there.keys())
+    if here.get(name, "") is not None and here.get(name) != there.get(name)
+  ]
+
+
+def _decisive(config: dict[str, Any]) -> dict[str, Any]:
+  fields = flatten(config)
+  return {name: fields[name] for name in fields if name not in HARMLESS}

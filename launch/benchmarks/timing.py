@@ -1,0 +1,112 @@
+"""Measuring two programs fairly: in one process, in turns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import rich
+from rich.table import Table
+
+
+class Measurement(NamedTuple):
+  """Items per second.
+
+  Attributes:
+    median: Of the runs.
+    spread: Their interquartile range.
+    runs: One rate per round.
+  """
+
+  median: float
+  spread: float
+  runs: list[float]
+
+
+def alternate(
+  functions: Mapping[str, Callable[[], int]],
+  rounds: int = 5,
+  min_seconds: float = 1.0,
+) -> dict[str, Measurement]:
+  """Measures functions in turns, so that a slow spell hits all of them.
+
+  Args:
+    functions: Each does some work and returns how many items that was. It is
+      called once before measuring, so compilation does not count. Work that
+      outlives the call, such as on a device, must be waited for inside.
+    rounds: Runs of each function.
+    min_seconds: A run repeats its function for at least so long.
+
+  Returns:
+    Items per second, by name.
+  """
+  for function in functions.values():
+    function()
+  rates = {name: [] for name in functions}
+  for _ in range(rounds):
+    for name, function in functions.items():
+      items, start, seconds = 0, time.perf_counter(), 0.0
+      while seconds < min_seconds:
+        items += function()
+        seconds = time.perf_counter() - start
+      rates[name].append(items / seconds)
+  result = {}
+  for name, runs in rates.items():
+    low, median, high = np.percentile(runs, [25, 50, 75]).tolist()
+    result[name] = Measurement(median, high - low, runs)
+  return result
+
+
+def comparison(
+  name: str, measured: Mapping[str, Measurement], unit: str = "graphs/s"
+) -> dict[str, Any]:
+  """Returns the record of a measurement of 'ours' and 'peer'.
+
+  Args:
+    name: What was measured.
+    measured: From `alternate`.
+    unit: Of the rates.
+
+  Returns:
+    `name`, `unit`, the medians `ours` and `peer`, their `ratio`, and by name
+    all `spread` and `runs`.
+  """
+  ours, peer = measured["ours"], measured["peer"]
+  return {
+    "name": name,
+    "unit": unit,
+    "ours": ours.median,
+    "peer": peer.median,
+    "ratio": ours.median / peer.median,
+    "spread": {key: value.spread for key, value in measured.items()},
+    "runs": {key: value.runs for key, value in measured.items()},
+  }
+
+
+def print_comparisons(title: str, records: Sequence[Mapping[str, Any]]) -> None:
+  """Prints records of `comparison` as a table, a row each."""
+  rows = [
+    [
+      record["name"],
+      f"{record['ours']:,.0f} ± {record['spread']['ours']:,.0f}",
+      f"{record['peer']:,.0f} ± {record['spread']['peer']:,.0f}",
+      f"{record['ratio']:.2f}x",
+    ]
+    for record in records
+  ]
+  unit = records[0]["unit"]
+  print_table(title, ["", f"ours, {unit}", f"peer, {unit}", "ratio"], rows)
+
+
+def print_table(
+  title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+  """Prints a table with the first column to the left, the others right."""
+  table = Table(title=title, title_justify="left")
+  for i, column in enumerate(columns):
+    table.add_column(column, justify="right" if i else "left")
+  for row in rows:
+    table.add_row(*row)
+  rich.print(table)

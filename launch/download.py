@@ -1,0 +1,43 @@
+"""Fetches a dataset into the data folder.
+
+python -m launch.download --dataset=ogbg-molpcba --data_dir=data
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from absl import flags
+
+from launch import cli
+
+_DATASET = flags.DEFINE_string(
+  "dataset", None, "What to fetch, such as ogbg-molpcba.", required=True
+)
+_DATA_DIR = flags.DEFINE_string(
+  "data_dir", os.environ.get("GNN_READOUT_DATA", "data"), "The data folder."
+)
+_URL = flags.DEFINE_string(
+  "url", None, "Folder of a mirror; by default the dataset's own server."
+)
+_MAX_UNPACKED_GB = flags.DEFINE_float(
+  "max_unpacked_gb", 4.0, "Refuse a zip that claims to unpack to more.", 0.0
+)
+
+
+def main(argv: Sequence[str]) -> None:
+  """Fetches what the flags name."""
+  del argv
+  from gnn_readout.data import download
+
+  download.download(
+    _DATASET.value,
+    _DATA_DIR.value,
+    base_url=_URL.value,
+    max_unpacked=_MAX_UNPACKED_GB.value * 2**30,
+  )
+
+
+if __name__ == "__main__":
+  cli.run(main)

@@ -1,0 +1,170 @@
+"""What importing costs, which way imports run, and what no file may hold."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+HEAVY = ("tensorflow", "torch", "rdkit", "ogb", "matplotlib")
+
+# Which parts of gnn_readout each part may import. Everything may import itself
+# and the two that stand below all.
+_BELOW_ALL = {"errors", "files"}
+_BASE = {"graphs", "segments", "minimise", "transport", "layers"}
+_READOUTS = _BASE | {"readouts"}
+_MESSAGES = _READOUTS | {"message_passing"}
+_MODELS = _MESSAGES | {"models"}
+_DATA = {"data", "metrics"}
+ALLOWED = {
+  "": _READOUTS,  # gnn_readout/__init__.py
+  "errors": set(),
+  "files": set(),
+  **dict.fromkeys(_BASE, _BASE),
+  "readouts": _READOUTS,
+  "message_passing": _MESSAGES,
+  "models": _MODELS,
+  "data": set(),
+  "metrics": set(),
+  "training": _MODELS | _DATA | {"training"},
+  "report": set(),
+}
+
+
+def _python(*args: str) -> subprocess.CompletedProcess:
+  return subprocess.run(
+    [sys.executable, *args],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
+
+
+def _tracked_files() -> list[pathlib.Path]:
+  """Files in the repository or about to be: not ignored, still there."""
+  command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+  try:
+    done = subprocess.run(
+      command, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+  except (OSError, subprocess.CalledProcessError) as error:
+    pytest.skip(f"no list of tracked files: {error}")
+  paths = [ROOT / name for name in done.stdout.splitlines()]
+  return [path for path in paths if path.is_file()]
+
+
+def _imported_modules(source: str, package: tuple[str, ...]) -> Iterator[str]:
+  """The absolute name of all that a module of `package` imports, anywhere."""
+  for node in ast.walk(ast.parse(source)):
+    if isinstance(node, ast.Import):
+      yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+      above = package[: len(package) - node.level + 1] if node.level else ()
+      base = ".".join([*above, *filter(None, [node.module])])
+      # The name may be a module or what is in one: its part is the same.
+      yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _imports_of(path: pathlib.Path) -> Iterator[str]:
+  return _imported_modules(path.read_text(), path.relative_to(ROOT).parts[:-1])
+
+
+def _sources(folder: str) -> list[pathlib.Path]:
+  return sorted((ROOT / folder).rglob("*.py"))
+
+
+def _part(module: str) -> str:
+  """'gnn_readout.data.store' -> 'data'."""
+  return [*module.split("."), ""][1]
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_importing_pulls_in_nothing_heavy(everything):
+  code = f"""
+import importlib, pkgutil, sys
+import gnn_readout
+if {everything}:
+  for module in pkgutil.walk_packages(gnn_readout.__path__, "gnn_readout."):
+    importlib.import_module(module.name)
+print([name for name in {HEAVY} if name in sys.modules])
+"""
+  done = _python("-c", code)
+  assert done.returncode == 0, done.stderr
+  assert done.stdout.strip() == "[]"
+
+
+def test_help_answers_in_under_two_seconds():
+  def seconds() -> float:
+    start = time.perf_counter()
+    done = _python("-m", "launch.train", "--help")
+    assert done.returncode == 0, done.stderr
+    assert "--workdir" in done.stdout
+    return time.perf_counter() - start
+
+  assert min(seconds() for _ in range(3)) < 2
+
+
+@pytest.mark.parametrize(
+  "path", _sources("gnn_readout"), ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_imports_run_one_way(path):
+  own = path.relative_to(ROOT / "gnn_readout").with_suffix("").parts[0]
+  own = "" if own == "__init__" else own
+  assert own in ALLOWED, f"{own!r} has no place in the layers: add it above"
+  for module in _imports_of(path):
+    package = module.split(".")[0]
+    assert package not in ("launch", "configs", "tests"), module
+    if package == "gnn_readout":
+      part = _part(module)
+      allowed = ALLOWED[own] | _BELOW_ALL | {own}
+      assert part in allowed, f"{own} may not import {module}"
+
+
+@pytest.mark.parametrize(
+  "path", _sources("configs"), ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_configs_import_no_gnn_readout(path):
+  for module in _imports_of(path):
+    assert module.split(".")[0] not in ("gnn_readout", "launch"), module
+
+
+def test_every_way_to_import_is_seen():
+  # A parser that found nothing would pass the tests above.
+  source = """
+import gnn_readout.models
+from gnn_readout import metrics
+from gnn_readout.training import loop
+from . import store
+from ..layers.mlp import mlp
+def function():
+  from gnn_readout.readouts.base import Readout
+"""
+  modules = _imported_modules(source, ("gnn_readout", "data"))
+  seen = {_part(module) for module in modules}
+  assert seen == {"models", "metrics", "training", "data", "layers", "readouts"}
+
+
+def test_no_file_holds_a_path_or_an_address_of_one_machine():
+  patterns = {
+    "a machine's path": r"(?<![\w.~-])/(?:work|root|home|Users)/",
+    "a package registry": r"index-url|pypi\.|pythonhosted|//[\w.-]*proxy",
+  }
+  found = [
+    f"{path.relative_to(ROOT)}:{number}: {what}: {line.strip()[:100]}"
+    for path in _tracked_files()
+    if path != pathlib.Path(__file__)
+    for number, line in enumerate(
+      path.read_text(errors="ignore").splitlines(), start=1
+    )
+    for what, pattern in patterns.items()
+    if re.search(pattern, line)
+  ]
+  assert not found, "\n".join(found)

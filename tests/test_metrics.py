@@ -1,0 +1,308 @@
+"""Losses against float64 sums, scores against OGB's Evaluator and sklearn."""
+
+from __future__ import annotations
+
+import sys
+import time
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sklearn.metrics
+
+from gnn_readout import metrics
+
+NUM_GRAPHS, NUM_TASKS, NUM_CLASSES = 97, 13, 5
+METRICS = ("ap", "rocauc", "rmse", "mae", "accuracy")
+
+
+@pytest.fixture(autouse=True)
+def _float64():
+  with jax.enable_x64(True):
+    yield
+
+
+@pytest.fixture(scope="module")
+def ogb_evaluator():
+  """OGB's Evaluator; its look for a newer version online never happens."""
+  with pytest.MonkeyPatch.context() as patch:
+    quiet = types.ModuleType("outdated")
+    quiet.check_outdated = lambda *_: (False, None)
+    patch.setitem(sys.modules, "outdated", quiet)
+    from ogb.graphproppred import Evaluator
+
+    yield Evaluator
+
+
+def _binary_case(seed: int, ties: bool, num_tasks: int = NUM_TASKS):
+  """Labels with NaN and one-class tasks, logits with or without ties."""
+  rng = np.random.default_rng(seed)
+  shape = (NUM_GRAPHS, num_tasks)
+  labels = (rng.random(shape) < rng.random(num_tasks)).astype(np.float64)
+  labels[rng.random(shape) < 0.4] = np.nan
+  labels[:, 0] = np.where(np.isnan(labels[:, 0]), np.nan, 0.0)
+  if num_tasks > 2:
+    labels[:, 1] = np.where(np.isnan(labels[:, 1]), np.nan, 1.0)
+    labels[:, 2] = np.nan
+  logits = rng.normal(size=shape)
+  return labels, np.round(logits, 1) if ties else logits
+
+
+# Losses
+
+
+def test_binary_loss_is_the_mean_over_labelled_entries_of_real_graphs():
+  labels, logits = _binary_case(0, ties=False)
+  mask = np.arange(NUM_GRAPHS) < 83
+  total, count = 0.0, 0
+  for g in range(83):
+    for t in range(NUM_TASKS):
+      if not np.isnan(labels[g, t]):
+        p = 1 / (1 + np.exp(-logits[g, t]))
+        total -= np.log(p if labels[g, t] else 1 - p)
+        count += 1
+  loss = metrics.masked_loss("binary")(logits, labels, mask)
+  np.testing.assert_allclose(loss, total / count, rtol=1e-12)
+
+
+def test_multiclass_loss_is_the_mean_negative_log_probability():
+  rng = np.random.default_rng(1)
+  logits = rng.normal(size=(11, NUM_CLASSES))
+  labels = rng.integers(NUM_CLASSES, size=(11, 1)).astype(float)
+  labels[3] = np.nan
+  mask = np.arange(11) < 7
+  rows = [g for g in range(7) if g != 3]
+  p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+  expected = -np.mean([np.log(p[g, int(labels[g, 0])]) for g in rows])
+  loss = metrics.masked_loss("multiclass")(logits, labels, mask)
+  np.testing.assert_allclose(loss, expected, rtol=1e-12)
+
+
+def test_regression_loss_is_the_mean_squared_error():
+  rng = np.random.default_rng(2)
+  labels, predictions = rng.normal(size=(2, 11, 3))
+  labels[2, 1] = np.nan
+  mask = np.arange(11) < 7
+  expected = np.nanmean((predictions - labels)[:7] ** 2)
+  loss = metrics.masked_loss("regression")(predictions, labels, mask)
+  np.testing.assert_allclose(loss, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("task_type", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gradient_is_finite_and_zero_without_a_label(task_type, dtype):
+  rng = np.random.default_rng(3)
+  columns = 1 if task_type == "multiclass" else NUM_CLASSES
+  logits = rng.normal(size=(11, NUM_CLASSES)).astype(dtype)
+  labels = rng.integers(2, size=(11, columns)).astype(np.float32)
+  labels[2] = np.nan
+  mask = np.arange(11) < 7
+  logits[8:] = np.nan  # Whatever a padding graph holds, it does not count.
+  loss, gradient = jax.jit(jax.value_and_grad(metrics.masked_loss(task_type)))(
+    logits, labels, mask
+  )
+  assert loss.dtype == gradient.dtype == dtype
+  assert np.isfinite(loss)
+  assert np.isfinite(gradient).all()
+  used = np.isin(np.arange(11), [0, 1, 3, 4, 5, 6])
+  assert (gradient[~used] == 0).all()
+  assert (gradient[used] != 0).all()
+
+
+@pytest.mark.parametrize("task_type", ["binary", "multiclass", "regression"])
+def test_a_batch_without_labels_gives_zero_loss_and_gradient(task_type):
+  columns = 1 if task_type == "multiclass" else 3
+  labels = np.full((5, columns), np.nan)
+  loss, gradient = jax.value_and_grad(metrics.masked_loss(task_type))(
+    jnp.ones((5, 3)), labels, np.ones(5, bool)
+  )
+  assert loss == 0
+  assert (gradient == 0).all()
+
+
+def test_binary_loss_is_stable_where_the_model_is_sure():
+  logits = np.float32([[0.0, 30.0, -30.0, 1e4, -1e4, 1e4, -1e4]])
+  labels = np.float32([[1, 1, 0, 1, 0, 0, 1]])
+  loss = metrics.masked_loss("binary")
+  one = np.ones(1, bool)
+  each = [loss(logits[:, [i]], labels[:, [i]], one) for i in range(7)]
+  sure = np.log1p(np.exp(-30.0))
+  expected = [np.log(2), sure, sure, 0, 0, 1e4, 1e4]
+  np.testing.assert_allclose(each, expected, rtol=1e-6)
+  gradient = jax.grad(loss)(logits, labels, one) * 7
+  expected = [-0.5, -np.exp(-30.0), np.exp(-30.0), 0, 0, 1, -1]
+  np.testing.assert_allclose(gradient[0], expected, rtol=1e-5)
+
+
+def test_losses_refuse_shapes_that_would_broadcast():
+  mask = np.ones(7, bool)
+  with pytest.raises(ValueError, match=r"labels of shape \(7, 1\)"):
+    metrics.masked_loss("binary")(np.zeros((7, 3)), np.zeros((7, 1)), mask)
+  with pytest.raises(ValueError, match=r"labels of shape \(7, 3\)"):
+    metrics.masked_loss("multiclass")(np.zeros((7, 3)), np.zeros((7, 3)), mask)
+
+
+def test_an_unknown_task_type_names_the_nearest():
+  with pytest.raises(ValueError, match=r"'binari'.*Did you mean 'binary'"):
+    metrics.masked_loss("binari")
+
+
+# Scores
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+  "metric, dataset, num_tasks",
+  [
+    ("ap", "ogbg-molpcba", 128),
+    ("rocauc", "ogbg-moltox21", 12),
+    ("rmse", "ogbg-mollipo", 1),
+  ],
+)
+def test_scores_equal_ogb(
+  ogb_evaluator, metric, dataset, num_tasks, seed, ties
+):
+  labels, logits = _binary_case(seed, ties, num_tasks)
+  evaluator = ogb_evaluator(dataset)
+  expected = evaluator.eval({"y_true": labels, "y_pred": logits})
+  score = metrics.evaluate(metric, labels, logits)
+  assert abs(score.value - expected[evaluator.eval_metric]) < 1e-12
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_every_task_equals_sklearn(ties):
+  labels, logits = _binary_case(7, ties)
+  oracles = {
+    "ap": sklearn.metrics.average_precision_score,
+    "rocauc": sklearn.metrics.roc_auc_score,
+  }
+  for metric, oracle in oracles.items():
+    expected = np.full(NUM_TASKS, np.nan)
+    for task in range(NUM_TASKS):
+      known = ~np.isnan(labels[:, task])
+      if len(np.unique(labels[known, task])) == 2:
+        expected[task] = oracle(labels[known, task], logits[known, task])
+    score = metrics.evaluate(metric, labels, logits)
+    np.testing.assert_allclose(score.per_task, expected, rtol=0, atol=1e-12)
+    assert score.num_tasks_scored == np.isfinite(expected).sum() <= 10
+    assert score.value == pytest.approx(np.nanmean(expected), abs=1e-12)
+
+
+def test_errors_and_accuracy_equal_sklearn():
+  rng = np.random.default_rng(8)
+  labels, predictions = rng.normal(size=(2, NUM_GRAPHS, 1))
+  for metric, oracle in (
+    ("rmse", sklearn.metrics.root_mean_squared_error),
+    ("mae", sklearn.metrics.mean_absolute_error),
+  ):
+    score = metrics.evaluate(metric, labels, predictions)
+    assert score.value == pytest.approx(oracle(labels, predictions), abs=1e-14)
+  classes = rng.integers(NUM_CLASSES, size=(NUM_GRAPHS, 1)).astype(float)
+  logits = rng.normal(size=(NUM_GRAPHS, NUM_CLASSES))
+  score = metrics.evaluate("accuracy", classes, logits)
+  expected = sklearn.metrics.accuracy_score(classes[:, 0], logits.argmax(1))
+  assert score.value == pytest.approx(expected, abs=1e-15)
+  classes[:5] = np.nan
+  known = metrics.evaluate("accuracy", classes[5:], logits[5:])
+  assert metrics.evaluate("accuracy", classes, logits).value == known.value
+
+
+def test_all_tied_logits_give_prevalence_and_one_half():
+  labels = np.array([[1.0], [0.0], [0.0], [1.0], [0.0], [np.nan], [0.0]])
+  logits = np.full((7, 1), 3.0)
+  assert metrics.evaluate("ap", labels, logits).value == pytest.approx(2 / 6)
+  assert metrics.evaluate("rocauc", labels, logits).value == 0.5
+
+
+def test_unlabelled_rows_change_nothing_wherever_they_sort():
+  labels, logits = _binary_case(9, ties=True)
+  extra = np.array([[np.inf], [-np.inf], [0.0]]) * np.ones(NUM_TASKS)
+  more_labels = np.concatenate([labels, np.full((3, NUM_TASKS), np.nan)])
+  more_logits = np.concatenate([logits, extra])
+  for metric in ("ap", "rocauc"):
+    np.testing.assert_allclose(
+      metrics.evaluate(metric, more_labels, more_logits).per_task,
+      metrics.evaluate(metric, labels, logits).per_task,
+      rtol=1e-14,
+    )
+
+
+@pytest.mark.parametrize("metric", ["ap", "rocauc"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int64, np.uint8])
+def test_scores_take_logits_of_any_type(metric, dtype):
+  labels, logits = _binary_case(10, ties=True)
+  logits = (logits * 10 + 50).astype(dtype)
+  score = metrics.evaluate(metric, labels.astype(np.float32), logits)
+  expected = metrics.evaluate(metric, labels, logits.astype(np.float64))
+  assert score.value == expected.value
+
+
+def test_a_full_split_of_molpcba_is_scored_quickly():
+  rng = np.random.default_rng(11)
+  logits = rng.normal(size=(43_793, 128)).astype(np.float32)
+  labels = (rng.random(logits.shape) < 0.02).astype(np.float32)
+  labels[rng.random(logits.shape) < 0.4] = np.nan
+
+  def seconds() -> float:
+    start = time.process_time()
+    metrics.evaluate("ap", labels, logits)
+    return time.process_time() - start
+
+  assert min(seconds() for _ in range(3)) < 1
+
+
+def test_no_task_qualifies():
+  labels = np.zeros((7, 3))
+  labels[:, 1] = np.nan
+  for metric in ("ap", "rocauc"):
+    with pytest.raises(ValueError, match="no task qualifies for"):
+      metrics.evaluate(metric, labels, np.zeros((7, 3)))
+  with pytest.raises(ValueError, match="of 1 tasks none has a label among 7"):
+    metrics.evaluate("rmse", np.full((7, 1), np.nan), np.zeros((7, 1)))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_nan_logits_are_counted(metric):
+  logits = np.zeros((7, 1))
+  logits[2:5] = np.nan
+  with pytest.raises(ValueError, match="3 of 7 logits are NaN"):
+    metrics.evaluate(metric, np.zeros((7, 1)), logits)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_shapes_must_fit(metric):
+  for labels, logits in (((7, 3), (7, 2)), ((5, 1), (7, 1)), ((7,), (7,))):
+    with pytest.raises(ValueError, match=r"labels of shape .* do not fit"):
+      metrics.evaluate(metric, np.zeros(labels), np.zeros(logits))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_an_empty_split_is_refused(metric):
+  with pytest.raises(ValueError, match=r"nothing to score"):
+    metrics.evaluate(metric, np.zeros((0, 1)), np.zeros((0, 1)))
+
+
+def test_impossible_labels_are_named():
+  with pytest.raises(ValueError, match="label 2 is not 0, 1 or NaN"):
+    metrics.evaluate("ap", np.array([[0.0], [2.0]]), np.zeros((2, 1)))
+  with pytest.raises(ValueError, match="label 3 is not a class number from 0"):
+    metrics.evaluate("accuracy", np.array([[0.0], [3.0]]), np.zeros((2, 3)))
+
+
+def test_an_unknown_metric_names_the_nearest():
+  for function in (
+    metrics.higher_is_better,
+    lambda name: metrics.evaluate(name, np.zeros((1, 1)), np.zeros((1, 1))),
+  ):
+    with pytest.raises(ValueError, match=r"'roc_auc'.*Did you mean 'rocauc'"):
+      function("roc_auc")
+
+
+def test_higher_is_better():
+  better = {name: metrics.higher_is_better(name) for name in METRICS}
+  assert better == {
+    "ap": True, "rocauc": True, "accuracy": True, "rmse": False, "mae": False
+  }  # fmt: skip
