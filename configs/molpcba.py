@@ -41,6 +41,16 @@ def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
   config.dataset = "ogbg-molpcba"
   config.seed = 0
+  # For a dataset of your own, --config.dataset=FILE.csv. Empty: by looking.
+  config.csv = ml_collections.ConfigDict(
+    {
+      "smiles_column": "smiles",
+      "label_columns": "",  # Names with commas between; all numeric columns.
+      "task_type": "",  # binary, multiclass or regression.
+      "metric": "",  # ap, rocauc, rmse, mae or accuracy.
+      "on_invalid": "error",  # Or "skip".
+    }
+  )
 
   config.model = ml_collections.ConfigDict()
   config.model.message_passing = ml_collections.ConfigDict(

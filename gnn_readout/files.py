@@ -43,19 +43,21 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
   """
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
-  work = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+  work = pathlib.Path(
+    tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)
+  )
   umask = os.umask(0)
   os.umask(umask)
   work.chmod(0o777 & ~umask)
+  old = path.with_name(f".{path.name}.old-{os.getpid()}")
   try:
     yield work
-    old = None
     if path.exists():
-      old = path.with_name(f".{path.name}.old-{os.getpid()}")
       os.rename(path, old)
     os.rename(work, path)
-    if old is not None:
-      shutil.rmtree(old, ignore_errors=True)
   except BaseException:
     shutil.rmtree(work, ignore_errors=True)
+    if old.exists() and not path.exists():
+      os.rename(old, path)
     raise
+  shutil.rmtree(old, ignore_errors=True)

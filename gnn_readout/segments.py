@@ -100,8 +100,7 @@ def weighted_sum(weights: Array, elements: Array, sets: Sets) -> Array:
   """
   if sets.num_segments > _MAX_ONE_HOT_SETS:
     heads = [
-      sum(weights[:, h, None] * elements, sets)
-      for h in range(weights.shape[1])
+      sum(weights[:, h, None] * elements, sets) for h in range(weights.shape[1])
     ]
     return jnp.stack(heads, axis=1)
   spread = membership(sets, elements.dtype)[:, None] * weights.T  # [S, H, N]

@@ -1,6 +1,11 @@
-"""Measures one part of the project against a peer.
+r"""Measures one part of the project against a peer.
 
 python -m launch.benchmark data --dataset=ogbg-molhiv --data_dir=DIR --json
+python -m launch.benchmark train --config=configs/molpcba.py:gcn,sum \
+  --against=pyg
+
+A benchmark is a module of launch/benchmarks with a function `run`, which takes
+those of the flags below that it needs.
 """
 
 from __future__ import annotations
@@ -8,7 +13,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
-import os
 from collections.abc import Sequence
 
 from absl import flags
@@ -18,15 +22,13 @@ from launch import cli
 
 BENCHMARKS = ("data", "train")
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "What to train.")
 _FLAGS = {
-  "against": flags.DEFINE_multi_string("against", None, "Peers, such as pyg."),
+  "config": config_flags.DEFINE_config_file("config", None, "What to train."),
+  "against": flags.DEFINE_multi_string("against", [], "Peers, such as pyg."),
   "rounds": flags.DEFINE_integer("rounds", 5, "Runs of each side.", 1),
   "dataset": flags.DEFINE_string("dataset", None, "Such as ogbg-molhiv."),
-  "data_dir": flags.DEFINE_string(
-    "data_dir", os.environ.get("GNN_READOUT_DATA", "data"), "The data folder."
-  ),
-  "cache_dir": flags.DEFINE_string("cache_dir", "cache", "Converted data."),
+  "data_dir": flags.DEFINE_string("data_dir", None, "The data folder."),
+  "cache_dir": flags.DEFINE_string("cache_dir", None, "Converted data."),
 }
 _JSON = flags.DEFINE_bool("json", False, "End with one line of JSON.")
 
@@ -40,8 +42,6 @@ def main(argv: Sequence[str]) -> None:
     raise ValueError(f"unknown benchmark {got!r}.{suggest(got, BENCHMARKS)}")
   benchmark = importlib.import_module(f"launch.benchmarks.{argv[1]}")
   values = {name: flag.value for name, flag in _FLAGS.items()}
-  values["config"] = _CONFIG.value
-  values = {name: v for name, v in values.items() if v is not None}
   taken = inspect.signature(benchmark.run).parameters
   for name in values.keys() - taken.keys():
     if flags.FLAGS[name].present:

@@ -96,7 +96,8 @@ def smiles_to_store(
     The store.
 
   Raises:
-    ValueError: RDKit refuses a molecule, or labels or splits are wrong.
+    ValueError: RDKit refuses a molecule (named by its index), or labels or
+      splits are wrong.
   """
   columns = molecules_to_columns(smiles, num_workers)
   invalid = np.flatnonzero(columns.num_nodes == 0)

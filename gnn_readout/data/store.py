@@ -291,13 +291,11 @@ def cached(
     return store
 
 
-def fingerprint_of(files: Iterable[str | os.PathLike[str]], *extra) -> str:
+def fingerprint_of(files: Iterable[str | os.PathLike[str]]) -> str:
   """Returns a text that changes when a file's name, size or time does.
 
   Args:
     files: The files of the source.
-    *extra: Whatever else the result depends on, such as options.
   """
   stats = [(pathlib.Path(file).name, os.stat(file)) for file in files]
-  parts = [[name, s.st_size, s.st_mtime_ns] for name, s in stats]
-  return json.dumps([parts, *extra])
+  return json.dumps([[name, s.st_size, s.st_mtime_ns] for name, s in stats])

@@ -24,13 +24,45 @@ def multi_hot(features: Array, sizes: Sequence[int]) -> Array:
   return jnp.concatenate(blocks, axis=1).astype(jnp.result_type(float))
 
 
+def embedding_table(
+  name: str, sizes: Sequence[int], num_features: int, width: int, dtype
+) -> Array:
+  """Returns a parameter [F', D]: one row per value of each feature.
+
+  Args:
+    name: The parameter's name.
+    sizes: Vocabulary size of each categorical feature, whose rows are drawn
+      from U(-a, a), a = sqrt(6 / (size + D)): Xavier-uniform, table by table.
+      Empty for real-valued features, drawn with standard deviation
+      1 / sqrt(F').
+    num_features: F', the sum of the sizes if there are any.
+    width: D.
+    dtype: Of the parameter.
+  """
+
+  def initialise(shape, dtype):
+    key = hk.next_rng_key()
+    if not sizes:
+      scale = max(num_features, 1) ** -0.5
+      return scale * jax.random.normal(key, shape, dtype)
+    bounds = [(6 / (size + width)) ** 0.5 for size in sizes]
+    bound = jnp.repeat(
+      jnp.asarray(bounds, dtype),
+      jnp.asarray(sizes),
+      total_repeat_length=num_features,
+    )
+    uniform = jax.random.uniform(key, shape, dtype, -1.0, 1.0)
+    return bound[:, None] * uniform
+
+  return hk.get_parameter(name, (num_features, width), dtype, initialise)
+
+
 class FeatureEncoder(hk.Module):
   """Sum of one embedding per categorical feature, or a linear map.
 
-  Categorical, as OGB's atom and bond encoders: y = sum_f table_f[x_f], with
-  tables drawn Xavier-uniformly. The tables lie in one array, and the sum is a
-  product with the multi-hot features: a gradient without scatter.
-  Real-valued (no sizes): y = x W + b.
+  y = sum_f table_f[x_f], as OGB's atom encoder: the tables lie in one array,
+  and the sum is a product with the multi-hot features, so that the gradient
+  needs no scatter. Real-valued features (no sizes): y = x W + b.
   """
 
   def __init__(self, width: int, sizes: Sequence[int], name=None):
@@ -46,39 +78,12 @@ class FeatureEncoder(hk.Module):
     self._sizes = tuple(sizes)
 
   def __call__(self, features: Array) -> Array:
-    """Encodes features.
-
-    Args:
-      features: [N, F] integers or real numbers, or the [N, sum(sizes)] result
-        of `multi_hot`.
-
-    Returns:
-      [N, D].
-    """
+    """Returns [N, D] from features [N, F], integers or real numbers."""
     if not self._sizes:
       features = features.astype(jnp.result_type(float))
       return hk.Linear(self._width, name="linear")(features)
-    if jnp.issubdtype(features.dtype, jnp.integer):
-      features = multi_hot(features, self._sizes)
-    table = hk.get_parameter(
-      "table",
-      (sum(self._sizes), self._width),
-      features.dtype,
-      self._initialise,
+    features = multi_hot(features, self._sizes)  # [N, F']
+    table = embedding_table(
+      "table", self._sizes, sum(self._sizes), self._width, features.dtype
     )
-    # Zeros and ones times a table: exact in any precision the table is in.
-    return jnp.matmul(
-      features, table, precision=jax.lax.Precision.HIGHEST
-    )
-
-  def _initialise(self, shape, dtype) -> Array:
-    """Draws each feature's table from U(-a, a), a = sqrt(6 / (size + D))."""
-    bound = jnp.concatenate(
-      [
-        jnp.full((size, 1), (6 / (size + self._width)) ** 0.5, dtype)
-        for size in self._sizes
-      ]
-    )
-    return bound * jax.random.uniform(
-      hk.next_rng_key(), shape, dtype, -1.0, 1.0
-    )
+    return jnp.matmul(features, table, precision=jax.lax.Precision.HIGHEST)

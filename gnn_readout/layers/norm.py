@@ -48,11 +48,9 @@ class BatchNorm(hk.Module):
     var = hk.get_state("var", width, dtype, jnp.ones)
     if not is_training:
       return (x - mean) * (scale * jax.lax.rsqrt(var + self._epsilon)) + offset
-    weight = mask.astype(dtype)  # [N]
-    y, batch_mean, batch_var = _normalise(
-      x, weight, scale, offset, self._epsilon
+    y, batch_mean, batch_var, count = _normalise(
+      x, mask.astype(dtype), scale, offset, self._epsilon
     )
-    count = jnp.sum(weight)
     unbiased = batch_var * count / jnp.maximum(count - 1, 1)
     rate = jnp.where(count > 0, self._rate, 0).astype(dtype)
     hk.set_state("mean", (1 - rate) * mean + rate * batch_mean)
@@ -62,7 +60,7 @@ class BatchNorm(hk.Module):
 
 @jax.custom_vjp
 def _normalise(x, weight, scale, offset, epsilon):
-  """Returns the normalised rows and the mean and biased variance [D]."""
+  """Returns the rows [N, D], their mean and variance [D], their number."""
   return _forward(x, weight, scale, offset, epsilon)[0]
 
 
@@ -72,24 +70,26 @@ def _column_sum(weight, x):
 
 
 def _forward(x, weight, scale, offset, epsilon):
-  count = jnp.maximum(jnp.sum(weight), 1)
-  mean = _column_sum(weight, x) / count  # [D]
-  var = _column_sum(weight, jnp.square(x - mean)) / count  # [D]
+  count = jnp.sum(weight)
+  divisor = jnp.maximum(count, 1)
+  mean = _column_sum(weight, x) / divisor  # [D]
+  # About the mean, not E[x^2] - E[x]^2, which loses digits.
+  var = _column_sum(weight, jnp.square(x - mean)) / divisor  # [D]
   inverse = jax.lax.rsqrt(var + epsilon)  # [D]
   y = (x - mean) * (inverse * scale) + offset
-  residuals = (x, weight, scale, mean, inverse, count)
-  return (y, mean, var), residuals
+  return (y, mean, var, count), (x, weight, scale, mean, inverse, divisor)
 
 
 def _backward(residuals, cotangents):
-  """Gradient of the normalised rows; the statistics are not differentiated."""
-  x, weight, scale, mean, inverse, count = residuals
+  """Gradient of the rows; the statistics are not differentiated."""
+  x, weight, scale, mean, inverse, divisor = residuals
   dy = cotangents[0]
   x_hat = (x - mean) * inverse  # [N, D]
-  d_offset = _column_sum(jnp.ones_like(weight), dy)  # [D]
-  d_scale = _column_sum(jnp.ones_like(weight), dy * x_hat)  # [D]
+  ones = jnp.ones_like(weight)
+  d_offset = _column_sum(ones, dy)  # [D]
+  d_scale = _column_sum(ones, dy * x_hat)  # [D]
   dx = (scale * inverse) * (
-    dy - weight[:, None] * ((d_offset + x_hat * d_scale) / count)
+    dy - weight[:, None] * ((d_offset + x_hat * d_scale) / divisor)
   )
   return dx, None, d_scale, d_offset, None
 

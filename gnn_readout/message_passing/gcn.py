@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import haiku as hk
 import jax
-import jax.numpy as jnp
 from jax import Array
 
-from gnn_readout.layers.encoders import FeatureEncoder
+from gnn_readout.layers.encoders import embedding_table
 from gnn_readout.layers.mlp import Linear
-from gnn_readout.message_passing.messages import Edges, send
+from gnn_readout.message_passing.messages import Edges, relu_sum
 
 
 class GCNLayer(hk.Module):
@@ -37,10 +36,14 @@ class GCNLayer(hk.Module):
     """Returns [N, D] from node states h [N, D]."""
     del mask, is_training
     x = Linear(self._width, name="linear")(h)
-    bonds = FeatureEncoder(self._width, self._edge_sizes, name="bonds")
+    table = embedding_table(
+      "bonds", self._edge_sizes, edges.features.shape[1], self._width, x.dtype
+    )
     root = hk.get_parameter(
       "root", (self._width,), x.dtype, hk.initializers.RandomNormal()
     )
-    messages = send(x, edges, bonds(edges.features))  # [E, D]
-    aggregated = edges.sum(messages * edges.scale[:, None])  # [N, D]
-    return aggregated + jax.nn.relu(x + root) / edges.degree[:, None]
+    degree = (edges.outgoing.degree + 1).astype(x.dtype)  # [N]
+    norm = jax.lax.rsqrt(degree)
+    weight = norm[edges.senders] * norm[edges.receivers] * edges.mask  # [E]
+    received = relu_sum(x, table, weight, edges)  # [N, D]
+    return received + jax.nn.relu(x + root) / degree[:, None]

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from gnn_readout.layers.encoders import FeatureEncoder
+from gnn_readout.layers.encoders import embedding_table
 from gnn_readout.layers.mlp import Linear
 from gnn_readout.layers.norm import BatchNorm
-from gnn_readout.message_passing.messages import Edges, send
+from gnn_readout.message_passing.messages import Edges, relu_sum
 
 
 class GINLayer(hk.Module):
@@ -35,10 +35,12 @@ class GINLayer(hk.Module):
 
   def __call__(self, h: Array, edges: Edges, mask: Array, is_training) -> Array:
     """Returns [N, D] from node states h [N, D]; mask [N] marks real nodes."""
-    bonds = FeatureEncoder(self._width, self._edge_sizes, name="bonds")
+    table = embedding_table(
+      "bonds", self._edge_sizes, edges.features.shape[1], self._width, h.dtype
+    )
     epsilon = hk.get_parameter("epsilon", (), h.dtype, jnp.zeros)
-    messages = send(h, edges, bonds(edges.features))  # [E, D]
-    h = (1 + epsilon) * h + edges.sum(messages)  # [N, D]
+    weight = edges.mask.astype(h.dtype)  # [E]
+    h = (1 + epsilon) * h + relu_sum(h, table, weight, edges)  # [N, D]
     h = Linear(2 * self._width, name="linear_1")(h)  # [N, 2D]
     h = BatchNorm(name="norm")(h, mask, is_training)
     return Linear(self._width, name="linear_2")(jax.nn.relu(h))  # [N, D]

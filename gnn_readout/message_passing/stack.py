@@ -9,11 +9,11 @@ import jraph
 from jax import Array
 
 from gnn_readout import graphs as graphs_lib
+from gnn_readout import segments
 from gnn_readout.layers.mlp import dropout
 from gnn_readout.layers.norm import BatchNorm
 from gnn_readout.message_passing import messages
 from gnn_readout.message_passing.virtual_node import VirtualNodeUpdate
-from gnn_readout import segments
 
 
 class MessagePassing(hk.Module):
@@ -54,8 +54,7 @@ class MessagePassing(hk.Module):
       raise ValueError(f"jumping must be 'last' or 'sum', got {jumping!r}.")
     if num_layers < 1 or width < 1:
       raise ValueError(
-        "num_layers and width must be positive, got "
-        f"{num_layers} and {width}."
+        f"num_layers and width must be positive, got {num_layers} and {width}."
       )
     if not 0 <= dropout_rate < 1:
       raise ValueError(f"dropout must lie in [0, 1), got {dropout_rate}.")

@@ -51,9 +51,7 @@ class Attention(Readout):
     """Returns [S, D]."""
     width, heads = elements.shape[-1], self._num_heads
     if width % heads:
-      raise ValueError(
-        f"num_heads must divide the width {width}, got {heads}."
-      )
+      raise ValueError(f"num_heads must divide the width {width}, got {heads}.")
     size = width // heads  # D/H
     init = hk.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
     dtype = elements.dtype
@@ -63,9 +61,7 @@ class Attention(Readout):
     query = hk.get_parameter(
       "query", (heads, size), dtype, hk.initializers.RandomNormal()
     )
-    direction = jnp.einsum(
-      "dhk,hk->dh", key.reshape(width, heads, size), query
-    )
+    direction = jnp.einsum("dhk,hk->dh", key.reshape(width, heads, size), query)
     scores = elements @ direction * size**-0.5  # [N, H]
     weights = segments.softmax(scores, sets)  # [N, H]
     means = segments.weighted_sum(weights, elements, sets)  # [S, H, D]

@@ -95,9 +95,7 @@ class Readout(hk.Module):
       ValueError: if the shapes do not fit.
     """
     check_elements(elements, sets)
-    result = self.aggregate(
-      segments.masked(elements, sets), sets, is_training
-    )
+    result = self.aggregate(segments.masked(elements, sets), sets, is_training)
     if not isinstance(result, Aggregate):
       zero = jnp.zeros(sets.num_segments, result.dtype)
       result = Aggregate(result, zero, {})
@@ -111,9 +109,7 @@ class Readout(hk.Module):
 def check_elements(elements: Array, sets: Sets) -> None:
   """Raises ValueError unless elements are [N, D] for the N of `sets`."""
   if elements.ndim != 2:
-    raise ValueError(
-      f"elements must have shape [N, D], got {elements.shape}."
-    )
+    raise ValueError(f"elements must have shape [N, D], got {elements.shape}.")
   if elements.shape[0] != sets.segment_ids.shape[0]:
     raise ValueError(
       f"elements has {elements.shape[0]} rows but sets describe "

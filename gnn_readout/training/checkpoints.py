@@ -174,7 +174,9 @@ def _check_schema(saved: Schema, here: Schema, path: pathlib.Path) -> None:
       for column, (there, now) in enumerate(zip(*tables, strict=False))
       if there != now
     ]
-    columns = columns or [f"{len(tables[0])} columns there, {len(tables[1])}"]
+    columns = columns or [
+      f"{len(tables[0])} columns there, {len(tables[1])} here"
+    ]
     raise ValueError(
       f"{path} was made for other {kind} feature tables:"
       f" {sum(tables[0])} rows in all there, {sum(tables[1])} here"
@@ -192,12 +194,10 @@ def _check_schema(saved: Schema, here: Schema, path: pathlib.Path) -> None:
 
 def _check_shapes(state: Any, like: Any, path: pathlib.Path) -> None:
   # Orbax gives numpy arrays the shape they were saved with, whatever is asked.
-  pairs = zip(
-    jax.tree_util.tree_leaves_with_path(like), jax.tree.leaves(state), strict=True
-  )
-  for (leaf_path, wanted), found in pairs:
+  named = jax.tree_util.tree_leaves_with_path(like)
+  for (leaf, wanted), found in zip(named, jax.tree.leaves(state), strict=True):
     if found.shape != wanted.shape:
       raise ValueError(
-        f"{path} is of another model: {jax.tree_util.keystr(leaf_path)} has"
+        f"{path} is of another model: {jax.tree_util.keystr(leaf)} has"
         f" shape {found.shape} there and {wanted.shape} here"
       )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import collections
 import os
 import pathlib
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import haiku as hk
 import jax
@@ -14,10 +14,10 @@ import jraph
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import data, metrics, models
+from gnn_readout import metrics, models
 from gnn_readout.data import batching
 from gnn_readout.data.store import GraphStore
-from gnn_readout.training import checkpoints
+from gnn_readout.training import checkpoints, settings
 from gnn_readout.training.step import init_state, make_optimizer
 
 Predict = Callable[[hk.Params, hk.State, jraph.GraphsTuple], jax.Array]
@@ -55,6 +55,23 @@ class Evaluation(NamedTuple):
   step: int
   score: metrics.Score
   predictions: Predictions
+
+  def __str__(self) -> str:
+    return (
+      f"{self.dataset}: {self.split} {self.metric} {self.score.value:.5f} over"
+      f" {self.score.num_tasks_scored} tasks, at step {self.step}"
+    )
+
+  def summary(self) -> dict[str, Any]:
+    """Returns the score and what it is the score of, as plain values."""
+    return {
+      "dataset": self.dataset,
+      "split": self.split,
+      "metric": self.metric,
+      "value": self.score.value,
+      "num_tasks_scored": self.score.num_tasks_scored,
+      "step": self.step,
+    }
 
 
 def make_predict(model: models.Model) -> Predict:
@@ -94,14 +111,20 @@ def predict_split(
   Raises:
     ValueError: If the split is unknown or empty, or a logit is not finite.
   """
-  index, logits = [], []
-  waiting = None  # One batch is computed while the one before is fetched.
+  params, model_state = jax.device_put((params, model_state))
+  rows, waiting = [], collections.deque()
+
+  def fetch() -> None:
+    batch, logits = waiting.popleft()
+    mask = batch.globals["mask"]
+    rows.append((batch.globals["index"][mask], np.asarray(logits)[mask]))
+
   for batch in batching.eval_batches(store, split, batch_size):
-    ready, waiting = waiting, (batch, predict(params, model_state, batch))
-    if ready:
-      _append_real(ready, index, logits)
-  _append_real(waiting, index, logits)
-  index, logits = np.concatenate(index), np.concatenate(logits)
+    waiting.append((batch, predict(params, model_state, batch)))
+    if len(waiting) > 1:  # Fetch one batch while the next is computed.
+      fetch()
+  fetch()
+  index, logits = (np.concatenate(parts) for parts in zip(*rows, strict=True))
   bad = ~np.isfinite(logits).all(axis=1)
   if bad.any():
     raise ValueError(
@@ -122,7 +145,8 @@ def check_scorable(store: GraphStore, splits: Iterable[str]) -> None:
   for split in splits:
     batching.make_eval_plan(store, split, batch_size=1, num_buckets=1)
     labels = store.labels[store.splits[split]]
-    logits = np.zeros((len(labels), schema.num_classes or schema.num_tasks))
+    outputs = schema.num_classes or schema.num_tasks
+    logits = np.zeros((len(labels), outputs), np.float32)
     try:
       metrics.evaluate(schema.metric, labels, logits)
     except ValueError as error:
@@ -158,12 +182,14 @@ def evaluate_checkpoint(
   file = pathlib.Path(workdir) / "config.json"
   if not file.exists():
     raise FileNotFoundError(f"{workdir} holds no run: there is no {file}")
-  config = ConfigDict(json.loads(file.read_text()))
-  store = data.load(config.dataset, data_dir, cache_dir)
+  config = ConfigDict(settings.read_json(file))
+  store = settings.load_dataset(config, data_dir, cache_dir)
   model = models.build_model(config.model, store.schema)
   optimizer = make_optimizer(**config.optimizer, num_steps=1)
   batch = next(batching.eval_batches(store, split, batch_size=1, prefetch=0))
-  like = jax.eval_shape(lambda: init_state(model, optimizer, batch, config.seed))
+  like = jax.eval_shape(
+    lambda: init_state(model, optimizer, batch, config.seed)
+  )
   state = checkpoints.restore(workdir, checkpoint, like, store.schema).state
   predictions = predict_split(
     make_predict(model),

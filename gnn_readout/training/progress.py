@@ -74,5 +74,6 @@ def duration(seconds: float) -> str:
   """Returns such as `1:02:03`, `2:03` or `0:03`."""
   minutes, seconds = divmod(round(seconds), 60)
   hours, minutes = divmod(minutes, 60)
-  clock = f"{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
-  return f"{hours}:{clock}" if hours else clock
+  if hours:
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
+  return f"{minutes}:{seconds:02d}"

@@ -6,6 +6,7 @@ as event files, and `record.json` is written once, at the end.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
@@ -14,7 +15,7 @@ import pathlib
 import platform
 import subprocess
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -65,11 +66,17 @@ class MetricsLog:
     self._file.write(json.dumps({"step": step, **values}) + "\n")
     self._file.flush()
     if self._events:
-      import tensorflow as tf
+      self._write_events(step, values)
 
-      with self._events.as_default():
-        for name, value in values.items():
-          tf.summary.scalar(name, value, step=step)
+  def _write_events(self, step: int, values: Mapping[str, float]) -> None:
+    import tensorflow as tf
+
+    # What tf.summary.scalar writes, which itself needs the viewer installed.
+    scalars = tf.compat.v1.SummaryMetadata()
+    scalars.plugin_data.plugin_name = "scalars"
+    with self._events.as_default():
+      for name, value in values.items():
+        tf.summary.write(name, tf.constant(value), step, metadata=scalars)
 
   def __enter__(self) -> MetricsLog:
     return self
@@ -91,15 +98,29 @@ def _whole_lines(path: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def _event_writer(workdir: str | os.PathLike[str]) -> Any:
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
   try:
-    import tensorflow as tf
+    with _no_stderr():
+      import tensorflow as tf
+
+      # The accelerator belongs to JAX.
+      tf.config.set_visible_devices([], "GPU")
   except ImportError:
     logging.warning("TensorFlow is not installed: no TensorBoard event files")
     return None
-  # The accelerator belongs to JAX.
-  tf.config.set_visible_devices([], "GPU")
   return tf.summary.create_file_writer(os.path.join(workdir, "tensorboard"))
+
+
+@contextlib.contextmanager
+def _no_stderr() -> Iterator[None]:
+  """Drops what TensorFlow's libraries print while they load: a page of it."""
+  saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+  os.dup2(nowhere, 2)
+  try:
+    yield
+  finally:
+    os.dup2(saved, 2)
+    os.close(saved)
+    os.close(nowhere)
 
 
 def dataset_facts(store: GraphStore) -> dict[str, Any]:
@@ -109,11 +130,12 @@ def dataset_facts(store: GraphStore) -> dict[str, Any]:
   columns += (store.senders, store.receivers, store.labels)
   for column in (*columns, *store.splits.values()):
     checksum = zlib.crc32(np.ascontiguousarray(column), checksum)
-  sizes = {f"num_{name}": len(ids) for name, ids in store.splits.items()}
   return {
     "name": store.schema.name,
     "num_graphs": store.num_graphs,
-    **sizes,
+    "num_train": len(store.splits["train"]),
+    "num_valid": len(store.splits["valid"]),
+    "num_test": len(store.splits["test"]),
     "fingerprint": f"{checksum:08x}",
   }
 
@@ -123,14 +145,16 @@ def environment() -> dict[str, Any]:
   versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
   pages, page_size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
   on_cpu = jax.default_backend() == "cpu"
+  code = (":/gnn_readout", ":/launch", ":/configs")
+  in_git = _git("ls-files", "--error-unmatch", __file__) is not None
   return {
-    "git_commit": _git("rev-parse", "HEAD"),
-    "git_dirty": bool(_git("status", "--porcelain")),
+    "git_commit": _git("rev-parse", "HEAD") if in_git else None,
+    "git_dirty": bool(_git("status", "--porcelain", "--", *code)),
     "versions": {"python": platform.python_version(), **versions},
     "hardware": {
       "platform": jax.default_backend(),
       "device": _processor() if on_cpu else jax.devices()[0].device_kind,
-      "cpu_count": len(os.sched_getaffinity(0)),
+      "cpu_count": os.cpu_count(),
       "memory_gb": round(pages * page_size / 2**30, 1),
     },
   }
@@ -175,5 +199,5 @@ def _processor() -> str:
     lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
   except OSError:
     return platform.processor()
-  names = [line.split(":")[1] for line in lines if line.startswith("model name")]
-  return names[0].strip() if names else platform.processor()
+  names = [line for line in lines if line.startswith("model name")]
+  return names[0].split(":")[1].strip() if names else platform.processor()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import pathlib
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from gnn_readout import data
 from gnn_readout.data import batching
+from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
 from gnn_readout.readouts import readout_class
 from gnn_readout.training.step import SCHEDULES
@@ -68,6 +72,27 @@ def check(config: ConfigDict) -> None:
   readout_class(fields["model.readout.name"])
 
 
+def load_dataset(
+  config: ConfigDict,
+  data_dir: str | os.PathLike[str] | None,
+  cache_dir: str | os.PathLike[str] | None,
+) -> GraphStore:
+  """Returns the dataset a configuration names.
+
+  Args:
+    config: As `configs/molpcba.py` makes it; `config.csv` is for CSV files.
+    data_dir: Where the datasets are.
+    cache_dir: Where their converted columns are.
+  """
+  options = {}
+  if config.dataset.endswith((".csv", ".csv.gz")):
+    options = {name: value for name, value in config.csv.items() if value}
+    if "label_columns" in options:
+      names = options["label_columns"].split(",")
+      options["label_columns"] = [name.strip() for name in names]
+  return data.load(config.dataset, data_dir, cache_dir, **options)
+
+
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
   """Returns `{"a.b": 1}` for `{"a": {"b": 1}}`."""
   flat = {}
@@ -82,6 +107,14 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def as_json(config: ConfigDict) -> dict[str, Any]:
   """Returns the configuration as it reads back from a JSON file."""
   return json.loads(json.dumps(config.to_dict()))
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+  """Returns what a JSON file holds; ValueError names a damaged one."""
+  try:
+    return json.loads(path.read_text())
+  except ValueError as error:
+    raise ValueError(f"{path} is damaged: {error}") from error
 
 
 def config_hash(config: dict[str, Any]) -> str:

@@ -33,20 +33,21 @@ class Loading(NamedTuple):
 
 
 def run(
-  dataset: str = "ogbg-molhiv", rounds: int = 5, data_dir: str = "data"
+  dataset: str | None = None, rounds: int = 5, data_dir: str | None = None
 ) -> dict[str, Any]:
   """Measures conversion and opening, and batching against jraph's.
 
   Args:
-    dataset: As `gnn_readout.data.load` takes it.
+    dataset: As `gnn_readout.data.load` takes it; default ogbg-molhiv.
     rounds: Runs of each side.
-    data_dir: Where the raw files are.
+    data_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
     The record of `timing.comparison` at batch 32, with one such record per
     batch size in `batch_sizes`, and `cold_seconds`, `warm_seconds`,
     `peak_megabytes`.
   """
+  dataset = dataset or "ogbg-molhiv"
   with tempfile.TemporaryDirectory() as cache_dir:
     cold = _in_fresh_process(dataset, data_dir, cache_dir)
     warm = _in_fresh_process(dataset, data_dir, cache_dir)
@@ -153,13 +154,15 @@ def _single_graphs(
   return graphs
 
 
-def _in_fresh_process(dataset: str, data_dir: str, cache_dir: str) -> Loading:
+def _in_fresh_process(
+  dataset: str, data_dir: str | None, cache_dir: str
+) -> Loading:
   context = multiprocessing.get_context("spawn")
   with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
     return pool.submit(_load, dataset, data_dir, cache_dir).result()
 
 
-def _load(dataset: str, data_dir: str, cache_dir: str) -> Loading:
+def _load(dataset: str, data_dir: str | None, cache_dir: str) -> Loading:
   start = time.perf_counter()
   data.load(dataset, data_dir, cache_dir)
   seconds = time.perf_counter() - start

@@ -24,9 +24,7 @@ class FeatureEncoder(nn.Module):
       nn.init.xavier_uniform_(table.weight)
 
   def forward(self, features):
-    return sum(
-      table(features[:, i]) for i, table in enumerate(self.tables)
-    )
+    return sum(table(features[:, i]) for i, table in enumerate(self.tables))
 
 
 class GCNConv(pyg.MessagePassing):
@@ -150,3 +148,52 @@ def make_step(model: nn.Module, learning_rate: float):
     return loss
 
   return step
+
+
+def pairs(model: Model, params, config):
+  """Yields (ours, parameter) for every parameter, in PyTorch's layout.
+
+  Args:
+    model: The peer.
+    params: Parameters, or gradients, of our model of the same config.
+    config: The `model` part of the config.
+  """
+  name = config.message_passing.name
+
+  def linear(ours, theirs):
+    yield np.asarray(ours["w"]).T, theirs.weight
+    yield np.asarray(ours["b"]), theirs.bias
+
+  def norm(ours, theirs):
+    yield np.asarray(ours["scale"]), theirs.weight
+    yield np.asarray(ours["offset"]), theirs.bias
+
+  def tables(ours, encoder):
+    sizes = [table.num_embeddings for table in encoder.tables]
+    rows = np.split(np.asarray(ours), np.cumsum(sizes)[:-1])
+    for row, table in zip(rows, encoder.tables, strict=True):
+      yield row, table.weight
+
+  yield from tables(params["nodes"]["table"], model.atoms)
+  for i, (layer, outer) in enumerate(
+    zip(model.layers, model.norms, strict=True)
+  ):
+    path = f"{name}/layer_{i}"
+    yield from tables(params[path]["bonds"], layer.bonds)
+    if name == "gcn":
+      yield from linear(params[f"{path}/linear"], layer.linear)
+      yield np.asarray(params[path]["root"])[None], layer.root.weight
+    else:
+      yield np.asarray(params[path]["epsilon"])[None], layer.eps
+      yield from linear(params[f"{path}/linear_1"], layer.mlp[0])
+      yield from norm(params[f"{path}/norm"], layer.mlp[1])
+      yield from linear(params[f"{path}/linear_2"], layer.mlp[3])
+    yield from norm(params[f"{name}/norm_{i}"], outer)
+  yield from linear(params["head"], model.head)
+
+
+def copy_parameters(model: Model, params, config) -> None:
+  """Gives the peer our parameters."""
+  with torch.no_grad():
+    for ours, theirs in pairs(model, params, config):
+      theirs.copy_(torch.tensor(np.asarray(ours)))

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import rich
 from rich.table import Table
@@ -85,6 +87,22 @@ def comparison(
   }
 
 
+def matrix_rate(width: int, rows: int = 832) -> float:
+  """Returns GFLOP/s of float32 products [rows, D] [D, D] by themselves."""
+  product = jax.jit(lambda x, w: x @ w)
+  x = jnp.ones((rows, width), jnp.float32)
+  w = jnp.ones((width, width), jnp.float32)
+
+  def some() -> int:
+    for _ in range(100):
+      result = product(x, w)
+    result.block_until_ready()
+    return 100
+
+  rate = alternate({"products": some}, rounds=3, min_seconds=0.2)["products"]
+  return 2 * rows * width**2 * rate.median / 1e9
+
+
 def print_comparisons(title: str, records: Sequence[Mapping[str, Any]]) -> None:
   """Prints records of `comparison` as a table, a row each."""
   rows = [
@@ -104,9 +122,9 @@ def print_table(
   title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> None:
   """Prints a table with the first column to the left, the others right."""
-  table = Table(title=title, title_justify="left")
+  table = Table()
   for i, column in enumerate(columns):
     table.add_column(column, justify="right" if i else "left")
   for row in rows:
     table.add_row(*row)
-  rich.print(table)
+  rich.print(title, table, sep="\n")

@@ -23,8 +23,11 @@ def test_runs_at_most_depth_items_ahead():
   taken = []
   items = prefetch((taken.append(i) or i for i in range(100)), depth=3)
   assert next(items) == 0
-  time.sleep(0.1)
   # One delivered, three in the queue, one waiting for room.
+  deadline = time.monotonic() + 10
+  while len(taken) < 5 and time.monotonic() < deadline:
+    time.sleep(0.01)
+  time.sleep(0.05)
   assert len(taken) == 5
   items.close()
 

@@ -109,13 +109,11 @@ def test_company_does_not_matter(readout):
   start = 0
   for i, size in enumerate(SIZES):
     one = make_sets(np.array([size]), size + 3)
-    own = jnp.zeros((size + 3, WIDTH)).at[:size].set(
-      elements[start : start + size]
+    own = (
+      jnp.zeros((size + 3, WIDTH)).at[:size].set(elements[start : start + size])
     )
     alone = apply(readout, params, own, one)
-    np.testing.assert_allclose(
-      alone.values[0], together.values[i], atol=1e-10
-    )
+    np.testing.assert_allclose(alone.values[0], together.values[i], atol=1e-10)
     np.testing.assert_allclose(
       alone.aux_loss[0], together.aux_loss[i], atol=1e-10
     )
@@ -209,9 +207,7 @@ def test_vmap(readout):
   result = jax.vmap(lambda e, s: apply(readout, params, e, s))(*stacked)
   for i, (elements, sets) in enumerate(batch):
     expected = apply(readout, params, elements, sets)
-    np.testing.assert_allclose(
-      result.values[i], expected.values, atol=1e-10
-    )
+    np.testing.assert_allclose(result.values[i], expected.values, atol=1e-10)
 
 
 def test_wrong_shapes_are_refused(readout):

@@ -1,0 +1,56 @@
+"""Scores a checkpoint of a run on one split.
+
+python -m launch.evaluate --workdir=runs/gcn_sum --split=test
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+
+from absl import flags
+
+from launch import cli
+
+_WORKDIR = flags.DEFINE_string(
+  "workdir", None, "The folder of the run.", required=True
+)
+_SPLIT = flags.DEFINE_string("split", "test", "train, valid or test.")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best or latest.")
+_PREDICTIONS = flags.DEFINE_string(
+  "predictions", None, "Where to write graph_index, logits, labels as .npz."
+)
+_JSON = flags.DEFINE_bool("json", False, "End with one line of JSON.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "The data folder.")
+_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Converted data.")
+
+
+def main(argv: Sequence[str]) -> None:
+  """Scores what the flags name."""
+  if len(argv) > 1:
+    raise ValueError(f"unexpected argument {argv[1]!r}")
+  import numpy as np
+
+  from gnn_readout.files import atomic_write_bytes
+  from gnn_readout.training.evaluation import evaluate_checkpoint
+
+  result = evaluate_checkpoint(
+    _WORKDIR.value,
+    _SPLIT.value,
+    _CHECKPOINT.value,
+    _DATA_DIR.value,
+    _CACHE_DIR.value,
+  )
+  if _PREDICTIONS.value:
+    index, logits, labels = result.predictions
+    file = io.BytesIO()
+    np.savez(file, graph_index=index, logits=logits, labels=labels)
+    atomic_write_bytes(_PREDICTIONS.value, file.getvalue())
+  print(result)
+  if _JSON.value:
+    print(json.dumps(result.summary()), flush=True)
+
+
+if __name__ == "__main__":
+  cli.run(main)

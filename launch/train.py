@@ -1,0 +1,46 @@
+r"""Trains a model, or goes on with a run that was stopped.
+
+python -m launch.train --config=configs/molpcba.py:gcn,sum \
+  --config.dataset=ogbg-molhiv --workdir=runs/gcn_sum
+
+SIGTERM and Ctrl-C save a checkpoint and exit with status 0; the same command
+goes on from there. At the end WORKDIR/record.json holds the test result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from absl import flags
+from ml_collections import config_flags
+
+from launch import cli
+
+_CONFIG = config_flags.DEFINE_config_file(
+  "config", None, "What to train, such as configs/molpcba.py:gcn,sum."
+)
+_WORKDIR = flags.DEFINE_string(
+  "workdir", None, "The folder of this run.", required=True
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "The data folder.")
+_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Converted data.")
+flags.mark_flag_as_required("config")
+
+
+def main(argv: Sequence[str]) -> None:
+  """Trains what the flags name."""
+  if len(argv) > 1:
+    raise ValueError(f"unexpected argument {argv[1]!r}")
+  from gnn_readout.training import loop
+
+  loop.train(
+    _CONFIG.value,
+    _WORKDIR.value,
+    _DATA_DIR.value,
+    _CACHE_DIR.value,
+    command=cli.command("launch.train"),
+  )
+
+
+if __name__ == "__main__":
+  cli.run(main)

@@ -1,0 +1,277 @@
+"""Columns on disk come back as they were, or an error names the file."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+
+import numpy as np
+import pytest
+
+from gnn_readout.data import store
+
+COLUMNS = (
+  "node_offsets",
+  "edge_offsets",
+  "nodes",
+  "edges",
+  "senders",
+  "receivers",
+  "labels",
+)
+
+
+def make_schema(**changes) -> store.Schema:
+  values = {
+    "name": "prime",
+    "task_type": "binary",
+    "num_tasks": 2,
+    "num_classes": 0,
+    "metric": "ap",
+    "node_sizes": (7, 11, 300),
+    "edge_sizes": (5,),
+    "node_dim": 3,
+    "edge_dim": 1,
+    "task_names": ("a", "b"),
+  }
+  return store.Schema(**{**values, **changes})
+
+
+def make_store(num_edges=(4, 0, 2)) -> store.GraphStore:
+  rng = np.random.default_rng(0)
+  num_nodes, total = np.array([3, 1, 7]), sum(num_edges)
+  return store.GraphStore(
+    schema=make_schema(),
+    node_offsets=np.concatenate([[0], np.cumsum(num_nodes)]),
+    edge_offsets=np.concatenate([[0], np.cumsum(num_edges)]).astype(np.int64),
+    nodes=rng.integers(0, 7, (11, 3)).astype(np.int16),
+    edges=rng.integers(0, 5, (total, 1)).astype(np.uint8),
+    senders=rng.integers(0, 3, total).astype(np.int32),
+    receivers=np.sort(rng.integers(0, 3, total)).astype(np.int32),
+    labels=np.array([[0, 1], [np.nan, 1], [1, np.nan]], np.float32),
+    splits={
+      "train": np.array([2], np.int32),
+      "valid": np.array([0], np.int32),
+      "test": np.array([1], np.int32),
+    },
+  )
+
+
+def assert_same(left: store.GraphStore, right: store.GraphStore) -> None:
+  assert left.schema == right.schema
+  for name in COLUMNS:
+    a, b = getattr(left, name), getattr(right, name)
+    assert a.dtype == b.dtype
+    np.testing.assert_array_equal(a, b, err_msg=name)
+  assert list(left.splits) == list(right.splits)
+  for name, indices in left.splits.items():
+    np.testing.assert_array_equal(indices, right.splits[name])
+
+
+def test_schema_survives_json():
+  schema = make_schema()
+  assert store.Schema.from_json(json.loads(json.dumps(schema.to_json()))) == (
+    schema
+  )
+
+
+@pytest.mark.parametrize(
+  ("changes", "words"),
+  [
+    ({"task_type": "binry"}, "task_type 'binry'. Did you mean 'binary'"),
+    ({"metric": "auc"}, "unknown metric 'auc'"),
+    ({"task_names": ("a",)}, "1 task names for 2 tasks"),
+    ({"task_type": "multiclass"}, "1 column of labels, not 2"),
+  ],
+)
+def test_schema_refuses(changes, words):
+  with pytest.raises(ValueError, match=words):
+    make_schema(**changes)
+
+
+@pytest.mark.parametrize("num_edges", [(4, 0, 2), (0, 0, 0)])
+def test_open_returns_what_save_wrote(tmp_path, num_edges):
+  written = make_store(num_edges)
+  written.save(tmp_path / "a" / "cache", fingerprint="f")
+  opened = store.open_store(
+    tmp_path / "a" / "cache", verify=True, fingerprint="f"
+  )
+  assert_same(written, opened)
+  assert not opened.nodes.flags.writeable
+  assert opened.num_graphs == 3
+  np.testing.assert_array_equal(opened.num_nodes, [3, 1, 7])
+  np.testing.assert_array_equal(opened.num_edges, num_edges)
+  assert opened.num_nodes.dtype == opened.num_edges.dtype == np.int32
+
+
+def test_save_replaces_and_leaves_nothing_else(tmp_path):
+  make_store().save(tmp_path / "cache")
+  make_store((0, 0, 0)).save(tmp_path / "cache")
+  assert len(store.open_store(tmp_path / "cache").edges) == 0
+  assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+@pytest.mark.parametrize("column", [*COLUMNS, "split_train"])
+def test_truncated_column_is_named(tmp_path, column):
+  make_store().save(tmp_path)
+  file = tmp_path / f"{column}.npy"
+  file.write_bytes(file.read_bytes()[:-1])
+  with pytest.raises(ValueError, match=f"{file}: truncated"):
+    store.open_store(tmp_path)
+
+
+def test_missing_column_is_named(tmp_path):
+  make_store().save(tmp_path)
+  (tmp_path / "labels.npy").unlink()
+  with pytest.raises(ValueError, match=r"labels.npy: truncated .* 0 bytes"):
+    store.open_store(tmp_path)
+
+
+def test_flipped_bit_is_found_by_verify(tmp_path):
+  make_store().save(tmp_path)
+  file = tmp_path / "labels.npy"
+  data = bytearray(file.read_bytes())
+  data[-1] ^= 1
+  file.write_bytes(data)
+  store.open_store(tmp_path)
+  with pytest.raises(ValueError, match=f"{file}: corrupt"):
+    store.open_store(tmp_path, verify=True)
+
+
+def test_header_of_another_column_is_named(tmp_path):
+  make_store().save(tmp_path)
+  file = tmp_path / "receivers.npy"
+  size = file.stat().st_size
+  for array in (np.zeros(6, np.float32), None):
+    if array is None:
+      file.write_bytes(b"x" * size)
+    else:
+      np.save(file, array)
+    assert file.stat().st_size == size
+    with pytest.raises(ValueError, match=f"{file}: corrupt"):
+      store.open_store(tmp_path)
+
+
+@pytest.mark.parametrize(
+  ("text", "words"),
+  [
+    ("{", "meta.json"),
+    ("[]", "meta.json"),
+    ("{}", "meta.json: 'schema_version'"),
+    ('{"schema_version": 0, "columns": {}}', "schema version 0"),
+  ],
+)
+def test_damaged_meta_is_named(tmp_path, text, words):
+  make_store().save(tmp_path)
+  (tmp_path / "meta.json").write_text(text)
+  with pytest.raises(ValueError, match=words):
+    store.open_store(tmp_path)
+
+
+def test_no_store_at_all(tmp_path):
+  with pytest.raises(FileNotFoundError, match=r"meta.json: no such file"):
+    store.open_store(tmp_path / "nowhere")
+
+
+def test_another_source_is_refused(tmp_path):
+  make_store().save(tmp_path, fingerprint="old")
+  with pytest.raises(ValueError, match="another version of the source"):
+    store.open_store(tmp_path, fingerprint="new")
+
+
+def test_fingerprint_follows_the_size(tmp_path):
+  file = tmp_path / "a"
+  file.write_text("1")
+  before = store.fingerprint_of([file])
+  assert before == store.fingerprint_of([file])
+  file.write_text("12")
+  assert before != store.fingerprint_of([file])
+
+
+def fill_the_disk(monkeypatch, after: int) -> None:
+  """Lets np.save write `after` files, then fail as on a full disk."""
+  save, count = np.save, iter(range(1000))
+
+  def failing(*args, **kwargs):
+    if next(count) >= after:
+      raise OSError(errno.ENOSPC, "No space left on device")
+    save(*args, **kwargs)
+
+  monkeypatch.setattr(np, "save", failing)
+
+
+def test_full_disk_leaves_the_previous_store(tmp_path, monkeypatch):
+  make_store().save(tmp_path / "cache")
+  fill_the_disk(monkeypatch, after=3)
+  with pytest.raises(OSError, match="No space left"):
+    make_store((0, 0, 0)).save(tmp_path / "cache")
+  assert_same(store.open_store(tmp_path / "cache", verify=True), make_store())
+  assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+class Builder:
+  """Builds a store and counts how often."""
+
+  def __init__(self):
+    self.count = 0
+
+  def __call__(self) -> store.GraphStore:
+    self.count += 1
+    return make_store()
+
+
+def test_cached_builds_once_per_fingerprint(tmp_path):
+  build = Builder()
+  for fingerprint, count in (("1", 1), ("1", 1), ("2", 2), ("2", 2)):
+    opened = store.cached(tmp_path, "key", fingerprint, build)
+    assert build.count == count
+    assert_same(opened, make_store())
+    assert not opened.nodes.flags.writeable
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "version"])
+def test_cached_rebuilds_a_damaged_cache(tmp_path, caplog, damage):
+  build = Builder()
+  store.cached(tmp_path, "key", "1", build)
+  file = tmp_path / "key" / "nodes.npy"
+  if damage == "version":
+    file = tmp_path / "key" / "meta.json"
+    meta = json.loads(file.read_text())
+    meta["schema_version"] = -1
+    file.write_text(json.dumps(meta))
+  else:
+    data = file.read_bytes()
+    changed = data[:-1] + bytes([data[-1] ^ 1])
+    file.write_bytes(data[:-3] if damage == "truncate" else changed)
+  caplog.clear()
+  opened = store.cached(tmp_path, "key", "1", build)
+  assert build.count == 2
+  assert_same(opened, make_store())
+  assert [str(file) in line for line in caplog.messages] == [True]
+  store.cached(tmp_path, "key", "1", build)
+  assert build.count == 2
+
+
+def test_cached_goes_on_in_memory_when_the_disk_is_full(
+  tmp_path, caplog, monkeypatch
+):
+  fill_the_disk(monkeypatch, after=2)
+  opened = store.cached(tmp_path, "key", "1", make_store)
+  assert_same(opened, make_store())
+  assert "Cannot write the cache" in caplog.messages[-1]
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_cached_passes_on_errors_of_the_source(tmp_path):
+  def build():
+    raise ValueError("node-feat.csv.gz: row 7")
+
+  with pytest.raises(ValueError, match="row 7"):
+    store.cached(tmp_path, "key", "1", build)
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_stores_are_frozen():
+  with pytest.raises(dataclasses.FrozenInstanceError):
+    make_store().nodes = None

@@ -1,0 +1,162 @@
+"""The binary that trains: what it does with a kill, and with wrong input."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+_CONFIG = "--config=configs/molpcba.py:gcn,sum"
+
+# Kills the process when it asks for the batch of a step.
+_KILL_AT = """
+import os, signal
+from gnn_readout.data import batching
+real = batching.train_batches
+def train_batches(*args, **kwargs):
+  for item in real(*args, **kwargs):
+    if item[0] == {step}:
+      os.kill(os.getpid(), signal.SIGKILL)
+    yield item
+batching.train_batches = train_batches
+"""
+
+
+def _last_arrays(workdir):
+  import orbax.checkpoint as ocp
+
+  (step,) = (workdir / "checkpoints" / "latest").iterdir()
+  assert step.name == "31"
+  tree = ocp.StandardCheckpointer().restore(step / "state")
+  return {
+    jax.tree_util.keystr(path): np.asarray(leaf)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+  }
+
+
+def _assert_same_run(one, two):
+  first, second = _last_arrays(one), _last_arrays(two)
+  assert first.keys() == second.keys()
+  assert len(first) > 50
+  for name in first:
+    np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+  records = [json.loads((x / "record.json").read_text()) for x in (one, two)]
+  for field in ("curves", "best", "test", "config_hash", "padding"):
+    assert records[0][field] == records[1][field]
+
+
+def test_killed_at_three_steps_it_ends_bit_identical(launcher, whole):
+  rng = random.Random(3)
+  killed = launcher.folder / "killed"
+  arguments = launcher.train_arguments("killed")
+  for step in (rng.randrange(start, start + 9) for start in (1, 11, 21)):
+    done = launcher.run("train", *arguments, first=_KILL_AT.format(step=step))
+    assert done.returncode == -signal.SIGKILL
+    assert not (killed / "record.json").exists()
+  done = launcher.run("train", *arguments)
+  assert done.returncode == 0, done.stderr
+  assert "going on from the checkpoint of step" in done.stdout
+  _assert_same_run(killed, whole)
+
+
+def test_sigterm_saves_and_exits_with_0(launcher, whole):
+  stopped = launcher.folder / "stopped"
+  arguments = launcher.train_arguments("stopped")
+  process = subprocess.Popen(
+    [sys.executable, "-m", "launch.train", *arguments],
+    cwd=launcher.folder,
+    env=launcher.environment,
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+  while "compiled" not in process.stdout.readline():
+    pass
+  process.terminate()
+  said = process.stdout.read()
+  assert process.wait() == 0
+  # The run may have been quicker than the signal.
+  if "SIGTERM: saved step" in said:
+    assert not (stopped / "record.json").exists()
+  done = launcher.run("train", *arguments)
+  assert done.returncode == 0, done.stderr
+  _assert_same_run(stopped, whole)
+
+
+def test_the_record_holds_no_path_of_the_machine(launcher, whole):
+  text = (whole / "record.json").read_text()
+  assert str(launcher.folder) not in text
+  assert str(launcher.root) not in text
+  command = json.loads(text)["command"]
+  assert command.startswith(
+    "python -m launch.train --config=configs/molpcba.py:gin,sum"
+    " --config.dataset=molecules.csv"
+  )
+  assert "--config.num_steps=31" in command
+  assert "workdir" not in command
+
+
+def test_a_complete_run_says_so(launcher, whole):
+  done = launcher.run("train", *launcher.train_arguments("whole"))
+  assert done.returncode == 0
+  assert done.stdout == "whole holds this run, complete: nothing to do\n"
+
+
+def test_another_config_is_refused(launcher, whole):
+  arguments = launcher.train_arguments("whole", "--config.seed=7")
+  assert launcher.fail("train", *arguments) == (
+    "error: workdir whole belongs to another config; seed: here 7, there 0"
+  )
+
+
+def test_help_is_quick(launcher):
+  start = time.monotonic()
+  done = launcher.run("train", "--help")
+  seconds = time.monotonic() - start
+  assert "--workdir" in done.stdout
+  assert "--config" in done.stdout
+  assert seconds < 2
+
+
+@pytest.mark.parametrize(
+  ("flags", "message"),
+  [
+    (
+      [_CONFIG, "--config.widht=3"],
+      "Did you mean 'model.message_passing.width'",
+    ),
+    ([_CONFIG, "--config.model.readuot.name=x"], "'model.readout.name'"),
+    ([_CONFIG, "--config.num_steps=many"], "--config.num_steps=many: invalid"),
+    (["--config=configs/molpbca.py:gcn,sum"], "Did you mean 'molpcba.py'"),
+    (["--config=configs/molpcba.py:gcm,sum"], "Unknown variant 'gcm,sum'"),
+    ([_CONFIG, "--workdri=x"], "Unknown command line flag 'workdri'"),
+    ([], "Flag --config must have a value"),
+    ([_CONFIG, "extra"], "unexpected argument 'extra'"),
+    (["--config=configs/molpcba.py:gcn,summ"], "Did you mean 'sum'"),
+    ([_CONFIG, "--config.dataset=ogbg-molhvi"], "Did you mean 'ogbg-molhiv'"),
+    ([_CONFIG, "--config.dataset=none.csv"], "none.csv: no such file"),
+    ([_CONFIG, "--config.batching.batch_size=-1"], "must be positive, got -1"),
+  ],
+)
+def test_wrong_input_is_one_line(launcher, flags, message):
+  flags = [
+    flag.replace("configs", str(launcher.root / "configs")) for flag in flags
+  ]
+  assert message in launcher.fail("train", *flags, "--workdir=never")
+  # Nothing is left behind that would stand in the way of the right command.
+  assert not (launcher.folder / "never" / "config.json").exists()
+
+
+def test_no_workdir_and_one_that_cannot_be(launcher):
+  config = _CONFIG.replace("configs", str(launcher.root / "configs"))
+  assert "--workdir must have a value" in launcher.fail("train", config)
+  line = launcher.fail("train", config, "--workdir=molecules.csv/run")
+  assert line == (
+    "error: cannot write to workdir molecules.csv/run: Not a directory"
+  )

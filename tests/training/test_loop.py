@@ -1,0 +1,300 @@
+"""Whole runs, in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gnn_readout import data
+from gnn_readout.data import batching
+from gnn_readout.training import checkpoints, evaluation, loop
+
+RECORD_FIELDS = {
+  "schema_version",
+  "name",
+  "command",
+  "config",
+  "config_hash",
+  "git_commit",
+  "git_dirty",
+  "versions",
+  "hardware",
+  "seed",
+  "dataset",
+  "num_parameters",
+  "steps",
+  "epochs",
+  "curves",
+  "best",
+  "test",
+  "wall_seconds",
+  "steps_per_second",
+  "graphs_per_second",
+  "padding",
+  "num_compiled_shapes",
+  "note",
+  "finished_at",
+}
+
+
+def _interrupt(monkeypatch, step, number=signal.SIGTERM):
+  """Sends this process a signal when it asks for the batch of a step."""
+  real = batching.train_batches
+
+  def train_batches(*args, **kwargs):
+    for item in real(*args, **kwargs):
+      if item[0] == step:
+        os.kill(os.getpid(), number)
+      yield item
+
+  monkeypatch.setattr(batching, "train_batches", train_batches)
+
+
+def _steps(workdir, key):
+  lines = (workdir / "metrics.jsonl").read_text().splitlines()
+  return [line["step"] for line in map(json.loads, lines) if key in line]
+
+
+def test_a_run_and_its_record(tmp_path, store, config):
+  config.note = "short"
+  record = loop.train(config, tmp_path / "run", command="python -m x")
+  assert set(record) == RECORD_FIELDS
+  assert record == json.loads((tmp_path / "run" / "record.json").read_text())
+  assert record["name"] == "run"
+  assert record["command"] == "python -m x"
+  assert record["note"] == "short"
+  assert record["steps"] == 11
+  assert record["epochs"] == 11 / 10  # 53 graphs are 10 batches of 5.
+  assert [step for step, _ in record["curves"]["train"]] == [3, 6, 9]
+  assert [step for step, _ in record["curves"]["valid"]] == [5, 10, 11]
+  best = max(record["curves"]["valid"], key=lambda point: point[1])
+  assert record["best"] == {"step": best[0], "valid": best[1]}
+  assert record["test"]["step"] == best[0]
+  assert record["test"]["metric"] == "ap"
+  assert record["num_compiled_shapes"] == 1
+  assert record["dataset"]["num_train"] == 53
+  assert set(record["padding"]) == {"graphs", "nodes", "edges"}
+  assert record["padding"]["graphs"] == pytest.approx(1 / 6)
+  assert record["config"]["model"]["message_passing"]["width"] == 7
+  assert set(record["hardware"]) == {
+    "platform",
+    "device",
+    "cpu_count",
+    "memory_gb",
+  }
+  assert _steps(tmp_path / "run", "loss") == [3, 6, 9]
+  assert _steps(tmp_path / "run", "valid_ap") == [5, 10, 11]
+
+
+def test_the_test_value_is_that_of_the_best_checkpoint(tmp_path, store, config):
+  record = loop.train(config, tmp_path)
+  result = evaluation.evaluate_checkpoint(tmp_path, "test", "best")
+  assert result.summary() == {
+    "dataset": "tiny",
+    "split": "test",
+    **record["test"],
+  }
+  index, logits, labels = result.predictions
+  np.testing.assert_array_equal(index, np.sort(store.splits["test"]))
+  assert logits.shape == labels.shape == (13, 3)
+  latest = evaluation.evaluate_checkpoint(tmp_path, "valid", "latest")
+  assert latest.step == 11
+  assert latest.score.value == record["curves"]["valid"][-1][1]
+
+
+def test_predictions_do_not_depend_on_the_batch_size(tmp_path, store, config):
+  loop.train(config, tmp_path)
+  results = []
+  for batch_size in (1, 5, 64):
+    text = (tmp_path / "config.json").read_text()
+    changed = {**json.loads(text), "eval_batch_size": batch_size}
+    (tmp_path / "config.json").write_text(json.dumps(changed))
+    result = evaluation.evaluate_checkpoint(tmp_path, "test")
+    results.append(result.predictions.logits)
+  np.testing.assert_allclose(results[1], results[0], rtol=1e-4, atol=1e-6)
+  np.testing.assert_allclose(results[2], results[0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_the_run_goes_on(
+  tmp_path, store, config, capsys, monkeypatch, number
+):
+  whole = loop.train(config, tmp_path / "whole")
+  with monkeypatch.context() as patch:
+    _interrupt(patch, 7, number)
+    assert loop.train(config, tmp_path / "cut") is None
+  said = capsys.readouterr().out.splitlines()[-1]
+  assert f"{signal.Signals(number).name}: saved step 8" in said
+  assert checkpoints.latest_step(tmp_path / "cut") == 8
+  assert not (tmp_path / "cut" / "record.json").exists()
+  # A default handler is back in place.
+  assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+  resumed = loop.train(config, tmp_path / "cut")
+  assert "going on from the checkpoint of step 8" in capsys.readouterr().out
+  assert resumed["curves"] == whole["curves"]
+  assert resumed["test"] == whole["test"]
+  assert resumed["padding"] == whole["padding"]
+  assert _steps(tmp_path / "cut", "loss") == [3, 6, 9]
+
+
+def test_a_second_signal_is_not_caught():
+  with loop._stop_signals() as stop:
+    os.kill(os.getpid(), signal.SIGINT)
+    assert stop == ["SIGINT"]
+    with pytest.raises(KeyboardInterrupt):
+      os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_complete_run_is_not_trained_again(
+  tmp_path, store, config, capsys, monkeypatch
+):
+  record = loop.train(config, tmp_path)
+  monkeypatch.setattr(data, "load", lambda *unused: pytest.fail("loaded"))
+  config.log_every = 1  # Shows more, changes nothing.
+  assert loop.train(config, tmp_path) == record
+  assert "complete: nothing to do" in capsys.readouterr().out
+
+
+def test_a_workdir_of_another_config_is_refused(tmp_path, store, config):
+  loop.train(config, tmp_path)
+  before = (tmp_path / "record.json").read_text()
+  config.seed = 3
+  config.optimizer.learning_rate = 0.5
+  message = (
+    "belongs to another config; optimizer.learning_rate: here 0.5, there"
+    " 0.001; seed: here 3, there 0"
+  )
+  with pytest.raises(ValueError, match=message):
+    loop.train(config, tmp_path)
+  assert (tmp_path / "record.json").read_text() == before
+
+
+def test_what_stops_being_finite_stops_the_run(tmp_path, store, config):
+  config.optimizer.learning_rate = 1e38
+  config.update(log_every=100, eval_every=5, checkpoint_every=1)
+  with pytest.raises(ValueError, match="not finite at step 2"):
+    loop.train(config, tmp_path)
+  # Step 2 is on no disk: what is there can be gone on from.
+  assert checkpoints.latest_step(tmp_path) == 1
+  assert checkpoints.latest_step(tmp_path, "best") is None
+
+
+def test_faults_between_logs_are_found_at_the_next_one(tmp_path, store, config):
+  config.optimizer.learning_rate = 1e38
+  config.update(log_every=4, eval_every=5)
+  with pytest.raises(ValueError, match="not finite at step 2"):
+    loop.train(config, tmp_path)
+  assert _steps(tmp_path, "loss") == []
+
+
+def test_a_full_disk_leaves_a_run_that_goes_on(
+  tmp_path, store, config, monkeypatch
+):
+  whole = loop.train(config, tmp_path / "whole")
+  real = checkpoints.save
+
+  def save(workdir, name, step, *args):
+    if step == 10:
+      raise OSError(28, "No space left on device")
+    real(workdir, name, step, *args)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(checkpoints, "save", save)
+    with pytest.raises(OSError, match="No space left"):
+      loop.train(config, tmp_path / "cut")
+  assert checkpoints.latest_step(tmp_path / "cut") == 5
+  assert loop.train(config, tmp_path / "cut")["curves"] == whole["curves"]
+
+
+def test_a_checkpoint_of_other_feature_tables_is_refused(
+  tmp_path, store, make_store, config, monkeypatch
+):
+  with monkeypatch.context() as patch:
+    _interrupt(patch, 7)
+    loop.train(config, tmp_path)
+  other = make_store(node_sizes=(7, 6))
+  monkeypatch.setattr(data, "load", lambda *unused: other)
+  message = r"12 rows in all there, 13 here \(column 1 has 5 rows there and 6"
+  with pytest.raises(ValueError, match=message):
+    loop.train(config, tmp_path)
+  with pytest.raises(ValueError, match=message):
+    evaluation.evaluate_checkpoint(tmp_path, "test", "latest")
+
+
+def test_no_steps_is_an_evaluation_of_the_first_parameters(
+  tmp_path, store, config
+):
+  config.num_steps = 0
+  record = loop.train(config, tmp_path)
+  assert record["test"]["step"] == record["best"]["step"] == 0
+  assert record["curves"]["train"] == []
+
+
+def test_epochs_override_steps(tmp_path, store, config):
+  config.update(num_epochs=0.5, eval_every=0)
+  record = loop.train(config, tmp_path)
+  assert record["steps"] == 5
+  assert [step for step, _ in record["curves"]["valid"]] == [5]
+
+
+def test_what_the_readout_measures_is_in_config_and_record(
+  tmp_path, store, config
+):
+  with config.unlocked():
+    config.model.readout = {"name": "pna", "aux_weight": 0.0, "delta": None}
+  config.num_steps = 1
+  record = loop.train(config, tmp_path)
+  sizes = store.num_nodes[store.splits["train"]]
+  expected = pytest.approx(np.log(sizes + 1).mean())
+  assert record["config"]["model"]["readout"]["delta"] == expected
+  assert config.model.readout.delta is None  # The caller's own is untouched.
+  # The same config again is the same run.
+  assert loop.train(config, tmp_path) == record
+
+
+def test_paper_mode_resumes_too(tmp_path, store, config, monkeypatch):
+  config.batching.update(mode="paper", batch_size=5, max_nodes=23)
+  whole = loop.train(config, tmp_path / "whole")
+  with monkeypatch.context() as patch:
+    _interrupt(patch, 6)
+    loop.train(config, tmp_path / "cut")
+  assert loop.train(config, tmp_path / "cut")["curves"] == whole["curves"]
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_a_split_that_cannot_be_scored_is_found_at_once(
+  tmp_path, store, config, split
+):
+  labels = store.labels.copy()
+  store.labels[store.splits[split]] = 0
+  with pytest.raises(
+    ValueError, match=f"split '{split}' of dataset 'tiny': no"
+  ):
+    loop.train(config, tmp_path)
+  store.labels[:] = labels
+  store.splits[split] = store.splits[split][:0]
+  with pytest.raises(ValueError, match=f"split '{split}' .*is empty"):
+    loop.train(config, tmp_path)
+  assert not (tmp_path / "config.json").exists()
+
+
+def test_an_unwritable_workdir(tmp_path, config):
+  (tmp_path / "file").touch()
+  with pytest.raises(OSError, match=r"cannot write to workdir .*: Not a dir"):
+    loop.train(config, tmp_path / "file" / "run")
+
+
+def test_predictions_that_are_not_finite_are_refused(store):
+  def predict(params, model_state, batch):
+    logits = jnp.zeros((len(batch.n_node), 3))
+    return jnp.where(batch.globals["index"][:, None] == wrong, jnp.inf, logits)
+
+  wrong = int(store.splits["valid"][3])
+  with pytest.raises(ValueError, match="1 of 17 graphs of split 'valid'"):
+    evaluation.predict_split(jax.jit(predict), {}, {}, store, "valid", 5)

@@ -1,0 +1,198 @@
+"""One training step: loss, gradient, randomness, faults."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import jraph
+import numpy as np
+import optax
+import pytest
+
+from gnn_readout import metrics
+from gnn_readout.models import Model, Output
+from gnn_readout.training import step as step_lib
+
+
+def _apply(params, state, key, batch, is_training):
+  """A model with dropout on its logits, a running sum and a loss of its own."""
+  assert is_training
+  logits = batch.nodes @ params["w"]  # [G, T]
+  keep = jax.random.bernoulli(key, 0.5, logits.shape)
+  aux = jnp.square(batch.nodes[:, 0] - params["w"].sum())
+  # Padding must not count, whatever it holds.
+  aux = jnp.where(batch.globals["mask"], aux, 1e6)
+  state = {"sum": state["sum"] + 1}
+  return Output(logits * keep, aux, {"diagnostic": logits.max()}), state
+
+
+def _init(key, batch):
+  width, tasks = batch.nodes.shape[1], batch.globals["labels"].shape[1]
+  params = {"w": 0.1 * jax.random.normal(key, (width, tasks))}
+  return params, {"sum": jnp.zeros(())}
+
+
+MODEL = Model(_init, _apply)
+OPTIMIZER = step_lib.make_optimizer(0.01, "constant", 0, 100)
+
+
+def _batch(graphs=7):
+  rng = np.random.default_rng(0)
+  width, tasks = 3, 2
+  mask = np.arange(graphs) < 5
+  labels = rng.integers(0, 2, (graphs, tasks)).astype(np.float32)
+  labels[~mask] = np.nan
+  return jraph.GraphsTuple(
+    nodes=rng.normal(size=(graphs, width)).astype(np.float32),
+    edges=None,
+    senders=None,
+    receivers=None,
+    n_node=np.ones(graphs, np.int32),
+    n_edge=np.zeros(graphs, np.int32),
+    globals={"labels": labels, "mask": mask},
+  )
+
+
+def _start():
+  step = step_lib.make_train_step(
+    MODEL, metrics.masked_loss("binary"), OPTIMIZER
+  )
+  return step, step_lib.init_state(MODEL, OPTIMIZER, _batch(), seed=3)
+
+
+def test_one_step_is_adam_on_loss_plus_mean_auxiliary_loss():
+  step, state = _start()
+  params, batch = state.params, _batch()
+  params = jax.tree.map(np.array, params)  # The step takes the state's memory.
+  key = jax.random.fold_in(jax.random.wrap_key_data(state.key), 0)
+
+  def objective(params):
+    output, _ = _apply(params, {"sum": 0}, key, batch, True)
+    labels, logits = batch.globals["labels"][:5], output.logits[:5]
+    loss = optax.sigmoid_binary_cross_entropy(logits, labels).mean()
+    return loss + output.aux_loss[:5].mean(), (loss, output.aux_loss[:5].mean())
+
+  grads, (loss, aux) = jax.grad(objective, has_aux=True)(params)
+  # The first step of Adam is the learning rate times the sign.
+  expected = params["w"] - 0.01 * np.sign(grads["w"])
+  norm = np.sqrt(np.sum(np.square(grads["w"])))
+
+  state, values = step(state, batch)
+
+  np.testing.assert_allclose(state.params["w"], expected, rtol=1e-5)
+  np.testing.assert_allclose(values["loss"], loss, rtol=1e-5)
+  np.testing.assert_allclose(values["aux"], aux, rtol=1e-5)
+  np.testing.assert_allclose(values["grad_norm"], norm, rtol=1e-5)
+  assert set(values) == {"loss", "aux", "grad_norm", "diagnostic"}
+  assert int(state.step) == 1
+  assert float(state.model_state["sum"]) == 1
+
+
+def test_randomness_follows_from_seed_and_step_alone():
+  step, _ = _start()
+
+  def losses():
+    state = step_lib.init_state(MODEL, OPTIMIZER, _batch(), seed=3)
+    params, values = jax.tree.map(jnp.array, state.params), []
+    for _ in range(4):
+      state, value = step(state, _batch())
+      values.append(float(value["loss"]))
+      # The same parameters every time: only the dropout differs.
+      state = state._replace(params=jax.tree.map(jnp.array, params))
+    return values
+
+  assert losses() == losses()
+  assert len(set(losses())) == 4
+
+
+def test_the_state_is_donated():
+  step, state = _start()
+  step(state, _batch())
+  assert state.params["w"].is_deleted()
+
+
+@pytest.mark.parametrize("name", step_lib.QUANTITIES)
+def test_the_first_fault_is_remembered(name):
+  def apply(params, state, key, batch, is_training):
+    output, new_state = _apply(params, state, key, batch, is_training)
+    is_bad = state["sum"] >= 2  # From the third step on.
+    logits, aux = output.logits, output.aux_loss
+    if name == "loss":
+      logits = jnp.where(is_bad, jnp.nan, logits)
+    elif name == "auxiliary loss":
+      aux = jnp.where(is_bad, jnp.inf, aux)
+    else:  # sqrt at 0 is finite, its derivative is not.
+      zero = jnp.where(is_bad, params["w"][0, 0] * 0, 1.0)
+      aux = aux + jnp.sqrt(zero)
+    return output._replace(logits=logits, aux_loss=aux), new_state
+
+  step = step_lib.make_train_step(
+    Model(_init, apply), metrics.masked_loss("binary"), OPTIMIZER
+  )
+  state = step_lib.init_state(MODEL, OPTIMIZER, _batch(), seed=3)
+  for _ in range(2):
+    state, _ = step(state, _batch())
+  step_lib.check_finite(state)
+  for _ in range(3):
+    state, _ = step(state, _batch())
+  with pytest.raises(ValueError, match=f"the {name} was not finite at step 3"):
+    step_lib.check_finite(state)
+
+
+@pytest.mark.parametrize(
+  ("schedule", "warmup", "expected"),
+  [
+    ("constant", 0, [2.0, 2.0, 2.0, 2.0]),
+    ("constant", 2, [1.0, 2.0, 2.0, 2.0]),
+    ("cosine", 0, [2.0, 1 + np.sqrt(0.5), 1.0, 1 - np.sqrt(0.5)]),
+    ("cosine", 4, [0.5, (1 + np.sqrt(0.5)) / 2, 0.75, 1 - np.sqrt(0.5)]),
+  ],
+)
+def test_learning_rate_of_each_step(schedule, warmup, expected):
+  optimizer = step_lib.make_optimizer(2.0, schedule, warmup, num_steps=4)
+  params = {"w": jnp.zeros(())}
+  state = optimizer.init(params)
+  rates = []
+  for _ in range(4):
+    # Adam moves by the learning rate while the gradient stays the same.
+    update, state = optimizer.update({"w": jnp.ones(())}, state, params)
+    rates.append(-float(update["w"]))
+  np.testing.assert_allclose(rates, expected, rtol=1e-4)
+
+
+_ON_TWO_DEVICES = """
+import jax, numpy as np
+import test_step
+assert jax.device_count() == 2
+mesh = jax.make_mesh((2,), ("data",))
+whole = jax.NamedSharding(mesh, jax.P())
+half = jax.NamedSharding(mesh, jax.P("data"))
+step, alone = test_step._start()
+_, spread = test_step._start()
+spread = jax.device_put(spread, whole)
+batch = test_step._batch(graphs=8)
+for _ in range(3):
+  alone, _ = step(alone, batch)
+  spread, _ = step(spread, jax.device_put(batch, half))
+np.testing.assert_allclose(spread.params["w"], alone.params["w"], rtol=1e-5)
+"""
+
+
+def test_a_batch_spread_over_two_devices_gives_the_same():
+  folder = pathlib.Path(__file__).parent
+  subprocess.run(
+    [sys.executable, "-c", _ON_TWO_DEVICES],
+    cwd=folder.parents[1],
+    env={
+      **os.environ,
+      "JAX_PLATFORMS": "cpu",
+      "PYTHONPATH": f"{folder.parents[1]}{os.pathsep}{folder}",
+      "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+    },
+    check=True,
+  )
