@@ -85,9 +85,10 @@ def minimise(
   loop without derivatives and uses the implicit function theorem at its end:
   a cotangent c of y becomes -(d2E/dy dtheta)^T H^-1 c, where H v = c is solved
   by conjugate gradients. Its memory does not depend on T; the rate and the
-  momentum get no gradient (they do not move a minimum); coordinates held by
-  `clip` get none either. It is right as far as y is a minimum (`max_norm` says
-  how far) and the solve converges; where it does not, a warning is logged.
+  momentum get no gradient (they do not move a minimum). It is right as far as
+  y is a minimum, which `max_norm` shows, and as the solve converges; where it
+  does not, a warning is logged. It cannot be combined with `clip`: the loop
+  then ends where the gradient is not zero.
 
   Differs from the paper: eq. 5 sums g_d^2 over features, Listing 2 takes their
   mean, which is what ran and is the default; `aux_reduction="sum"` is eq. 5.
@@ -122,6 +123,8 @@ def minimise(
   Reference: Bartunov et al. 2022, Listing 2, eq. 4 and 5, appendix C.5.
   """
   _check(y0, learning_rate, momentum, num_steps, gradient, aux_reduction)
+  if gradient == "implicit" and clip is not None:
+    raise ValueError(f"clip {clip} needs gradient 'unrolled', got 'implicit'.")
   reduce = functools.partial(AUX_REDUCTIONS[aux_reduction], axis=-1)
   if gradient_fn is None:
     gradient_fn = _autodiff(energy, y0)
@@ -154,8 +157,7 @@ def minimise(
     g, transpose = jax.vjp(gradient_fn, y)
     aux_loss = reduce(g * g)
     max_norm = jax.lax.stop_gradient(jnp.max(jnp.abs(g), axis=-1))
-    inside = jnp.abs(y) < (jnp.inf if clip is None else clip)  # [S, M]
-    y = _implicit(solver_tolerance, solver_iterations, y, g, transpose, inside)
+    y = _implicit(solver_tolerance, solver_iterations, y, g, transpose)
   if trace:
     energies, norms, squares, moved = records
     steps_taken = jnp.sum(moved, axis=0, dtype=jnp.int32)
@@ -229,33 +231,32 @@ def conjugate_gradients(
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _implicit(tolerance, max_iterations, y, g, transpose, inside):
+def _implicit(tolerance, max_iterations, y, g, transpose):
   """Returns y, and makes its derivative -H^-1 times that of g.
 
   `transpose` maps v to (H^T v,); being a derivative twice over, H = H^T. It is
   a pytree, so what it has kept of y is an argument like the others.
   """
-  del tolerance, max_iterations, g, transpose, inside
+  del tolerance, max_iterations, g, transpose
   return y
 
 
-def _implicit_fwd(tolerance, max_iterations, y, g, transpose, inside):
+def _implicit_fwd(tolerance, max_iterations, y, g, transpose):
   del tolerance, max_iterations, g
-  return y, (transpose, inside)
+  return y, transpose
 
 
-def _implicit_bwd(tolerance, max_iterations, kept, cotangent):
-  transpose, inside = kept
+def _implicit_bwd(tolerance, max_iterations, transpose, cotangent):
   solution = conjugate_gradients(
-    lambda v: jnp.where(inside, transpose(v)[0], 0),
-    jnp.where(inside, cotangent, 0),
+    lambda v: transpose(v)[0],
+    cotangent,
     tolerance=tolerance,
     max_iterations=max_iterations,
   )
   jax.debug.callback(
     functools.partial(_report, tolerance, max_iterations), solution.residual
   )
-  return None, -solution.x, None, None
+  return None, -solution.x, None
 
 
 _implicit.defvjp(_implicit_fwd, _implicit_bwd)

@@ -192,6 +192,8 @@ class EquilibriumAggregation(Readout):
     minimum = self.solve(elements, sets, steps)
     params = self._parameters(elements)
     filled = sets.sizes > 0  # [S]
+    # Nothing moves an empty set: its H is 0 and not to be solved with.
+    y = jnp.where(filled[:, None], minimum.y, 0)  # [S, M]
     count = jnp.maximum(jnp.sum(filled), 1)
     diagnostics = {
       "inner_aux_loss": jnp.sum(minimum.aux_loss) / count,
@@ -201,9 +203,7 @@ class EquilibriumAggregation(Readout):
       "inner_momentum": jax.nn.sigmoid(params["momentum"]),
       "inner_regulariser": jax.nn.softplus(params["lambda"]),
     }
-    return Aggregate(
-      minimum.y, minimum.aux_loss, jax.lax.stop_gradient(diagnostics)
-    )
+    return Aggregate(y, minimum.aux_loss, jax.lax.stop_gradient(diagnostics))
 
   def widths(self, elements: Array) -> tuple[int, ...]:
     """Returns the widths of the potential's layers."""

@@ -93,13 +93,12 @@ def test_the_options_of_a_csv_file_reach_its_reader(monkeypatch, dataset):
   config = get_config("gcn,sum")
   config.dataset = dataset
   config.csv.update(smiles_column="s", label_columns="a, b")
-  assert settings.load_dataset(config, "data", "cache") == (
-    (dataset, "data", "cache"),
-    {
-      "smiles_column": "smiles",
-      "label_columns": ["a", "b"],
-      "on_invalid": "skip",
-    },
-  )
+  positional, options = settings.load_dataset(config, "data", "cache")
+  assert positional == (dataset, "data", "cache")
+  assert options == {
+    "smiles_column": "s",
+    "label_columns": ["a", "b"],
+    "on_invalid": "error",
+  }
   config.dataset = "ogbg-molhiv"
   assert settings.load_dataset(config, "data", "cache")[1] == {}

@@ -1,0 +1,31 @@
+# Two commands do everything on a fresh machine: make demo, make test.
+
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= auto
+
+.PHONY: env demo test slow clean
+
+env: .venv/ready
+
+.venv/ready: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --editable ".[peers]"
+	touch $@
+
+# Trains small models on molecules made offline; prints a table.
+demo: env
+	$(BIN)/python -m launch.demo
+
+test: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+slow: env
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+
+clean:
+	rm -rf .venv runs build *.egg-info

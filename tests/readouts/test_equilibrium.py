@@ -1,0 +1,417 @@
+"""Equilibrium Aggregation against its listing, and what only it promises."""
+
+from __future__ import annotations
+
+import functools
+import logging
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gnn_readout.graphs import make_sets
+from gnn_readout.layers import folded_potential
+from gnn_readout.readouts.equilibrium import EquilibriumAggregation
+from tests.readouts.equilibrium_listing import equilibrium
+
+WIDTH = 5  # D
+SIZES = (7, 0, 1, 13, 2)
+NUM_ELEMENTS = 29
+SCALARS = ("lambda", "learning_rate", "momentum")
+
+# Every shape of potential: the listing's, one without any projection but the
+# last, one with a projection everywhere, two layers, and four.
+POTENTIALS = {
+  "listing": {"hidden": 5, "potential_outputs": 3},
+  "wide": {"widths": (10, 10, 3), "square_reduction": "sum"},
+  "narrow y": {"widths": (11, 7, 3), "output_size": 2},
+  "scalar": {"widths": (11, 11, 1), "square_reduction": "none"},
+  "two layers": {"widths": (13, 3), "aux_reduction": "sum", "clip": 0.2},
+  "four layers": {"widths": (7, 7, 11, 11), "aux_reduction": "sum"},
+}
+
+
+def readout(is_training=True, **kwargs):
+  return hk.without_apply_rng(
+    hk.transform(
+      lambda elements, sets: EquilibriumAggregation(**kwargs, name="ea")(
+        elements, sets, is_training
+      )
+    )
+  )
+
+
+def trace(num_steps, **kwargs):
+  return hk.without_apply_rng(
+    hk.transform(
+      lambda elements, sets: EquilibriumAggregation(**kwargs, name="ea").solve(
+        elements, sets, num_steps, trace=True
+      )
+    )
+  )
+
+
+def example(dtype=np.float64, width=WIDTH, sizes=SIZES, padding=6, seed=0):
+  rng = np.random.default_rng(seed)
+  elements = rng.normal(size=(sum(sizes) + padding, width)).astype(dtype)
+  return jnp.asarray(elements), make_sets(np.array(sizes), len(elements))
+
+
+def parameters(transformed, elements, sets, seed=1):
+  """Initial parameters, moved away from zeros and ones."""
+  params = transformed.init(jax.random.key(seed), elements, sets)["ea"]
+  keys = jax.random.split(jax.random.key(seed + 1), len(params))
+  return {
+    name: value
+    if name in SCALARS
+    else value + 0.1 * jax.random.normal(key, value.shape, value.dtype)
+    for key, (name, value) in zip(keys, params.items(), strict=True)
+  }
+
+
+def both_ways(kwargs, elements, sets, num_steps=7):
+  """Returns loss functions of (params, elements), of the readout and oracle."""
+  transformed = readout(num_steps=num_steps, **kwargs)
+  params = parameters(transformed, elements, sets)
+  widths = kwargs.get("widths") or (
+    2 * kwargs["hidden"],
+    kwargs["hidden"],
+    kwargs["potential_outputs"],
+  )
+  size = kwargs.get("output_size") or elements.shape[1]
+  weights = np.random.default_rng(3).normal(size=(sets.num_segments, size))
+  weights = weights.astype(elements.dtype)
+
+  def fast(params, elements):
+    result = transformed.apply({"ea": params}, elements, sets)
+    return result.values, result.aux_loss
+
+  def literal(params, elements):
+    return equilibrium(
+      params,
+      elements,
+      sets.segment_ids,
+      sets.sizes,
+      widths=widths,
+      output_size=size,
+      max_iters=num_steps,
+      clip_value=kwargs.get("clip"),
+      square_reduction=kwargs.get("square_reduction", "mean"),
+      aux_reduction=kwargs.get("aux_reduction", "mean"),
+    )
+
+  def loss(function, params, elements):
+    values, aux_loss = function(params, elements)
+    total = jnp.sum(values * weights) + 2 * jnp.sum(aux_loss)
+    return total, (values, aux_loss)
+
+  return params, [
+    jax.jit(jax.grad(functools.partial(loss, f), (0, 1), has_aux=True))
+    for f in (fast, literal)
+  ]
+
+
+def assert_same(results, tolerance):
+  """The largest difference of every array, relative to its largest entry."""
+  flat = [jax.tree_util.tree_leaves_with_path(result) for result in results]
+  for (path, value), (_, expected) in zip(*flat, strict=True):
+    error = np.abs(value - expected).max() / np.abs(expected).max()
+    assert error < tolerance, (jax.tree_util.keystr(path), error)
+
+
+@pytest.mark.parametrize("name", POTENTIALS)
+def test_is_the_listing_in_double_precision(name):
+  with jax.enable_x64(True):
+    elements, sets = example()
+    params, functions = both_ways(POTENTIALS[name], elements, sets)
+    assert {v.dtype for v in params.values()} == {np.dtype(np.float64)}
+    results = [f(params, elements) for f in functions]
+    assert_same(results, 1e-11)
+    (gradient, _), (values, _) = results[0]
+    assert all(np.abs(g).max() > 0 for g in gradient.values())
+    assert np.abs(values).max() > 1e-2
+
+
+def test_is_the_listing_in_single_precision():
+  """At 61 features, a typical molecule's size and the listing's 15 steps."""
+  sizes = (23, 29, 11, 31)
+  elements, sets = example(np.float32, width=61, sizes=sizes)
+  kwargs = {"hidden": 61, "potential_outputs": 31}
+  params, functions = both_ways(kwargs, elements, sets, num_steps=15)
+  results = [f(params, elements) for f in functions]
+  assert_same(results, 1e-5)
+
+
+def test_energy_and_its_gradient_agree_with_automatic_differentiation():
+  with jax.enable_x64(True):
+    elements, sets = example()
+    captured = {}
+
+    def capture(elements, sets):
+      module = EquilibriumAggregation(widths=(11, 7, 3), name="ea")
+      folded = folded_potential.fold(
+        module._parameters(elements),
+        elements,
+        sets,
+        quadratic=jnp.linspace(0.5, 2.0, len(SIZES)),
+        linear=jnp.linspace(-1.0, 1.0, len(SIZES)),
+        ridge=jnp.linspace(0.1, 0.3, len(SIZES)),
+      )
+      captured["folded"] = folded
+      return folded.first
+
+    hk.transform(capture).init(jax.random.key(0), elements, sets)
+    folded = captured["folded"]
+    y = jax.random.normal(jax.random.key(1), (len(SIZES), WIDTH))
+    slope = jax.grad(lambda y: folded_potential.energy(folded, y).sum())
+    result = folded_potential.gradient(folded, y)
+    np.testing.assert_allclose(result, slope(y), rtol=1e-11, atol=1e-13)
+
+    # Its own derivative: a symmetric Hessian, and for every part of `folded`.
+    def pull(function):
+      return lambda first, later, maps, y: jnp.sum(
+        jnp.sin(y + 1)
+        * function(folded._replace(first=first, later=later, maps=maps), y)
+      )
+
+    def differentiated(folded, y):
+      return jax.grad(lambda y: folded_potential.energy(folded, y).sum())(y)
+
+    where = (folded.first, folded.later, folded.maps, y)
+    assert_same(
+      [
+        jax.grad(pull(f), (0, 1, 2, 3))(*where)
+        for f in (folded_potential.gradient, differentiated)
+      ],
+      1e-11,
+    )
+
+
+@pytest.mark.parametrize("gradient", ["unrolled", "implicit"])
+def test_energy_falls_and_y_stays_bounded_at_initialisation(gradient):
+  elements, sets = example(np.float32, width=17)
+  transformed = trace(15, gradient=gradient)
+  params = transformed.init(jax.random.key(2), elements, sets)
+  result = transformed.apply(params, elements, sets)
+  energy = result.trace.energy[:, np.array(SIZES) > 0]
+  assert (energy[-1] < energy[0]).all()
+  assert np.abs(result.y).max() < 10
+
+
+def test_energy_never_rises_for_a_small_rate():
+  elements, sets = example(np.float32, width=17)
+  transformed = trace(60, learning_rate=0.01, momentum=0.1)
+  params = transformed.init(jax.random.key(2), elements, sets)
+  result = transformed.apply(params, elements, sets)
+  rise = np.diff(result.trace.energy, axis=0).max()
+  assert rise <= 1e-6
+  assert result.trace.steps_taken[1] == 0  # The empty set.
+
+
+def test_no_steps_give_zero():
+  elements, sets = example(np.float32)
+  transformed = readout(num_steps=0)
+  params = transformed.init(jax.random.key(0), elements, sets)
+  result = transformed.apply(params, elements, sets)
+  np.testing.assert_array_equal(result.values, 0)
+  np.testing.assert_array_equal(result.aux_loss, 0)
+
+
+def test_steps_of_training_and_testing_differ():
+  elements, sets = example(np.float32)
+  arguments = {"num_steps": 2, "test_num_steps": 9}
+  params = readout(**arguments).init(jax.random.key(0), elements, sets)
+  for is_training, steps in ((True, 2), (False, 9)):
+    result = readout(is_training, **arguments).apply(params, elements, sets)
+    expected = readout(num_steps=steps).apply(params, elements, sets)
+    np.testing.assert_array_equal(result.values, expected.values)
+
+
+def test_alone_as_in_a_batch_of_64():
+  rng = np.random.default_rng(4)
+  sizes = rng.integers(0, 11, size=64)
+  elements, sets = example(np.float32, sizes=sizes, padding=13)
+  transformed = readout()
+  params = transformed.init(jax.random.key(0), elements, sets)
+  apply = jax.jit(transformed.apply)
+  together = apply(params, elements, sets)
+  ends = np.cumsum(sizes)
+  for i in (0, 5, 31, 63):
+    own = jnp.full((16, WIDTH), np.nan)  # Garbage in the padding.
+    own = own.at[: sizes[i]].set(elements[ends[i] - sizes[i] : ends[i]])
+    alone = apply(params, own, make_sets(sizes[i : i + 1], 16))
+    np.testing.assert_allclose(
+      alone.values[0], together.values[i], rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_allclose(
+      alone.aux_loss[0], together.aux_loss[i], rtol=1e-4, atol=1e-7
+    )
+
+
+def test_gradient_is_the_slope():
+  with jax.enable_x64(True):
+    elements, sets = example()
+    transformed = readout(num_steps=5)
+    params = parameters(transformed, elements, sets)
+    weights = np.random.default_rng(6).normal(size=(len(SIZES), WIDTH))
+
+    @jax.jit
+    def loss(params, elements):
+      result = transformed.apply({"ea": params}, elements, sets)
+      return jnp.sum(result.values * weights) + jnp.sum(result.aux_loss)
+
+    gradient = jax.jit(jax.grad(loss, (0, 1)))(params, elements)
+    direction = jax.tree.map(
+      lambda x: jax.random.normal(jax.random.key(x.size), x.shape),
+      (params, elements),
+    )
+
+    def along(step):
+      return loss(
+        *jax.tree.map(lambda x, d: x + step * d, (params, elements), direction)
+      )
+
+    slope = sum(jax.tree.leaves(jax.tree.map(jnp.vdot, gradient, direction)))
+    measured = (along(1e-6) - along(-1e-6)) / 2e-6
+    np.testing.assert_allclose(slope, measured, rtol=1e-6)
+
+
+def _losses(kwargs, elements, sets):
+  transformed = readout(**kwargs)
+
+  def loss(params):
+    result = transformed.apply({"ea": params}, elements, sets)
+    return jnp.sum(jnp.sin(result.values + 1)), result
+
+  return loss
+
+
+def test_implicit_gradient_is_the_unrolled_one_at_convergence():
+  """With a regulariser that makes the energy strongly convex."""
+  with jax.enable_x64(True):
+    elements, sets = example()
+    common = {"learning_rate": 0.05, "momentum": 0.5, "num_steps": 600}
+    common |= {"initial_lambda": 2.0, "gradient_tolerance": 0.0}
+    implicit = {"gradient": "implicit", "solver_tolerance": 1e-11}
+    params = parameters(readout(**common), elements, sets)
+    gradients = []
+    for extra in ({}, implicit):
+      loss = _losses(common | extra, elements, sets)
+      gradient, result = jax.jit(jax.grad(loss, has_aux=True))(params)
+      assert result.diagnostics["inner_max_norm"] < 1e-9
+      assert (gradient["momentum"] == 0) == bool(extra) or not extra
+      gradients.append(
+        {k: v for k, v in gradient.items() if k not in SCALARS[1:]}
+      )
+    assert_same(gradients, 1e-6)
+
+
+def _memory(num_steps, differentiate, **kwargs):
+  elements, sets = example(np.float32)
+  transformed = readout(num_steps=num_steps, **kwargs)
+  params = transformed.init(jax.random.key(0), elements, sets)
+
+  def loss(params):
+    return jnp.sum(transformed.apply(params, elements, sets).values)
+
+  function = jax.grad(loss) if differentiate else loss
+  compiled = jax.jit(function).lower(params).compile()
+  return compiled.memory_analysis().temp_size_in_bytes
+
+
+def test_memory():
+  """What is kept for a backward pass, and when nothing is."""
+  assert _memory(200, False) <= _memory(10, False) + 64
+  implicit = {"gradient": "implicit"}
+  assert _memory(200, True, **implicit) <= _memory(10, True, **implicit) + 64
+
+
+def test_an_implicit_solve_that_fails_is_reported(caplog):
+  elements, sets = example(np.float32)
+  for iterations in (1, 100):
+    kwargs = {"gradient": "implicit", "solver_iterations": iterations}
+    loss = _losses({"initial_lambda": 2.0} | kwargs, elements, sets)
+    params = parameters(readout(), elements, sets)
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+      jax.block_until_ready(jax.jit(jax.grad(loss, has_aux=True))(params))
+      jax.effects_barrier()
+    # The empty set needs no solve.
+    assert ("of 4 of 5 sets" in caplog.text) == (iterations == 1)
+    assert bool(caplog.text) == (iterations == 1)
+
+
+def test_initial_parameters():
+  elements, sets = example(np.float32, width=61)
+  transformed = readout(last_layer_scale=0.1)
+  params = transformed.init(jax.random.key(0), elements, sets)["ea"]
+  widths = {"w_0": (122, 122), "w_1": (122, 61), "w_2": (61, 32)}
+  skips = {"skip_w_1": (122, 61), "skip_w_2": (61, 32)}
+  for name, shape in (widths | skips).items():
+    assert params[name].shape == shape
+    scale = (0.1 if name.endswith("2") else 1.0) / np.sqrt(shape[0])
+    # Truncated at two standard deviations, as `hk.Linear` draws.
+    assert 0.8 * scale < params[name].std() < 0.95 * scale
+    assert np.abs(params[name]).max() < 2.3 * scale
+  assert "skip_w_0" not in params  # [x, y] is as wide as 2 h.
+  result = transformed.apply({"ea": params}, elements, sets)
+  expected = {"learning_rate": 0.125, "momentum": 0.9, "regulariser": np.log(2)}
+  for name, value in expected.items():
+    np.testing.assert_allclose(
+      result.diagnostics[f"inner_{name}"], value, rtol=1e-5
+    )
+
+
+def test_capacity_scales_all_but_the_outputs():
+  elements, sets = example(np.float32, width=10)
+  params = readout(capacity=1.3).init(jax.random.key(0), elements, sets)["ea"]
+  assert [params[f"b_{k}"].size for k in range(3)] == [26, 13, 32]
+
+
+def test_diagnostics_leave_out_empty_sets():
+  elements, sets = example(np.float32)
+  transformed = readout(num_steps=3)
+  params = transformed.init(jax.random.key(0), elements, sets)
+  result = transformed.apply(params, elements, sets)
+  more = make_sets(np.array((*SIZES, 0, 0)), elements.shape[0])
+  same = transformed.apply(params, elements, more)
+  for name, value in result.diagnostics.items():
+    np.testing.assert_allclose(same.diagnostics[name], value, rtol=1e-5)
+  np.testing.assert_allclose(
+    result.diagnostics["inner_aux_loss"], result.aux_loss.sum() / 4, rtol=1e-5
+  )
+
+
+@pytest.mark.parametrize(
+  ("wrong", "message"),
+  [
+    ({"num_steps": -1}, "num_steps must not be negative, got -1"),
+    ({"test_num_steps": -2}, "test_num_steps must not be negative, got -2"),
+    ({"widths": (10, 0, 3)}, r"positive width, got \[10, 0, 3\]"),
+    ({"hidden": 0}, "positive width"),
+    ({"widths": (3,)}, "at least two layers"),
+    ({"hidden": 5, "capacity": 0.01}, "positive width"),
+    ({"gradient": "unroled"}, "Did you mean 'unrolled'"),
+    ({"square_reduction": "men"}, "Did you mean 'mean'"),
+    ({"square_reduction": "none"}, "one output, got 32"),
+    ({"aux_reduction": "summ"}, "Did you mean 'sum'"),
+    ({"learning_rate": 0.0}, "learning_rate must be positive"),
+    ({"momentum": 1.0}, "momentum must be between 0 and 1"),
+    ({"gradient": "implicit", "clip": 1.0}, "clip 1.0 needs"),
+  ],
+)
+def test_bad_arguments(wrong, message):
+  elements, sets = example(np.float32)
+  with pytest.raises(ValueError, match=message):
+    readout(**wrong).init(jax.random.key(0), elements, sets)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_elements_that_are_not_finite(bad):
+  elements, sets = example(np.float32)
+  params = readout().init(jax.random.key(0), elements, sets)
+  elements = elements.at[9, 2].set(bad)
+  with pytest.raises(ValueError, match="finite; row 9"):
+    readout().apply(params, elements, sets)
