@@ -11,32 +11,43 @@ Command:
   python -m launch.train --config=configs/molpcba.py:gin,virtual_node,mean \
     --config.dataset=ogbg-molhiv --config.num_epochs=20 --workdir=DIR
 
-The variant is MESSAGE_PASSING[,virtual_node],READOUT[,paper]: `gcn` or `gin`,
-any readout by name, and `paper` for the batches of Bartunov et al. (up to 8
-graphs and 1024 nodes) instead of OGB's 32 graphs.
+The variant is MESSAGE_PASSING[,virtual_node],READOUT[,paper]: `gcn`, `gin` or
+`equilibrium` (local aggregation by Equilibrium Aggregation as well), any readout
+by name, and `paper` for the batches of Bartunov et al. (up to 8 graphs and 1024
+nodes) instead of OGB's 32 graphs.
 """
 
-import ml_collections
+import difflib
 
-MESSAGE_PASSING = ("gcn", "gin")
+import ml_collections
+from ml_collections import config_dict
+
+MESSAGE_PASSING = ("gcn", "gin", "equilibrium")
 
 # The arguments that each readout takes from the paper.
 READOUTS = {
   "attention": {"num_heads": 4},
-  "pna": {"delta": None},  # Measured on the training set.
+  "equilibrium": {"num_steps": 15, "aux_weight": 1.0},
+  "pna": {"delta": None},  # A number; None: measured on the training set.
 }
 
 
 def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
   """Returns the config of a variant such as `gin,virtual_node,attention`."""
   words = [word.strip() for word in variant.split(",")]
-  passing, *options, readout = [w for w in words if w != "paper"] or [""]
-  if passing not in MESSAGE_PASSING or not set(options) <= {"virtual_node"}:
-    raise ValueError(
-      f"Unknown variant {variant!r}: write MESSAGE_PASSING[,virtual_node],"
-      f"READOUT[,paper] with MESSAGE_PASSING one of "
-      f"{', '.join(MESSAGE_PASSING)}."
-    )
+  names = [word for word in words if word != "paper"]
+  passing, *options = names[:-1] or [""]
+  valid = [MESSAGE_PASSING, *(("virtual_node",) for _ in options)]
+  for name, known in zip([passing, *options], valid, strict=True):
+    if name not in known:
+      near = difflib.get_close_matches(name, known, n=1)
+      hint = f" Did you mean {near[0]!r}?" if near else ""
+      raise ValueError(
+        f"Unknown variant {variant!r}.{hint} Write MESSAGE_PASSING"
+        "[,virtual_node],READOUT[,paper] with MESSAGE_PASSING one of"
+        f" {', '.join(MESSAGE_PASSING)}."
+      )
+  readout = names[-1]
 
   config = ml_collections.ConfigDict()
   config.dataset = "ogbg-molpcba"
@@ -55,7 +66,7 @@ def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
   config.model = ml_collections.ConfigDict()
   config.model.message_passing = ml_collections.ConfigDict(
     {
-      "name": passing,
+      "name": "aggregate" if passing == "equilibrium" else passing,
       "num_layers": 5,
       "width": 300,
       "dropout": 0.5,
@@ -63,9 +74,17 @@ def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
       "jumping": "last",
     }
   )
+  if passing == "equilibrium":
+    config.model.message_passing.aggregator = ml_collections.ConfigDict(
+      {"name": passing, "num_steps": 15, "aux_weight": 1e-4}
+    )
   config.model.readout = ml_collections.ConfigDict(
-    {"name": readout, "aux_weight": 0.0, **READOUTS.get(readout, {})}
+    {"name": readout, "aux_weight": 0.0}
   )
+  for argument, value in READOUTS.get(readout, {}).items():
+    if value is None:  # So that the command line takes a number for it.
+      value = config_dict.placeholder(float)
+    config.model.readout[argument] = value
 
   config.batching = ml_collections.ConfigDict(
     {

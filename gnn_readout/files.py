@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pathlib
 import shutil
@@ -10,24 +11,53 @@ import tempfile
 from collections.abc import Iterator
 
 
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+  """Makes every OSError of the block name `path`, whatever file it met."""
+  try:
+    yield
+  except FileExistsError as error:  # A file stands where a folder should.
+    code = errno.ENOTDIR
+    raise NotADirectoryError(code, os.strerror(code), str(path)) from error
+  except OSError as error:
+    if error.errno:  # Others speak for themselves.
+      error.filename, error.filename2 = str(path), None
+    raise
+
+
+def check_writable(folder: str | os.PathLike[str]) -> None:
+  """Makes `folder` if need be and writes a file there, which it deletes.
+
+  Raises:
+    OSError: If that cannot be done.
+  """
+  probe = pathlib.Path(folder) / ".writable"
+  try:
+    atomic_write_bytes(probe, b"")
+    probe.unlink()
+  except OSError as error:
+    raise OSError(f"cannot write to {folder}: {error.strerror}") from error
+
+
 def atomic_write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
   """Writes `data` to `path`, or leaves what was there untouched."""
   path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-  try:
-    with os.fdopen(handle, "wb") as file:
-      file.write(data)
-      file.flush()
-      os.fsync(file.fileno())
-    umask = os.umask(0)
-    os.umask(umask)
-    os.chmod(name, 0o666 & ~umask)  # mkstemp makes the file private.
-    os.replace(name, path)
-  except BaseException:
-    with contextlib.suppress(FileNotFoundError):
-      os.unlink(name)
-    raise
+  with naming(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+      with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+      umask = os.umask(0)
+      os.umask(umask)
+      os.chmod(name, 0o666 & ~umask)  # mkstemp makes the file private.
+      os.replace(name, path)
+    except BaseException:
+      with contextlib.suppress(FileNotFoundError):
+        os.unlink(name)
+      raise
 
 
 def atomic_write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -42,10 +72,11 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
   An existing folder at `path` is replaced; on an exception it stays.
   """
   path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  work = pathlib.Path(
-    tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)
-  )
+  with naming(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = pathlib.Path(
+      tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)
+    )
   umask = os.umask(0)
   os.umask(umask)
   work.chmod(0o777 & ~umask)

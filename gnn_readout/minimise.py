@@ -13,6 +13,7 @@ or implicitly at the solution).
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 from collections.abc import Callable
 from typing import NamedTuple
@@ -87,8 +88,8 @@ def minimise(
   by conjugate gradients. Its memory does not depend on T; the rate and the
   momentum get no gradient (they do not move a minimum). It is right as far as
   y is a minimum, which `max_norm` shows, and as the solve converges; where it
-  does not, a warning is logged. It cannot be combined with `clip`: the loop
-  then ends where the gradient is not zero.
+  does not, a warning with the residual is logged. It does not go with `clip`:
+  the loop then ends where the gradient is not zero.
 
   Differs from the paper: eq. 5 sums g_d^2 over features, Listing 2 takes their
   mean, which is what ran and is the default; `aux_reduction="sum"` is eq. 5.
@@ -253,26 +254,32 @@ def _implicit_bwd(tolerance, max_iterations, transpose, cotangent):
     tolerance=tolerance,
     max_iterations=max_iterations,
   )
-  jax.debug.callback(
-    functools.partial(_report, tolerance, max_iterations), solution.residual
+  report = functools.partial(
+    _report, tolerance, max_iterations, itertools.count(1)
   )
+  jax.debug.callback(report, solution.residual)
   return None, -solution.x, None
 
 
 _implicit.defvjp(_implicit_fwd, _implicit_bwd)
 
 
-def _report(tolerance, max_iterations, residual):
+def _report(tolerance, max_iterations, occurrences, residual):
+  """Logs a failed solve: the first, second, fourth, eighth... of a program."""
   failed = ~(residual <= tolerance)  # True for NaN as well.
-  if failed.any():
+  if not failed.any():
+    return
+  occurrence = next(occurrences)
+  if occurrence & (occurrence - 1) == 0:
     logging.getLogger(__name__).warning(
       "The implicit solve of %d of %d sets did not reach a relative residual "
-      "of %g in %d iterations; the largest is %g.",
+      "of %g in %d iterations; the largest is %g (occurrence %d).",
       failed.sum(),
       failed.size,
       tolerance,
       max_iterations,
       residual.max(),
+      occurrence,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -51,23 +52,25 @@ def build_model(config: Mapping[str, Any], schema) -> Model:
 
   Args:
     config: `message_passing` (name, width, num_layers, dropout, virtual_node,
-      jumping) and `readout` (name, aux_weight, and its own arguments).
+      jumping; and for `aggregate` the `aggregator`, a readout like the next)
+      and `readout` (name, aux_weight, and its own arguments).
     schema: The dataset's: `node_sizes`, `edge_sizes`, `task_type`,
       `num_tasks`, `num_classes`.
 
   Raises:
     ValueError: if a name is unknown.
   """
-  passing = dict(config["message_passing"])
-  layer_name = passing.pop("name")
+  passing = config["message_passing"]
+  layer_name = passing["name"]
   if layer_name not in LAYERS:
     raise ValueError(
       f"Unknown message passing {layer_name!r}.{suggest(layer_name, LAYERS)}"
     )
-  readout = dict(config["readout"])
-  readout_name = readout.pop("name")
-  aux_weight = readout.pop("aux_weight", 0.0)
-  readout_class(readout_name)
+  layer, local_weight = LAYERS[layer_name], 0.0
+  if layer_name == "aggregate":
+    aggregator, local_weight = _split_weight(passing["aggregator"])
+    layer = functools.partial(layer, aggregator=aggregator)
+  readout, aux_weight = _split_weight(config["readout"])
   width = passing["width"]
   outputs = (
     schema.num_classes if schema.task_type == "multiclass" else schema.num_tasks
@@ -76,8 +79,8 @@ def build_model(config: Mapping[str, Any], schema) -> Model:
   def forward(graphs: jraph.GraphsTuple, is_training: bool) -> Output:
     sets = graphs_lib.node_sets(graphs)
     h = FeatureEncoder(width, schema.node_sizes, name="nodes")(graphs.nodes)
-    h = MessagePassing(
-      LAYERS[layer_name],
+    h, local_aux = MessagePassing(
+      layer,
       width,
       passing["num_layers"],
       passing["dropout"],
@@ -86,10 +89,11 @@ def build_model(config: Mapping[str, Any], schema) -> Model:
       passing["jumping"],
       name=layer_name,
     )(h, graphs, is_training)  # [N, D]
-    pool = make_readout(readout_name, output_size=width, **readout)
+    pool = make_readout(output_size=width, **readout)
     pooled = pool(h, sets, is_training)  # [G, D]
     logits = Linear(outputs, name="head")(pooled.values)  # [G, T]
-    return Output(logits, aux_weight * pooled.aux_loss, pooled.diagnostics)
+    aux_loss = aux_weight * pooled.aux_loss + local_weight * local_aux  # [G]
+    return Output(logits, aux_loss, pooled.diagnostics)
 
   transformed = hk.transform_with_state(forward)
 
@@ -97,6 +101,14 @@ def build_model(config: Mapping[str, Any], schema) -> Model:
     return transformed.init(rng, graphs, True)
 
   return Model(jax.jit(init), transformed.apply)
+
+
+def _split_weight(readout: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+  """Returns the arguments of `make_readout` and the auxiliary weight."""
+  arguments = dict(readout)
+  weight = arguments.pop("aux_weight", 0.0)
+  readout_class(arguments["name"])
+  return arguments, weight
 
 
 def complete_config(config, train_sizes: np.ndarray) -> None:

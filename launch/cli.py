@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging as standard_logging
 import os
 import pathlib
 import re
@@ -17,18 +18,25 @@ from absl import app, flags, logging
 from gnn_readout.errors import suggest
 from launch import memory
 
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
 
-def run(main: Callable[[Sequence[str]], int | None]) -> None:
+
+def run(
+  main: Callable[[Sequence[str]], int | None], takes_arguments: bool = False
+) -> None:
   """Runs `main` under absl; wrong input becomes one line and exit status 1.
 
   With `--verbosity=1` the traceback is printed as well.
 
   Args:
     main: Takes the positional arguments and returns an exit status or None.
+    takes_arguments: Whether there may be any besides flags.
   """
 
   def guarded(argv: Sequence[str]) -> int | None:
     try:
+      if len(argv) > 1 and not takes_arguments:
+        raise ValueError(f"unexpected argument {argv[1]!r}")
       return main(argv)
     except (ValueError, OSError) as error:
       if logging.level_debug():
@@ -36,6 +44,9 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
       return _report(error)
 
   memory.keep_freed_memory()
+  sys.unraisablehook = _ignore_late_answers
+  line = standard_logging.Formatter("%(levelname)s: %(message)s")
+  logging.get_absl_handler().setFormatter(line)
   try:
     app.run(guarded, flags_parser=_parse_flags)
   except SystemExit as stop:
@@ -72,16 +83,29 @@ def _without_root(path: str) -> str:
 
 
 def _report(error: Exception) -> int:
-  print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+  text = str(error)
+  if isinstance(error, OSError) and error.filename and error.strerror:
+    text = f"{error.filename}: {error.strerror}"
+  print(f"error: {' '.join(text.split())}", file=sys.stderr)
   return 1
+
+
+def _ignore_late_answers(unraisable: sys.UnraisableHookArgs) -> None:
+  # A checkpoint is read by many threads; after the first error the others
+  # find nobody to answer to. The error itself is raised.
+  if str(unraisable.exc_value) != "Event loop is closed":
+    sys.__unraisablehook__(unraisable)
 
 
 def _parse_flags(argv: list[str]) -> list[str]:
   """Parses the command line; what is wrong with it becomes one line."""
+  argv, defaults = [_expand_home(word) for word in argv], {}
   try:
     if "config" in flags.FLAGS:
-      _check_config_flags(argv)
+      defaults = _config_fields(argv)
     rest = flags.FLAGS(argv)
+  except flags.IllegalFlagValueError as error:
+    sys.exit(_report(_reworded(error, defaults)))
   except (flags.Error, ValueError, OSError) as error:
     sys.exit(_report(error))
   if flags.FLAGS["verbosity"].using_default_value:
@@ -89,42 +113,72 @@ def _parse_flags(argv: list[str]) -> list[str]:
   return rest
 
 
-def _check_config_flags(argv: Sequence[str]) -> None:
-  """Raises ValueError or OSError for a config or a field that is not there.
+def _expand_home(word: str) -> str:
+  """Expands `~` in `--flag=~/folder`, which shells leave as it is."""
+  name, equals, value = word.partition("=")
+  return name + equals + os.path.expanduser(value)
 
-  ml_collections would report either with a traceback.
+
+def _reworded(
+  error: flags.IllegalFlagValueError, defaults: Mapping[str, Any]
+) -> Exception:
+  """Says what a flag takes where absl quotes Python's own error."""
+  match = re.match(r"flag (--[\w.]+)=(.*?): ", str(error), re.DOTALL)
+  if not match:
+    return error
+  name, value = match.groups()
+  if "must have a value" in str(error):
+    return ValueError(f"{name} must have a value")
+  kind = type(defaults.get(name.removeprefix("--config.")))
+  if kind not in _KINDS:
+    return error
+  return ValueError(f"{name}={value}: {value!r} is not {_KINDS[kind]}")
+
+
+def _config_fields(argv: Sequence[str]) -> dict[str, Any]:
+  """Returns the fields of the config that the command line names.
+
+  Raises ValueError or OSError for a config or a field that is not there,
+  which ml_collections would report with a traceback.
   """
   line = "\0".join(argv)  # So that `--config X` and `--config=X` look alike.
   chosen = re.search(r"\0--?config[=\0]([^\0]+)", line)
   if not chosen:
-    return
-  path, _, variant = chosen[1].partition(":")
+    return {}
+  path, *variant = chosen[1].split(":", 1)
   if not os.path.isfile(path):
-    folder = os.path.dirname(path) or "."
+    folder = path if os.path.isdir(path) else os.path.dirname(path) or "."
     files = os.listdir(folder) if os.path.isdir(folder) else []
-    known = [file for file in files if file.endswith(".py")]
-    raise FileNotFoundError(
-      f"no config file {path!r}.{suggest(os.path.basename(path), known)}"
-    )
-  get_config = runpy.run_path(path)["get_config"]
-  config = get_config(variant) if variant else get_config()
-  names = _field_names(config.to_dict())
+    known = [file for file in files if re.fullmatch(r"[a-z]\w*\.py", file)]
+    hint = suggest(os.path.basename(path), known) if known else ""
+    raise FileNotFoundError(f"no config file {path!r}.{hint}")
+  try:
+    config = runpy.run_path(path)["get_config"](*variant)
+    fields = _flatten(config.to_dict())
+  except ValueError:
+    raise
+  except Exception as error:  # It may hold anything.
+    raise ValueError(
+      f"{path} is no config file: {type(error).__name__}: {error}"
+    ) from error
   for field in re.findall(r"\0--?(?:no)?config\.([^=\0]+)", line):
-    if field not in names:
-      nearest = max(names, key=lambda name: _likeness(field, name))
+    if field not in fields:
+      nearest = max(fields, key=lambda name: _likeness(field, name))
       raise ValueError(
         f"unknown config field {field!r}. Did you mean {nearest!r}?"
-        f" Known: {', '.join(names)}."
+        f" Known: {', '.join(fields)}."
       )
+  return fields
 
 
-def _field_names(values: Mapping[str, Any], prefix: str = "") -> list[str]:
-  names = []
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+  """Returns the fields by dotted name, and those that hold others too."""
+  fields = {}
   for name, value in values.items():
-    names.append(prefix + name)
+    fields[prefix + name] = value
     if isinstance(value, Mapping):
-      names += _field_names(value, f"{prefix}{name}.")
-  return names
+      fields |= _flatten(value, f"{prefix}{name}.")
+  return fields
 
 
 def _likeness(field: str, name: str) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Sequence
 
 from absl import flags
@@ -28,13 +29,14 @@ _CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Converted data.")
 
 def main(argv: Sequence[str]) -> None:
   """Scores what the flags name."""
-  if len(argv) > 1:
-    raise ValueError(f"unexpected argument {argv[1]!r}")
+  del argv
   import numpy as np
 
-  from gnn_readout.files import atomic_write_bytes
+  from gnn_readout import files
   from gnn_readout.training.evaluation import evaluate_checkpoint
 
+  if _PREDICTIONS.value:  # Not found out after all the work.
+    files.check_writable(os.path.dirname(_PREDICTIONS.value) or ".")
   result = evaluate_checkpoint(
     _WORKDIR.value,
     _SPLIT.value,
@@ -42,12 +44,12 @@ def main(argv: Sequence[str]) -> None:
     _DATA_DIR.value,
     _CACHE_DIR.value,
   )
+  print(result, flush=True)
   if _PREDICTIONS.value:
     index, logits, labels = result.predictions
     file = io.BytesIO()
     np.savez(file, graph_index=index, logits=logits, labels=labels)
-    atomic_write_bytes(_PREDICTIONS.value, file.getvalue())
-  print(result)
+    files.atomic_write_bytes(_PREDICTIONS.value, file.getvalue())
   if _JSON.value:
     print(json.dumps(result.summary()), flush=True)
 

@@ -29,8 +29,7 @@ flags.mark_flag_as_required("config")
 
 def main(argv: Sequence[str]) -> None:
   """Trains what the flags name."""
-  if len(argv) > 1:
-    raise ValueError(f"unexpected argument {argv[1]!r}")
+  del argv
   from gnn_readout.training import loop
 
   loop.train(

@@ -288,7 +288,9 @@ def test_conjugate_gradients_report_what_they_did_not_solve():
 
 @pytest.mark.parametrize("iterations", [1, 50])
 def test_an_implicit_solve_that_fails_is_reported(caplog, iterations):
-  def loss(theta):
+  @jax.jit
+  @jax.grad
+  def slope(theta):
     result = solve(
       theta,
       num_steps=30,
@@ -298,9 +300,19 @@ def test_an_implicit_solve_that_fails_is_reported(caplog, iterations):
     return jnp.sum(result.y)
 
   with caplog.at_level(logging.WARNING):
-    jax.block_until_ready(jax.jit(jax.grad(loss))(convex()))
-    jax.effects_barrier()
-  assert ("5 of 5 sets did not reach" in caplog.text) == (iterations == 1)
+    for _ in range(7):
+      jax.block_until_ready(slope(convex()))
+      jax.effects_barrier()
+  reports = [record.getMessage() for record in caplog.records]
+  if iterations == 50:
+    assert not reports
+  else:  # Rarer and rarer, so as not to drown a training log.
+    assert [report.split("occurrence")[1] for report in reports] == [
+      " 1).",
+      " 2).",
+      " 4).",
+    ]
+    assert all("5 of 5 sets did not reach" in report for report in reports)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,8 @@ def random_store(num_graphs=23, num_tasks=3, seed=0) -> GraphStore:
 def config_of(kind, readout="mean", width=11, dropout=0.0):
   config = molpcba.get_config(f"{kind},{readout}").model
   config.message_passing.update(width=width, num_layers=3, dropout=dropout)
+  if kind == "equilibrium":
+    config.message_passing.aggregator.num_steps = 2
   models.complete_config(config, np.array([3, 8]))
   return config
 
@@ -115,7 +117,7 @@ def assert_close(a, b, tolerance=1e-10):
   )
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", (*KINDS, "equilibrium"))
 def test_padding_and_order_change_nothing(kind):
   with jax.enable_x64(True):
     store = random_store()
@@ -141,7 +143,7 @@ def test_padding_and_order_change_nothing(kind):
     assert_close(result[2:], expected[2:])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", (*KINDS, "equilibrium"))
 def test_evaluation_graph_by_graph(kind):
   with jax.enable_x64(True):
     store = random_store()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -30,6 +30,7 @@ def build_store(
   labels: np.ndarray,
   splits: Mapping[str, np.ndarray],
   source: str = "edges",
+  rows: Sequence[int] | None = None,
 ) -> GraphStore:
   """Checks columns of directed edges and sorts the edges by receiver.
 
@@ -44,6 +45,7 @@ def build_store(
     labels: [G, num_tasks], NaN = missing.
     splits: Graph indices by split name.
     source: Where the edges come from, for error messages.
+    rows: [G] where each graph's label comes from, likewise.
 
   Returns:
     The store. Edges of one receiver keep their order.
@@ -65,7 +67,7 @@ def build_store(
   ):
     if found != expected:
       raise ValueError(f"{schema.name}: {what}: {found}, expected {expected}")
-  _check_labels(schema, labels)
+  _check_labels(schema, labels, rows)
   _check_splits(schema.name, splits, num_graphs)
 
   # Of each edge: the size and the first node of its graph.
@@ -103,6 +105,7 @@ def build_from_undirected(
   labels: np.ndarray,
   splits: Mapping[str, np.ndarray],
   source: str = "edges",
+  rows: Sequence[int] | None = None,
 ) -> GraphStore:
   """Builds a store from bonds listed once; the inverse follows each bond.
 
@@ -116,6 +119,7 @@ def build_from_undirected(
     labels: [G, num_tasks], NaN = missing.
     splits: Graph indices by split name.
     source: Where the bonds come from, for error messages.
+    rows: [G] where each graph's label comes from, likewise.
 
   Returns:
     The store, of 2 B directed edges.
@@ -135,6 +139,7 @@ def build_from_undirected(
     labels=labels,
     splits=splits,
     source=source,
+    rows=rows,
   )
 
 
@@ -153,7 +158,9 @@ def _receiver_order(
   return np.argsort(key, kind="stable")
 
 
-def _check_labels(schema: Schema, labels: np.ndarray) -> None:
+def _check_labels(
+  schema: Schema, labels: np.ndarray, rows: Sequence[int] | None
+) -> None:
   """Raises ValueError at a label that its task type does not have."""
   if schema.task_type == "regression":
     wrong, right = np.isinf(labels), "a finite number"
@@ -166,10 +173,10 @@ def _check_labels(schema: Schema, labels: np.ndarray) -> None:
     right = f"an integer from 0 to {schema.num_classes - 1} or missing"
   if wrong.any():
     graph, task = np.unravel_index(np.argmax(wrong), wrong.shape)
+    place = f"graph {graph}" if rows is None else f"row {rows[graph]}"
     raise ValueError(
-      f"{schema.name}: the label of graph {graph}, task"
-      f" {schema.task_names[task]!r} is {labels[graph, task]:g}, expected"
-      f" {right}"
+      f"{schema.name}: the label of {place}, task {schema.task_names[task]!r}"
+      f" is {labels[graph, task]:g}, expected {right}"
     )
 
 

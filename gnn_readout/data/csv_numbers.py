@@ -131,11 +131,13 @@ def _reals(block: _Block) -> np.ndarray:
   simple = (simple | (lengths == 1)) & (digits <= 9)
   values[simple] = digits[simple]
   wrong = np.zeros(len(lengths), bool)
-  for i in np.flatnonzero(~simple & (lengths > 0)):
-    try:
-      values[i] = float(text[starts[i] : block.ends[i]].tobytes())
-    except ValueError:
-      wrong[i] = True
+  with np.errstate(over="ignore"):  # What is too large becomes infinite.
+    for i in np.flatnonzero(~simple & (lengths > 0)):
+      try:
+        values[i] = float(text[starts[i] : block.ends[i]].tobytes())
+      except ValueError:
+        wrong[i] = True
+  wrong |= np.isinf(values)
   block.check(wrong, "a number")
   return values.reshape(-1, block.num_columns)
 

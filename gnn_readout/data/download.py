@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gnn_readout.errors import suggest
-from gnn_readout.files import atomic_directory
+from gnn_readout.files import atomic_directory, check_writable, naming
 
 _OGB = "http://snap.stanford.edu/ogb/data/graphproppred/csv_mol_download"
 _CHUNK = 1 << 16
@@ -84,7 +84,8 @@ def download(
   Raises:
     ValueError: If the name is unknown or the zip is broken or not to be
       trusted.
-    OSError: If the zip cannot be fetched, or not all of it.
+    OSError: If the zip cannot be fetched, or not all of it, or the data
+      folder cannot be written.
   """
   if dataset not in SOURCES:
     raise ValueError(f"Unknown dataset {dataset!r}.{suggest(dataset, SOURCES)}")
@@ -95,6 +96,7 @@ def download(
     return folder
   name = source.url.rpartition("/")[2]
   path = folder.parent / name
+  check_writable(folder.parent)
   by_hand = path.is_file()
   if by_hand:
     print(f"Using {path}")
@@ -146,7 +148,7 @@ def fetch(url: str, path: pathlib.Path, timeout: float = 30.0) -> None:
     ) from error
   with response:
     start, total = _extent(response, start, part)
-    with open(part, "ab" if start else "wb") as file:
+    with naming(part), open(part, "ab" if start else "wb") as file:
       if not start:
         _remember_version(response, version)
       for chunk in _with_progress(response, path.name, start, total):
@@ -189,7 +191,11 @@ def unpack(
             target.mkdir(parents=True, exist_ok=True)
             continue
           target.parent.mkdir(parents=True, exist_ok=True)
-          with archive.open(info) as source, open(target, "wb") as file:
+          with (
+            archive.open(info) as source,
+            naming(folder),
+            open(target, "wb") as file,
+          ):
             shutil.copyfileobj(source, file)  # Compares the checksum too.
   except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
     raise ValueError(

@@ -24,11 +24,9 @@ from gnn_readout.data.molecules import (
   SPLITS,
   molecule_schema,
 )
-from gnn_readout.data.store import GraphStore
-from gnn_readout.data.text_table import Table, read_table
+from gnn_readout.data.store import METRICS, GraphStore
+from gnn_readout.data.text_table import read_table
 from gnn_readout.errors import suggest
-
-METRICS = {"binary": "ap", "multiclass": "accuracy", "regression": "rmse"}
 
 _CHUNK = 512  # Molecules per message to a worker.
 _PARALLEL_FROM = 2_000  # Starting processes costs as much as so many molecules.
@@ -128,7 +126,7 @@ def read_csv(
       label; None = every other column that holds numbers.
     task_type: `'binary'`, `'multiclass'` or `'regression'`; None = binary if
       all labels are 0 or 1, else regression.
-    metric: As in `Schema`; None = `METRICS[task_type]`.
+    metric: As in `Schema`; None = the first of `METRICS[task_type]`.
     on_invalid: `'error'` or `'skip'` rows with a SMILES that RDKit refuses.
     num_workers: Processes; None = one per core.
     split: Shares of train, valid and test, where there is no column `split`.
@@ -154,7 +152,10 @@ def read_csv(
     ]
     logging.info("%s: labels are %s", path, ", ".join(label_columns))
   if not label_columns:
-    raise ValueError(f"{path}: no column of numbers to take as labels")
+    raise ValueError(
+      f"{path}: no column of numbers to take as labels; its columns are"
+      f" {', '.join(table.columns)}"
+    )
   labels = np.stack([table.numbers(n) for n in label_columns], axis=1)
   columns = molecules_to_columns(table.column(smiles_column), num_workers)
   valid = columns.num_nodes > 0
@@ -172,7 +173,8 @@ def read_csv(
     )
     table, labels = table.keep(valid), labels[valid]
   if "split" in table.columns:
-    splits = _named_splits(table)
+    named = table.words("split", SPLITS)
+    splits = {s: np.flatnonzero(named == s) for s in SPLITS}
   else:
     splits = scaffold_split(table.column(smiles_column), split, num_workers)
   task_type = task_type or _infer_task_type(path, labels, label_columns)
@@ -183,7 +185,8 @@ def read_csv(
     label_columns,
     splits,
     task_type,
-    metric or METRICS.get(task_type, ""),
+    metric or METRICS.get(task_type, ("",))[0],
+    table.rows,
   )
 
 
@@ -364,6 +367,7 @@ def _store(
   splits: Mapping[str, np.ndarray],
   task_type: str,
   metric: str,
+  rows: np.ndarray | None = None,
 ) -> GraphStore:
   labels = np.asarray(labels, np.float32)
   num_classes = 0
@@ -374,21 +378,9 @@ def _store(
     labels=labels,
     splits=splits,
     source=name,
+    rows=rows,
     **columns._asdict(),
   )
-
-
-def _named_splits(table: Table) -> dict[str, np.ndarray]:
-  """Returns the rows of each split from the column `split`."""
-  named = table.column("split")
-  wrong = ~np.isin(named, SPLITS)
-  if wrong.any():
-    i = int(np.argmax(wrong))
-    raise ValueError(
-      f"{table.path}: row {table.rows[i]}: split {named[i]!r}."
-      f"{suggest(named[i], SPLITS)}"
-    )
-  return {s: np.flatnonzero(named == s).astype(np.int32) for s in SPLITS}
 
 
 def _infer_task_type(

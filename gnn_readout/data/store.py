@@ -25,8 +25,12 @@ from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_directory
 
 SCHEMA_VERSION = 1
-TASK_TYPES = ("binary", "multiclass", "regression")
-METRICS = ("ap", "rocauc", "rmse", "mae", "accuracy")
+# The metrics of each task type, the usual one first.
+METRICS = {
+  "binary": ("ap", "rocauc"),
+  "multiclass": ("accuracy",),
+  "regression": ("rmse", "mae"),
+}
 
 _META = "meta.json"
 _COLUMNS = (
@@ -70,10 +74,14 @@ class Schema:
   task_names: tuple[str, ...]
 
   def __post_init__(self):
-    for field, valid in (("task_type", TASK_TYPES), ("metric", METRICS)):
-      value = getattr(self, field)
-      if value not in valid:
-        raise ValueError(f"unknown {field} {value!r}.{suggest(value, valid)}")
+    task, metric = self.task_type, self.metric
+    if task not in METRICS:
+      raise ValueError(f"unknown task_type {task!r}.{suggest(task, METRICS)}")
+    if metric not in METRICS[task]:
+      raise ValueError(
+        f"unknown metric {metric!r} for task_type {task!r}."
+        f"{suggest(metric, METRICS[task])}"
+      )
     for field in ("node_sizes", "edge_sizes", "task_names"):
       object.__setattr__(self, field, tuple(getattr(self, field)))
     if len(self.task_names) != self.num_tasks:
@@ -198,11 +206,12 @@ def open_store(
     meta = json.loads(meta_file.read_text())
     version, records = meta["schema_version"], meta["columns"]
     if version != SCHEMA_VERSION:
-      raise ValueError(
-        f"schema version {version}, but this program reads {SCHEMA_VERSION}"
+      raise _StaleError(
+        f"{meta_file}: schema version {version}, but this program reads"
+        f" {SCHEMA_VERSION}"
       )
     if fingerprint is not None and meta["fingerprint"] != fingerprint:
-      raise ValueError("made from another version of the source")
+      raise _StaleError(f"{meta_file}: made from another version of the source")
     schema = Schema.from_json(meta["schema"])
     columns = {
       name: _open_column(path / f"{name}.npy", record, verify)
@@ -214,12 +223,16 @@ def open_store(
       if name.startswith("split_")
     }
     return GraphStore(schema=schema, splits=splits, **columns)
-  except FileNotFoundError:
+  except (FileNotFoundError, NotADirectoryError):
     raise FileNotFoundError(f"{meta_file}: no such file") from None
-  except _ColumnError:
+  except (_ColumnError, _StaleError):
     raise
   except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise ValueError(f"{meta_file}: {error}") from error
+
+
+class _StaleError(ValueError):
+  """A sound store, but not of this program or this source."""
 
 
 class _ColumnError(ValueError):
@@ -280,7 +293,9 @@ def cached(
     return open_store(path, verify=True, fingerprint=fingerprint)
   except FileNotFoundError:
     pass
-  except ValueError as error:
+  except _StaleError as error:
+    logging.info("Building the cache again: %s", error)
+  except (ValueError, OSError) as error:
     logging.warning("Building the cache again: %s", error)
   store = build()
   try:

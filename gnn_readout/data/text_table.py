@@ -6,6 +6,7 @@ import csv
 import gzip
 import os
 import zlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -54,7 +55,8 @@ class Table(NamedTuple):
     """
     column = self.column(name)
     parsed = _parse(column)
-    values = np.asarray([parsed[text] for text in column], np.float32)
+    with np.errstate(over="ignore"):  # What is too large becomes infinite.
+      values = np.asarray([parsed[text] for text in column], np.float32)
     wrong = np.isinf(values)
     if wrong.any():
       i = int(np.argmax(wrong))
@@ -63,6 +65,22 @@ class Table(NamedTuple):
         " not a number"
       )
     return values
+
+  def words(self, name: str, valid: Sequence[str]) -> np.ndarray:
+    """Returns a column that holds nothing but the words of `valid`.
+
+    Raises:
+      ValueError: A field is another word; the message names the row.
+    """
+    column = self.column(name)
+    wrong = ~np.isin(column, valid)
+    if wrong.any():
+      i = int(np.argmax(wrong))
+      raise ValueError(
+        f"{self.path}: row {self.rows[i]}: {name} {column[i]!r}."
+        f"{suggest(column[i], valid)}"
+      )
+    return column
 
 
 def read_table(path: str | os.PathLike[str]) -> Table:

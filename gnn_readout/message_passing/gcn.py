@@ -32,8 +32,10 @@ class GCNLayer(hk.Module):
     self._width = width
     self._edge_sizes = edge_sizes
 
-  def __call__(self, h: Array, edges: Edges, mask: Array, is_training) -> Array:
-    """Returns [N, D] from node states h [N, D]."""
+  def __call__(
+    self, h: Array, edges: Edges, mask: Array, is_training: bool
+  ) -> tuple[Array, None]:
+    """Returns node states [N, D] from h [N, D], and no auxiliary loss."""
     del mask, is_training
     x = Linear(self._width, name="linear")(h)
     table = embedding_table(
@@ -46,4 +48,4 @@ class GCNLayer(hk.Module):
     norm = jax.lax.rsqrt(degree)
     weight = norm[edges.senders] * norm[edges.receivers] * edges.mask  # [E]
     received = relu_sum(x, table, weight, edges)  # [N, D]
-    return received + jax.nn.relu(x + root) / degree[:, None]
+    return received + jax.nn.relu(x + root) / degree[:, None], None

@@ -33,8 +33,17 @@ class GINLayer(hk.Module):
     self._width = width
     self._edge_sizes = edge_sizes
 
-  def __call__(self, h: Array, edges: Edges, mask: Array, is_training) -> Array:
-    """Returns [N, D] from node states h [N, D]; mask [N] marks real nodes."""
+  def __call__(
+    self, h: Array, edges: Edges, mask: Array, is_training: bool
+  ) -> tuple[Array, None]:
+    """Returns node states [N, D] from h [N, D], and no auxiliary loss.
+
+    Args:
+      h: [N, D].
+      edges: The edges.
+      mask: [N] bool, false for padding.
+      is_training: Whether this is a training step.
+    """
     table = embedding_table(
       "bonds", self._edge_sizes, edges.features.shape[1], self._width, h.dtype
     )
@@ -43,4 +52,5 @@ class GINLayer(hk.Module):
     h = (1 + epsilon) * h + relu_sum(h, table, weight, edges)  # [N, D]
     h = Linear(2 * self._width, name="linear_1")(h)  # [N, 2D]
     h = BatchNorm(name="norm")(h, mask, is_training)
-    return Linear(self._width, name="linear_2")(jax.nn.relu(h))  # [N, D]
+    h = Linear(self._width, name="linear_2")(jax.nn.relu(h))  # [N, D]
+    return h, None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
@@ -28,7 +30,7 @@ class MessagePassing(hk.Module):
 
   def __init__(
     self,
-    layer: type[hk.Module],
+    layer: Callable[..., hk.Module],
     width: int,
     num_layers: int,
     dropout_rate: float,
@@ -40,7 +42,7 @@ class MessagePassing(hk.Module):
     """Creates the stack.
 
     Args:
-      layer: Class of the layers.
+      layer: Makes a layer from its width, edge sizes and name.
       width: D.
       num_layers: L.
       dropout_rate: Probability of a zero after each layer.
@@ -68,8 +70,18 @@ class MessagePassing(hk.Module):
 
   def __call__(
     self, h: Array, graphs: jraph.GraphsTuple, is_training: bool
-  ) -> Array:
-    """Returns node states [N, D] from encoded nodes h [N, D]."""
+  ) -> tuple[Array, Array]:
+    """Returns node states [N, D] and the layers' auxiliary losses [G].
+
+    Args:
+      h: [N, D], encoded nodes.
+      graphs: A padded batch.
+      is_training: Whether this is a training step.
+
+    Returns:
+      The states, and for each graph the mean over its nodes of the layers'
+      auxiliary losses, added up over the layers.
+    """
     sets = graphs_lib.node_sets(graphs)
     edges = messages.prepare(graphs, self._edge_sizes)
     graph_mask = graphs_lib.graph_mask(graphs)  # [G]
@@ -78,15 +90,17 @@ class MessagePassing(hk.Module):
         "virtual_node", (self._width,), h.dtype, jnp.zeros
       )
       v = jnp.broadcast_to(start, (sets.num_segments, self._width))  # [G, D]
-    states = []
+    states, aux_losses = [], []
     for i in range(self._num_layers):
       last = i == self._num_layers - 1
       if self._virtual_node:
         h = h + segments.broadcast(v, sets)
       states.append(h)
-      x = self._layer(self._width, self._edge_sizes, name=f"layer_{i}")(
+      x, aux = self._layer(self._width, self._edge_sizes, name=f"layer_{i}")(
         h, edges, sets.mask, is_training
       )
+      if aux is not None:
+        aux_losses.append(segments.mean(aux[:, None], sets)[:, 0])
       x = BatchNorm(name=f"norm_{i}")(x, sets.mask, is_training)
       if not last:
         x = jax.nn.relu(x)
@@ -98,4 +112,5 @@ class MessagePassing(hk.Module):
         v = update(v, h, sets, graph_mask, is_training)
       h = x
     states.append(h)
-    return h if self._jumping == "last" else sum(states)
+    aux_loss = sum(aux_losses, jnp.zeros(sets.num_segments, h.dtype))  # [G]
+    return (h if self._jumping == "last" else sum(states)), aux_loss

@@ -9,6 +9,7 @@ from __future__ import annotations
 from gnn_readout.errors import suggest
 from gnn_readout.readouts.attention import Attention
 from gnn_readout.readouts.base import Aggregate, Readout
+from gnn_readout.readouts.equilibrium import EquilibriumAggregation
 from gnn_readout.readouts.max import Max
 from gnn_readout.readouts.mean import Mean
 from gnn_readout.readouts.pna import PNA
@@ -16,6 +17,7 @@ from gnn_readout.readouts.sum import Sum
 
 READOUTS: dict[str, type[Readout]] = {
   "attention": Attention,
+  "equilibrium": EquilibriumAggregation,
   "max": Max,
   "mean": Mean,
   "pna": PNA,
@@ -57,4 +59,11 @@ def make_readout(
   return make(output_size=output_size, **kwargs)
 
 
-__all__ = ["READOUTS", "Aggregate", "Readout", "make_readout", "readout_class"]
+__all__ = [
+  "READOUTS",
+  "Aggregate",
+  "EquilibriumAggregation",
+  "Readout",
+  "make_readout",
+  "readout_class",
+]

@@ -48,7 +48,7 @@ class EquilibriumAggregation(Readout):
   eq. 5, of the squared gradient; the listings, which ran, take means, and so
   does this unless `square_reduction` or `aux_reduction` is "sum". The listing
   keeps its scalars in single precision; these have the type of the elements.
-  `gradient="implicit"`, `clip` and `last_layer_scale` are options of ours.
+  `gradient="implicit"` and `last_layer_scale` are options of ours.
 
   Reference: Bartunov et al. 2022, eq. 3, 5 and C.1, Listings 1 and 2.
   """

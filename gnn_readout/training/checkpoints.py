@@ -12,6 +12,8 @@ import contextlib
 import os
 import pathlib
 import shutil
+import textwrap
+import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -75,6 +77,7 @@ def save(
   import orbax.checkpoint as ocp
 
   folder = _folder(workdir, name)
+  meta = {**meta, "checksum": _checksum(state)}
   items = ocp.args.Composite(
     state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
   )
@@ -87,7 +90,7 @@ def save(
     for half_written in folder.glob("*.orbax-checkpoint-tmp"):
       shutil.rmtree(half_written, ignore_errors=True)
     raise OSError(
-      f"cannot write the checkpoint of step {step} to {folder}: {error}"
+      f"cannot write the checkpoint of step {step} to {folder}: {_brief(error)}"
     ) from error
 
 
@@ -124,18 +127,25 @@ def restore(
     try:
       items = ocp.args.Composite(meta=ocp.args.JsonRestore())
       meta = manager.restore(step, args=items).meta
+      checksum = meta.pop("checksum", None)  # Early checkpoints have none.
       saved = Schema.from_json(meta["schema"])
     except (ValueError, KeyError, TypeError, OSError) as error:
-      raise ValueError(f"{folder / str(step)} is damaged: {error}") from error
+      raise ValueError(
+        f"{folder / str(step)} is damaged: {_brief(error)}"
+      ) from error
     _check_schema(saved, schema, folder / str(step))
     try:
       items = ocp.args.Composite(state=ocp.args.StandardRestore(like))
       state = manager.restore(step, args=items).state
     except (ValueError, KeyError, TypeError, OSError) as error:
       raise ValueError(
-        f"{folder / str(step)} is damaged or of another model: {error}"
+        f"{folder / str(step)} is damaged or of another model: {_brief(error)}"
       ) from error
   _check_shapes(state, like, folder / str(step))
+  if checksum not in (None, _checksum(state)):
+    raise ValueError(
+      f"{folder / str(step)} is damaged: its checksum does not match"
+    )
   return Checkpoint(step, state, meta)
 
 
@@ -161,6 +171,20 @@ def _manager(folder: pathlib.Path) -> Iterator[Any]:
       yield manager
   finally:
     logging.set_verbosity(verbosity)
+
+
+def _checksum(state: Any) -> int:
+  """Returns a number that changes with any bit of the arrays."""
+  checksum = 0
+  for leaf in jax.tree.leaves(jax.device_get(state)):
+    checksum = zlib.crc32(np.ascontiguousarray(leaf), checksum)
+  return checksum
+
+
+def _brief(error: Exception) -> str:
+  """Returns the beginning of an error message, which may be pages long."""
+  text, _, _ = str(error).partition(" [tensorstore_spec")
+  return textwrap.shorten(text, 300, placeholder=" ...")
 
 
 def _check_schema(saved: Schema, here: Schema, path: pathlib.Path) -> None:

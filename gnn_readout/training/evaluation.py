@@ -12,7 +12,6 @@ import haiku as hk
 import jax
 import jraph
 import numpy as np
-from ml_collections import ConfigDict
 
 from gnn_readout import metrics, models
 from gnn_readout.data import batching
@@ -139,9 +138,12 @@ def predict_split(
 def check_scorable(store: GraphStore, splits: Iterable[str]) -> None:
   """Raises ValueError unless each split has labels that its metric can score.
 
-  A run would otherwise only find out when its first evaluation is due.
+  A run would otherwise only find out when its first evaluation is due. Nor is
+  there anything to train without a label in the training set.
   """
   schema = store.schema
+  if np.isnan(store.labels[store.splits["train"]]).all():
+    raise ValueError(f"split 'train' of dataset {schema.name!r} has no label")
   for split in splits:
     batching.make_eval_plan(store, split, batch_size=1, num_buckets=1)
     labels = store.labels[store.splits[split]]
@@ -182,7 +184,7 @@ def evaluate_checkpoint(
   file = pathlib.Path(workdir) / "config.json"
   if not file.exists():
     raise FileNotFoundError(f"{workdir} holds no run: there is no {file}")
-  config = ConfigDict(settings.read_json(file))
+  config = settings.read_config(file)
   store = settings.load_dataset(config, data_dir, cache_dir)
   model = models.build_model(config.model, store.schema)
   optimizer = make_optimizer(**config.optimizer, num_steps=1)

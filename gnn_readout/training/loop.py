@@ -22,7 +22,7 @@ from ml_collections import ConfigDict
 from gnn_readout import metrics, models
 from gnn_readout.data import batching
 from gnn_readout.data.store import GraphStore
-from gnn_readout.files import atomic_write_text
+from gnn_readout.files import atomic_write_text, check_writable
 from gnn_readout.training import checkpoints, evaluation, runlog, settings
 from gnn_readout.training import step as step_lib
 from gnn_readout.training.history import History
@@ -81,14 +81,7 @@ def train(
 
 def _check_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> None:
   """Refuses a folder that cannot be written or belongs to another run."""
-  try:
-    workdir.mkdir(parents=True, exist_ok=True)
-    atomic_write_text(workdir / ".writable", "")
-    (workdir / ".writable").unlink()
-  except OSError as error:
-    raise OSError(
-      f"cannot write to workdir {workdir}: {error.strerror}"
-    ) from error
+  check_writable(workdir)
   file = workdir / "config.json"
   if file.exists():
     differ = settings.differences(config, settings.read_json(file))

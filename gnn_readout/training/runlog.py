@@ -23,7 +23,7 @@ import numpy as np
 from absl import logging
 
 from gnn_readout.data.store import GraphStore
-from gnn_readout.files import atomic_write_text
+from gnn_readout.files import atomic_write_text, naming
 
 RECORD_VERSION = 1
 _PACKAGES = (
@@ -58,13 +58,14 @@ class MetricsLog:
     if path.exists():
       kept = [line for line in _whole_lines(path) if line["step"] <= step]
       atomic_write_text(path, "".join(json.dumps(x) + "\n" for x in kept))
-    self._file = path.open("a")
+    self._path, self._file = path, path.open("a")
     self._events = _event_writer(workdir) if tensorboard else None
 
   def write(self, step: int, values: Mapping[str, float]) -> None:
     """Appends one line, `{"step": step, ...}`."""
-    self._file.write(json.dumps({"step": step, **values}) + "\n")
-    self._file.flush()
+    with naming(self._path):
+      self._file.write(json.dumps({"step": step, **values}) + "\n")
+      self._file.flush()
     if self._events:
       self._write_events(step, values)
 
@@ -74,7 +75,7 @@ class MetricsLog:
     # What tf.summary.scalar writes, which itself needs the viewer installed.
     scalars = tf.compat.v1.SummaryMetadata()
     scalars.plugin_data.plugin_name = "scalars"
-    with self._events.as_default():
+    with _event_errors(), self._events.as_default():
       for name, value in values.items():
         tf.summary.write(name, tf.constant(value), step, metadata=scalars)
 
@@ -82,9 +83,11 @@ class MetricsLog:
     return self
 
   def __exit__(self, *unused) -> None:
-    self._file.close()
+    with naming(self._path):
+      self._file.close()
     if self._events:
-      self._events.close()
+      with _event_errors():
+        self._events.close()
 
 
 def _whole_lines(path: pathlib.Path) -> list[dict[str, Any]]:
@@ -98,6 +101,8 @@ def _whole_lines(path: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def _event_writer(workdir: str | os.PathLike[str]) -> Any:
+  # What goes wrong is raised as well.
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   try:
     with _no_stderr():
       import tensorflow as tf
@@ -108,6 +113,18 @@ def _event_writer(workdir: str | os.PathLike[str]) -> Any:
     logging.warning("TensorFlow is not installed: no TensorBoard event files")
     return None
   return tf.summary.create_file_writer(os.path.join(workdir, "tensorboard"))
+
+
+@contextlib.contextmanager
+def _event_errors() -> Iterator[None]:
+  """Turns TensorFlow's errors, such as of a full disk, into an OSError."""
+  import tensorflow as tf
+
+  try:
+    yield
+  except tf.errors.OpError as error:
+    reason = error.message.partition("}} ")[2].partition("\n")[0]
+    raise OSError(f"cannot write event files: {reason}") from error
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import pathlib
 from typing import Any
@@ -30,6 +31,8 @@ _POSITIVE = (
   "batching.batch_size",
   "eval_batch_size",
   "log_every",
+  "model.message_passing.num_layers",
+  "model.message_passing.width",
   "optimizer.learning_rate",
 )
 _NOT_NEGATIVE = (
@@ -40,6 +43,19 @@ _NOT_NEGATIVE = (
   "optimizer.warmup_steps",
   "seed",
 )
+_OTHERS = (
+  "batching.mode",
+  "dataset",
+  "model.message_passing.dropout",
+  "model.message_passing.jumping",
+  "model.message_passing.name",
+  "model.message_passing.virtual_node",
+  "model.readout.name",
+  "note",
+  "optimizer.schedule",
+  "tensorboard",
+)
+_LARGEST = 2**31 - 1  # Steps and keys are numbers of 32 bits.
 
 
 def check(config: ConfigDict) -> None:
@@ -49,9 +65,18 @@ def check(config: ConfigDict) -> None:
     config: As `configs/molpcba.py` makes it.
 
   Raises:
-    ValueError: If a field has an impossible value; the message names it.
+    ValueError: If a field is missing or has an impossible value; the message
+      names it.
   """
   fields = flatten(config.to_dict())
+  for name in (*_POSITIVE, *_NOT_NEGATIVE, *_OTHERS):
+    if name not in fields:
+      raise ValueError(f"the config has no field {name!r}")
+  for name, value in fields.items():
+    if isinstance(value, float) and not math.isfinite(value):
+      raise ValueError(f"{name} must be finite, got {value}")
+    if isinstance(value, int) and value > _LARGEST:
+      raise ValueError(f"{name} must be at most {_LARGEST}, got {value}")
   positive = list(_POSITIVE)
   mode = fields["batching.mode"]
   if mode not in batching.MODES:
@@ -110,11 +135,24 @@ def as_json(config: ConfigDict) -> dict[str, Any]:
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:
-  """Returns what a JSON file holds; ValueError names a damaged one."""
+  """Returns the object in a JSON file; ValueError names a damaged one."""
   try:
-    return json.loads(path.read_text())
+    values = json.loads(path.read_text())
+    if not isinstance(values, dict):
+      raise ValueError("it holds no JSON object")
+    return values
   except ValueError as error:
     raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def read_config(path: pathlib.Path) -> ConfigDict:
+  """Returns the configuration in a JSON file, once it is checked."""
+  config = ConfigDict(read_json(path))
+  try:
+    check(config)
+  except (TypeError, ValueError) as error:
+    raise ValueError(f"{path} is damaged: {error}") from error
+  return config
 
 
 def config_hash(config: dict[str, Any]) -> str:

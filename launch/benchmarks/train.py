@@ -14,6 +14,7 @@ from gnn_readout import data, metrics, models
 from gnn_readout.data import batching
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
+from gnn_readout.training import settings
 from gnn_readout.training import step as step_lib
 from launch.benchmarks import timing
 
@@ -48,6 +49,7 @@ def run(
   for peer in against:
     if peer not in _PEERS:
       raise ValueError(f"unknown peer {peer!r}.{suggest(peer, _PEERS)}")
+  settings.check(config)
   dataset = dataset or "ogbg-molhiv"
   store = data.load(dataset, data_dir, cache_dir)
   sizes = store.num_nodes[store.splits["train"]]

@@ -82,7 +82,11 @@ def test_schema_survives_json():
     ({"task_type": "binry"}, "task_type 'binry'. Did you mean 'binary'"),
     ({"metric": "auc"}, "unknown metric 'auc'"),
     ({"task_names": ("a",)}, "1 task names for 2 tasks"),
-    ({"task_type": "multiclass"}, "1 column of labels, not 2"),
+    (
+      {"task_type": "multiclass", "metric": "accuracy"},
+      "1 column of labels, not 2",
+    ),
+    ({"metric": "rmse"}, "unknown metric .rmse. for task_type .binary."),
   ],
 )
 def test_schema_refuses(changes, words):

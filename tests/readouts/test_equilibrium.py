@@ -21,15 +21,17 @@ SIZES = (7, 0, 1, 13, 2)
 NUM_ELEMENTS = 29
 SCALARS = ("lambda", "learning_rate", "momentum")
 
-# Every shape of potential: the listing's, one without any projection but the
-# last, one with a projection everywhere, two layers, and four.
+# The listing's shape; a projection at every layer; one output, two layers and a
+# clipped y; four layers and no projection.
 POTENTIALS = {
   "listing": {"hidden": 5, "potential_outputs": 3},
-  "wide": {"widths": (10, 10, 3), "square_reduction": "sum"},
-  "narrow y": {"widths": (11, 7, 3), "output_size": 2},
-  "scalar": {"widths": (11, 11, 1), "square_reduction": "none"},
-  "two layers": {"widths": (13, 3), "aux_reduction": "sum", "clip": 0.2},
-  "four layers": {"widths": (7, 7, 11, 11), "aux_reduction": "sum"},
+  "projections": {
+    "widths": (11, 7, 3),
+    "output_size": 2,
+    "square_reduction": "sum",
+  },
+  "scalar": {"widths": (13, 1), "square_reduction": "none", "clip": 0.2},
+  "four layers": {"widths": (10, 10, 10, 10), "aux_reduction": "sum"},
 }
 
 
@@ -41,6 +43,10 @@ def readout(is_training=True, **kwargs):
       )
     )
   )
+
+
+def initial(transformed, elements, sets, seed=0):
+  return jax.jit(transformed.init)(jax.random.key(seed), elements, sets)
 
 
 def trace(num_steps, **kwargs):
@@ -61,7 +67,7 @@ def example(dtype=np.float64, width=WIDTH, sizes=SIZES, padding=6, seed=0):
 
 def parameters(transformed, elements, sets, seed=1):
   """Initial parameters, moved away from zeros and ones."""
-  params = transformed.init(jax.random.key(seed), elements, sets)["ea"]
+  params = initial(transformed, elements, sets, seed)["ea"]
   keys = jax.random.split(jax.random.key(seed + 1), len(params))
   return {
     name: value
@@ -114,11 +120,12 @@ def both_ways(kwargs, elements, sets, num_steps=7):
 
 
 def assert_same(results, tolerance):
-  """The largest difference of every array, relative to its largest entry."""
+  """Compares arrays by the largest difference, relative to what is largest."""
   flat = [jax.tree_util.tree_leaves_with_path(result) for result in results]
   for (path, value), (_, expected) in zip(*flat, strict=True):
-    error = np.abs(value - expected).max() / np.abs(expected).max()
-    assert error < tolerance, (jax.tree_util.keystr(path), error)
+    error = np.abs(value - expected).max()
+    limit = tolerance * np.abs(expected).max()
+    assert error <= limit, (jax.tree_util.keystr(path), error, limit)
 
 
 @pytest.mark.parametrize("name", POTENTIALS)
@@ -130,7 +137,7 @@ def test_is_the_listing_in_double_precision(name):
     results = [f(params, elements) for f in functions]
     assert_same(results, 1e-11)
     (gradient, _), (values, _) = results[0]
-    assert all(np.abs(g).max() > 0 for g in gradient.values())
+    assert np.abs(gradient["w_0"]).max() > 1e-2
     assert np.abs(values).max() > 1e-2
 
 
@@ -147,54 +154,41 @@ def test_is_the_listing_in_single_precision():
 def test_energy_and_its_gradient_agree_with_automatic_differentiation():
   with jax.enable_x64(True):
     elements, sets = example()
-    captured = {}
-
-    def capture(elements, sets):
-      module = EquilibriumAggregation(widths=(11, 7, 3), name="ea")
-      folded = folded_potential.fold(
-        module._parameters(elements),
-        elements,
-        sets,
-        quadratic=jnp.linspace(0.5, 2.0, len(SIZES)),
-        linear=jnp.linspace(-1.0, 1.0, len(SIZES)),
-        ridge=jnp.linspace(0.1, 0.3, len(SIZES)),
-      )
-      captured["folded"] = folded
-      return folded.first
-
-    hk.transform(capture).init(jax.random.key(0), elements, sets)
-    folded = captured["folded"]
+    params = parameters(readout(widths=(11, 7, 3)), elements, sets)
+    folded = folded_potential.fold(
+      params,
+      elements,
+      sets,
+      quadratic=jnp.linspace(0.5, 2.0, len(SIZES)),
+      linear=jnp.linspace(-1.0, 1.0, len(SIZES)),
+      ridge=jnp.linspace(0.1, 0.3, len(SIZES)),
+    )
     y = jax.random.normal(jax.random.key(1), (len(SIZES), WIDTH))
-    slope = jax.grad(lambda y: folded_potential.energy(folded, y).sum())
-    result = folded_potential.gradient(folded, y)
-    np.testing.assert_allclose(result, slope(y), rtol=1e-11, atol=1e-13)
-
-    # Its own derivative: a symmetric Hessian, and for every part of `folded`.
-    def pull(function):
-      return lambda first, later, maps, y: jnp.sum(
-        jnp.sin(y + 1)
-        * function(folded._replace(first=first, later=later, maps=maps), y)
-      )
 
     def differentiated(folded, y):
       return jax.grad(lambda y: folded_potential.energy(folded, y).sum())(y)
 
-    where = (folded.first, folded.later, folded.maps, y)
-    assert_same(
-      [
-        jax.grad(pull(f), (0, 1, 2, 3))(*where)
-        for f in (folded_potential.gradient, differentiated)
-      ],
-      1e-11,
-    )
+    # Its own derivative too: in y, and in every part of `folded`.
+    def pull(function, first, later, maps, ridge, y):
+      moved = folded._replace(first=first, later=later, maps=maps, ridge=ridge)
+      result = function(moved, y)
+      return jnp.sum(jnp.sin(y + 1) * result), result
+
+    where = (folded.first, folded.later, folded.maps, folded.ridge, y)
+    results = [
+      jax.jit(
+        jax.grad(functools.partial(pull, f), (0, 1, 2, 3, 4), has_aux=True)
+      )(*where)
+      for f in (folded_potential.gradient, differentiated)
+    ]
+    assert_same(results, 1e-11)
 
 
-@pytest.mark.parametrize("gradient", ["unrolled", "implicit"])
-def test_energy_falls_and_y_stays_bounded_at_initialisation(gradient):
+def test_energy_falls_and_y_stays_bounded_at_initialisation():
   elements, sets = example(np.float32, width=17)
-  transformed = trace(15, gradient=gradient)
-  params = transformed.init(jax.random.key(2), elements, sets)
-  result = transformed.apply(params, elements, sets)
+  transformed = trace(15)
+  params = initial(transformed, elements, sets, 2)
+  result = jax.jit(transformed.apply)(params, elements, sets)
   energy = result.trace.energy[:, np.array(SIZES) > 0]
   assert (energy[-1] < energy[0]).all()
   assert np.abs(result.y).max() < 10
@@ -203,8 +197,8 @@ def test_energy_falls_and_y_stays_bounded_at_initialisation(gradient):
 def test_energy_never_rises_for_a_small_rate():
   elements, sets = example(np.float32, width=17)
   transformed = trace(60, learning_rate=0.01, momentum=0.1)
-  params = transformed.init(jax.random.key(2), elements, sets)
-  result = transformed.apply(params, elements, sets)
+  params = initial(transformed, elements, sets, 2)
+  result = jax.jit(transformed.apply)(params, elements, sets)
   rise = np.diff(result.trace.energy, axis=0).max()
   assert rise <= 1e-6
   assert result.trace.steps_taken[1] == 0  # The empty set.
@@ -213,8 +207,8 @@ def test_energy_never_rises_for_a_small_rate():
 def test_no_steps_give_zero():
   elements, sets = example(np.float32)
   transformed = readout(num_steps=0)
-  params = transformed.init(jax.random.key(0), elements, sets)
-  result = transformed.apply(params, elements, sets)
+  params = initial(transformed, elements, sets)
+  result = jax.jit(transformed.apply)(params, elements, sets)
   np.testing.assert_array_equal(result.values, 0)
   np.testing.assert_array_equal(result.aux_loss, 0)
 
@@ -222,10 +216,12 @@ def test_no_steps_give_zero():
 def test_steps_of_training_and_testing_differ():
   elements, sets = example(np.float32)
   arguments = {"num_steps": 2, "test_num_steps": 9}
-  params = readout(**arguments).init(jax.random.key(0), elements, sets)
+  params = initial(readout(**arguments), elements, sets)
   for is_training, steps in ((True, 2), (False, 9)):
-    result = readout(is_training, **arguments).apply(params, elements, sets)
-    expected = readout(num_steps=steps).apply(params, elements, sets)
+    result = jax.jit(readout(is_training, **arguments).apply)(
+      params, elements, sets
+    )
+    expected = jax.jit(readout(num_steps=steps).apply)(params, elements, sets)
     np.testing.assert_array_equal(result.values, expected.values)
 
 
@@ -234,7 +230,7 @@ def test_alone_as_in_a_batch_of_64():
   sizes = rng.integers(0, 11, size=64)
   elements, sets = example(np.float32, sizes=sizes, padding=13)
   transformed = readout()
-  params = transformed.init(jax.random.key(0), elements, sets)
+  params = initial(transformed, elements, sets)
   apply = jax.jit(transformed.apply)
   together = apply(params, elements, sets)
   ends = np.cumsum(sizes)
@@ -250,35 +246,7 @@ def test_alone_as_in_a_batch_of_64():
     )
 
 
-def test_gradient_is_the_slope():
-  with jax.enable_x64(True):
-    elements, sets = example()
-    transformed = readout(num_steps=5)
-    params = parameters(transformed, elements, sets)
-    weights = np.random.default_rng(6).normal(size=(len(SIZES), WIDTH))
-
-    @jax.jit
-    def loss(params, elements):
-      result = transformed.apply({"ea": params}, elements, sets)
-      return jnp.sum(result.values * weights) + jnp.sum(result.aux_loss)
-
-    gradient = jax.jit(jax.grad(loss, (0, 1)))(params, elements)
-    direction = jax.tree.map(
-      lambda x: jax.random.normal(jax.random.key(x.size), x.shape),
-      (params, elements),
-    )
-
-    def along(step):
-      return loss(
-        *jax.tree.map(lambda x, d: x + step * d, (params, elements), direction)
-      )
-
-    slope = sum(jax.tree.leaves(jax.tree.map(jnp.vdot, gradient, direction)))
-    measured = (along(1e-6) - along(-1e-6)) / 2e-6
-    np.testing.assert_allclose(slope, measured, rtol=1e-6)
-
-
-def _losses(kwargs, elements, sets):
+def loss_of(kwargs, elements, sets):
   transformed = readout(**kwargs)
 
   def loss(params):
@@ -292,16 +260,15 @@ def test_implicit_gradient_is_the_unrolled_one_at_convergence():
   """With a regulariser that makes the energy strongly convex."""
   with jax.enable_x64(True):
     elements, sets = example()
-    common = {"learning_rate": 0.05, "momentum": 0.5, "num_steps": 600}
-    common |= {"initial_lambda": 2.0, "gradient_tolerance": 0.0}
+    common = {"learning_rate": 0.005, "momentum": 0.8, "num_steps": 600}
+    common |= {"initial_lambda": 20.0, "gradient_tolerance": 0.0}
     implicit = {"gradient": "implicit", "solver_tolerance": 1e-11}
     params = parameters(readout(**common), elements, sets)
     gradients = []
     for extra in ({}, implicit):
-      loss = _losses(common | extra, elements, sets)
+      loss = loss_of(common | extra, elements, sets)
       gradient, result = jax.jit(jax.grad(loss, has_aux=True))(params)
       assert result.diagnostics["inner_max_norm"] < 1e-9
-      assert (gradient["momentum"] == 0) == bool(extra) or not extra
       gradients.append(
         {k: v for k, v in gradient.items() if k not in SCALARS[1:]}
       )
@@ -311,7 +278,7 @@ def test_implicit_gradient_is_the_unrolled_one_at_convergence():
 def _memory(num_steps, differentiate, **kwargs):
   elements, sets = example(np.float32)
   transformed = readout(num_steps=num_steps, **kwargs)
-  params = transformed.init(jax.random.key(0), elements, sets)
+  params = initial(transformed, elements, sets)
 
   def loss(params):
     return jnp.sum(transformed.apply(params, elements, sets).values)
@@ -332,8 +299,9 @@ def test_an_implicit_solve_that_fails_is_reported(caplog):
   elements, sets = example(np.float32)
   for iterations in (1, 100):
     kwargs = {"gradient": "implicit", "solver_iterations": iterations}
-    loss = _losses({"initial_lambda": 2.0} | kwargs, elements, sets)
-    params = parameters(readout(), elements, sets)
+    loss = loss_of(kwargs, elements, sets)
+    convex = readout(initial_lambda=20.0, learning_rate=0.005)
+    params = parameters(convex, elements, sets)
     caplog.clear()
     with caplog.at_level(logging.WARNING):
       jax.block_until_ready(jax.jit(jax.grad(loss, has_aux=True))(params))
@@ -346,7 +314,7 @@ def test_an_implicit_solve_that_fails_is_reported(caplog):
 def test_initial_parameters():
   elements, sets = example(np.float32, width=61)
   transformed = readout(last_layer_scale=0.1)
-  params = transformed.init(jax.random.key(0), elements, sets)["ea"]
+  params = initial(transformed, elements, sets)["ea"]
   widths = {"w_0": (122, 122), "w_1": (122, 61), "w_2": (61, 32)}
   skips = {"skip_w_1": (122, 61), "skip_w_2": (61, 32)}
   for name, shape in (widths | skips).items():
@@ -366,15 +334,15 @@ def test_initial_parameters():
 
 def test_capacity_scales_all_but_the_outputs():
   elements, sets = example(np.float32, width=10)
-  params = readout(capacity=1.3).init(jax.random.key(0), elements, sets)["ea"]
+  params = initial(readout(capacity=1.3), elements, sets)["ea"]
   assert [params[f"b_{k}"].size for k in range(3)] == [26, 13, 32]
 
 
 def test_diagnostics_leave_out_empty_sets():
   elements, sets = example(np.float32)
   transformed = readout(num_steps=3)
-  params = transformed.init(jax.random.key(0), elements, sets)
-  result = transformed.apply(params, elements, sets)
+  params = initial(transformed, elements, sets)
+  result = jax.jit(transformed.apply)(params, elements, sets)
   more = make_sets(np.array((*SIZES, 0, 0)), elements.shape[0])
   same = transformed.apply(params, elements, more)
   for name, value in result.diagnostics.items():
@@ -405,13 +373,13 @@ def test_diagnostics_leave_out_empty_sets():
 def test_bad_arguments(wrong, message):
   elements, sets = example(np.float32)
   with pytest.raises(ValueError, match=message):
-    readout(**wrong).init(jax.random.key(0), elements, sets)
+    initial(readout(**wrong), elements, sets)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_elements_that_are_not_finite(bad):
   elements, sets = example(np.float32)
-  params = readout().init(jax.random.key(0), elements, sets)
+  params = initial(readout(), elements, sets)
   elements = elements.at[9, 2].set(bad)
   with pytest.raises(ValueError, match="finite; row 9"):
     readout().apply(params, elements, sets)

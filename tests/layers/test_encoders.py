@@ -1,0 +1,127 @@
+"""Embeddings against a lookup table by table."""
+
+from __future__ import annotations
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gnn_readout.layers.encoders import (
+  FeatureEncoder,
+  embedding_table,
+  multi_hot,
+)
+
+SIZES = (11, 3, 2, 1)
+N, D = 13, 7
+
+
+@pytest.fixture(autouse=True)
+def _double_precision():
+  with jax.enable_x64(True):
+    yield
+
+
+def encoder(width=D, sizes=SIZES):
+  return hk.without_apply_rng(
+    hk.transform(lambda x: FeatureEncoder(width, sizes, name="encoder")(x))
+  )
+
+
+def features(dtype=np.uint8, sizes=SIZES):
+  rng = np.random.default_rng(0)
+  columns = [rng.integers(0, size, N) for size in sizes]
+  return np.stack(columns, axis=1).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32])
+def test_multi_hot(dtype):
+  x = features(dtype)
+  expected = np.concatenate(
+    [np.eye(size)[x[:, f]] for f, size in enumerate(SIZES)], axis=1
+  )
+  result = multi_hot(jnp.asarray(x), SIZES)
+  np.testing.assert_array_equal(result, expected)
+  assert result.dtype == jnp.float64
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(256, np.uint8), (300, np.int16)])
+def test_multi_hot_of_the_widest_vocabulary(size, dtype):
+  x = np.array([[0], [size // 2], [size - 1]], dtype)
+  np.testing.assert_array_equal(
+    multi_hot(jnp.asarray(x), (size,)), np.eye(size)[x[:, 0]]
+  )
+
+
+def test_sum_of_lookups_and_its_gradient():
+  x = features()
+  rng = np.random.default_rng(1)
+  table, weights = rng.normal(size=(sum(SIZES), D)), rng.normal(size=(N, D))
+
+  @jax.jit
+  def values_and_slopes(table):
+    values, pull = jax.vjp(
+      lambda t: encoder().apply({"encoder": {"table": t}}, jnp.asarray(x)),
+      table,
+    )
+    return values, *pull(jnp.asarray(weights))
+
+  values, gradient = values_and_slopes(table)
+  tables = np.split(table, np.cumsum(SIZES)[:-1])
+  expected = sum(tables[f][x[:, f]] for f in range(len(SIZES)))
+  np.testing.assert_allclose(values, expected, atol=1e-13)
+  slopes = [np.zeros_like(t) for t in tables]
+  for f, slope in enumerate(slopes):
+    np.add.at(slope, x[:, f], weights)
+  np.testing.assert_allclose(gradient, np.concatenate(slopes), atol=1e-13)
+
+
+def test_single_precision_lookups_are_exact():
+  """A multi-hot product adds nothing but zeros to the chosen rows."""
+  with jax.enable_x64(False):
+    x = features(sizes=(11,))
+    table = np.random.default_rng(3).normal(size=(11, D)).astype(np.float32)
+    values = encoder(sizes=(11,)).apply(
+      {"encoder": {"table": jnp.asarray(table)}}, jnp.asarray(x)
+    )
+    assert values.dtype == jnp.float32
+    np.testing.assert_array_equal(values, table[x[:, 0]])
+
+
+def test_xavier_uniform_table_by_table():
+  """The spread of each table follows its own size."""
+  sizes, width = (119, 5, 12), 293
+  init = jax.jit(encoder(width, sizes).init)
+  params = init(jax.random.key(1), jnp.zeros((1, 3), jnp.uint8))
+  table = np.asarray(params["encoder"]["table"])
+  tables = np.split(table, np.cumsum(sizes)[:-1])
+  for size, table in zip(sizes, tables):
+    bound = np.sqrt(6 / (size + width))
+    assert 0.99 * bound < np.abs(table).max() <= bound
+    assert abs(table.mean()) < 5 * bound / np.sqrt(3 * table.size)
+    np.testing.assert_allclose(table.std(), bound / np.sqrt(3), rtol=0.05)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint8])
+def test_features_without_vocabulary_are_mapped_linearly(dtype):
+  rng = np.random.default_rng(2)
+  x = (100 * rng.uniform(size=(N, 3))).astype(dtype)
+  linear = {"w": rng.normal(size=(3, D)), "b": rng.normal(size=D)}
+  values = encoder(sizes=()).apply(
+    {"encoder/linear": jax.tree.map(jnp.asarray, linear)}, jnp.asarray(x)
+  )
+  assert values.dtype == jnp.float64
+  np.testing.assert_allclose(values, x @ linear["w"] + linear["b"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("num_features", [0, 31])
+def test_table_of_features_without_vocabulary(num_features):
+  function = hk.transform(
+    lambda: embedding_table("bonds", (), num_features, 293, jnp.float64)
+  )
+  (table,) = jax.tree.leaves(jax.jit(function.init)(jax.random.key(0)))
+  assert table.shape == (num_features, 293)
+  if num_features:
+    np.testing.assert_allclose(np.std(table), 31**-0.5, rtol=0.05)
