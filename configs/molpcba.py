@@ -12,8 +12,8 @@ Command:
     --config.dataset=ogbg-molhiv --config.num_epochs=20 --workdir=DIR
 
 The variant is MESSAGE_PASSING[,virtual_node],READOUT[,paper]: `gcn`, `gin` or
-`equilibrium` (local aggregation by Equilibrium Aggregation as well), any readout
-by name, and `paper` for the batches of Bartunov et al. (up to 8 graphs and 1024
+`equilibrium` (Equilibrium Aggregation of the messages as well), any readout by
+name, and `paper` for the batches of Bartunov et al. (up to 8 graphs and 1024
 nodes) instead of OGB's 32 graphs.
 """
 

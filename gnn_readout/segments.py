@@ -28,8 +28,13 @@ def membership(sets: Sets, dtype=jnp.float32) -> Array:
 
 def masked(elements: Array, sets: Sets, fill: float = 0.0) -> Array:
   """Returns the elements with padding, whatever it holds, set to `fill`."""
-  mask = sets.mask.reshape(sets.mask.shape + (1,) * (elements.ndim - 1))
-  return jnp.where(mask, elements, jnp.asarray(fill, elements.dtype))
+  fill = jnp.asarray(fill, elements.dtype)
+  return jnp.where(_column(sets.mask, elements), elements, fill)
+
+
+def _column(values: Array, like: Array) -> Array:
+  """Returns values [K] with a trailing axis for each further one of `like`."""
+  return values.reshape(values.shape + (1,) * (like.ndim - 1))
 
 
 def sum(elements: Array, sets: Sets) -> Array:
@@ -50,19 +55,18 @@ def mean(elements: Array, sets: Sets) -> Array:
   """Returns y_s = (1 / n_s) sum_{i in s} x_i."""
   total = sum(elements, sets)
   count = jnp.maximum(sets.sizes, 1).astype(total.dtype)
-  return total / count.reshape(count.shape + (1,) * (total.ndim - 1))
+  return total / _column(count, total)
 
 
 def max(elements: Array, sets: Sets) -> Array:
   """Returns y_sd = max_{i in s} x_id."""
-  lowest = jax.ops.segment_max(
+  highest = jax.ops.segment_max(
     masked(elements, sets, -jnp.inf),
     sets.segment_ids,
     sets.num_segments,
     indices_are_sorted=True,
   )
-  filled = sets.sizes.reshape(sets.sizes.shape + (1,) * (elements.ndim - 1)) > 0
-  return jnp.where(filled, lowest, jnp.zeros_like(lowest))
+  return jnp.where(_column(sets.sizes > 0, highest), highest, 0)
 
 
 def min(elements: Array, sets: Sets) -> Array:
@@ -78,9 +82,8 @@ def std(elements: Array, sets: Sets, epsilon: float = 1e-5) -> Array:
   """
   centre = broadcast(mean(elements, sets), sets)  # [N, D]
   variance = mean(jnp.square(masked(elements, sets) - centre), sets)  # [S, D]
-  return jnp.where(
-    sets.sizes[:, None] > 1, jnp.sqrt(variance + epsilon), 0
-  ).astype(variance.dtype)
+  several = _column(sets.sizes > 1, variance)
+  return jnp.where(several, jnp.sqrt(variance + epsilon), 0)
 
 
 def broadcast(values: Array, sets: Sets) -> Array:
@@ -98,15 +101,14 @@ def weighted_sum(weights: Array, elements: Array, sets: Sets) -> Array:
     elements: [N, D].
     sets: Which set each element belongs to.
   """
+  elements = masked(elements, sets)
   if sets.num_segments > _MAX_ONE_HOT_SETS:
     heads = [
       sum(weights[:, h, None] * elements, sets) for h in range(weights.shape[1])
     ]
     return jnp.stack(heads, axis=1)
   spread = membership(sets, elements.dtype)[:, None] * weights.T  # [S, H, N]
-  return jnp.matmul(
-    spread, masked(elements, sets), precision=jax.lax.Precision.HIGHEST
-  )
+  return jnp.matmul(spread, elements, precision=jax.lax.Precision.HIGHEST)
 
 
 def softmax(logits: Array, sets: Sets) -> Array:
@@ -116,8 +118,4 @@ def softmax(logits: Array, sets: Sets) -> Array:
   weights = jnp.exp(shifted)  # [N, ...]
   total = sum(weights, sets)
   total = jnp.where(total > 0, total, 1)
-  return weights / jnp.where(
-    sets.mask.reshape(sets.mask.shape + (1,) * (logits.ndim - 1)),
-    broadcast(total, sets),
-    1,
-  )
+  return weights / masked(broadcast(total, sets), sets, fill=1)

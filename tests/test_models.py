@@ -143,7 +143,7 @@ def test_padding_and_order_change_nothing(kind):
     assert_close(result[2:], expected[2:])
 
 
-@pytest.mark.parametrize("kind", (*KINDS, "equilibrium"))
+@pytest.mark.parametrize("kind", KINDS)
 def test_evaluation_graph_by_graph(kind):
   with jax.enable_x64(True):
     store = random_store()
@@ -153,7 +153,7 @@ def test_evaluation_graph_by_graph(kind):
     _, _, state, _ = losses_and_gradients(model, params, state, together)
     expected, unchanged = model.apply(params, state, None, together, False)
     assert_close(unchanged, state, 0)
-    for g in range(23):
+    for g in (0, 3, 5, 7, 22):  # No nodes, one node, degree 6 among them.
       alone, _ = model.apply(params, state, None, batch_of(store, [g]), False)
       assert_close(alone.logits[0], expected.logits[g])
 

@@ -121,12 +121,7 @@ def test_reductions(name, sizes):
     "mean",
     "max",
     "min",
-    pytest.param(
-      "std",
-      marks=pytest.mark.xfail(
-        strict=True, reason="std of [N] gives [S, S]: sizes[:, None]"
-      ),
-    ),
+    "std",
   ],
 )
 def test_one_number_per_element(name, sizes):
@@ -266,12 +261,7 @@ def test_weighted_sum(sizes):
   "sizes",
   [
     FEW,
-    pytest.param(
-      MANY,
-      marks=pytest.mark.xfail(
-        strict=True, reason="the weights of padding get its NaN as a slope"
-      ),
-    ),
+    MANY,
   ],
 )
 def test_weighted_sum_is_blind_to_padding(sizes):

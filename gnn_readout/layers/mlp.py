@@ -16,6 +16,7 @@ class Linear(hk.Linear):
   """
 
   def __call__(self, inputs: Array, *args, **kwargs) -> Array:
+    """Returns [N, D_out] from [N, D_in]."""
     bound = inputs.shape[-1] ** -0.5
     self.w_init = hk.initializers.RandomUniform(-bound, bound)
     self.b_init = hk.initializers.RandomUniform(-bound, bound)

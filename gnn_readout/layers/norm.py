@@ -48,6 +48,8 @@ class BatchNorm(hk.Module):
     var = hk.get_state("var", width, dtype, jnp.ones)
     if not is_training:
       return (x - mean) * (scale * jax.lax.rsqrt(var + self._epsilon)) + offset
+    # Weight 0 is not enough: padding that has grown huge would square to inf.
+    x = jnp.where(mask[:, None], x, 0)
     y, batch_mean, batch_var, count = _normalise(
       x, mask.astype(dtype), scale, offset, self._epsilon
     )

@@ -162,8 +162,9 @@ def relu_sum(x: Array, table: Array, weight: Array, edges: Edges) -> Array:
   Returns:
     [N, D].
   """
-  density = edges.senders.shape[0] / edges.num_nodes
-  if edges.codes is None or density > _MAX_DENSITY:
+  num_edges = edges.senders.shape[0]
+  dense = num_edges > _MAX_DENSITY * edges.num_nodes
+  if edges.codes is None or dense or not num_edges:
     encoded = jnp.matmul(
       edges.features, table, precision=jax.lax.Precision.HIGHEST
     )

@@ -195,9 +195,6 @@ def test_no_real_edges():
     np.testing.assert_array_equal(result, 0)
 
 
-@pytest.mark.xfail(
-  strict=True, raises=TypeError, reason="a gather from an array of no edges"
-)
 def test_not_even_edges_of_padding():
   empty = np.zeros(0, np.int32)
   batch = jraph.GraphsTuple(
