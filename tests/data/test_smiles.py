@@ -332,9 +332,22 @@ def test_csv_names_what_is_wrong(write, row, column, text, words):
     smiles.read_csv(path)
 
 
+def test_csv_names_the_row_of_a_label_after_rows_were_skipped(write):
+  rows = make_rows()
+  rows[2][1], rows[5][2] = "C1CC", 7
+  with pytest.raises(ValueError, match=r"mine\.csv: the label of row 5, .* 7,"):
+    smiles.read_csv(write(rows), task_type="binary", on_invalid="skip")
+
+
+def test_csv_with_a_metric_of_another_task(write):
+  message = "unknown metric 'rmse' for task_type 'binary'. Known: ap, rocauc"
+  with pytest.raises(ValueError, match=message):
+    smiles.read_csv(write(make_rows()), metric="rmse")
+
+
 def test_csv_without_labels(write):
   path = write([row[:2] for row in make_rows()])
-  with pytest.raises(ValueError, match="no column of numbers"):
+  with pytest.raises(ValueError, match="no column of numbers .* id, smiles"):
     smiles.read_csv(path)
   with pytest.raises(ValueError, match="no column 'y'"):
     smiles.read_csv(path, label_columns=["y"])

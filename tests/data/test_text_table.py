@@ -49,9 +49,11 @@ def test_text_among_numbers_is_named(write):
     read_table(path).numbers("y")
 
 
-def test_infinity_is_no_number(write):
-  with pytest.raises(ValueError, match="row 1, column 'y': 'inf'"):
-    read_table(write("x,y\na,inf\n")).numbers("y")
+@pytest.mark.parametrize("text", ["inf", "-1e99"])  # The latter in float32.
+@pytest.mark.filterwarnings("error")
+def test_infinity_is_no_number(write, text):
+  with pytest.raises(ValueError, match=f"row 1, column 'y': '{text}'"):
+    read_table(write(f"x,y\na,{text}\n")).numbers("y")
 
 
 def test_unknown_column_gets_a_suggestion(write):

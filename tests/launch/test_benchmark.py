@@ -11,6 +11,7 @@ import pytest
 from launch.benchmarks import timing
 
 ROOT = pathlib.Path(__file__).parents[2]
+_CONFIG = "--config=configs/molpcba.py:gcn,sum"
 
 
 def _run(*args):
@@ -26,6 +27,12 @@ def _run(*args):
     ([], "unknown benchmark 'none'. Known: data, "),
     (["data", "--against=pyg"], "benchmark 'data' takes no --against."),
     (["data", "--dataset=ogbg-molhvi"], "Did you mean 'ogbg-molhiv'?"),
+    (["train"], "benchmark 'train' needs --config."),
+    (["train", _CONFIG, "--against=pgy"], "Did you mean 'pyg'?"),
+    (
+      ["train", _CONFIG, "--config.optimizer.learning_rate=-1"],
+      "learning_rate must be positive, got -1",
+    ),
   ],
 )
 def test_bad_input_is_one_line(args, message):
@@ -58,7 +65,7 @@ from launch.benchmarks import timing
 timing.alternate = functools.partial(timing.alternate, min_seconds=0.05)
 sys.argv = ["benchmark", "data", "--dataset=ogbg-moltox21", "--rounds=3",
             "--data_dir={data_dir}", "--json"]
-cli.run(benchmark.main)
+cli.run(benchmark.main, takes_arguments=True)
 """
   done = _run("-c", quick)
   assert done.returncode == 0, done.stderr

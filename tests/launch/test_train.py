@@ -132,11 +132,11 @@ def test_help_is_quick(launcher):
       "Did you mean 'model.message_passing.width'",
     ),
     ([_CONFIG, "--config.model.readuot.name=x"], "'model.readout.name'"),
-    ([_CONFIG, "--config.num_steps=many"], "--config.num_steps=many: invalid"),
+    ([_CONFIG, "--config.num_steps=many"], "'many' is not a whole number"),
     (["--config=configs/molpbca.py:gcn,sum"], "Did you mean 'molpcba.py'"),
-    (["--config=configs/molpcba.py:gcm,sum"], "Unknown variant 'gcm,sum'"),
+    (["--config=configs/molpcba.py:gcm,sum"], "Unknown variant 'gcm,sum'. Did"),
     ([_CONFIG, "--workdri=x"], "Unknown command line flag 'workdri'"),
-    ([], "Flag --config must have a value"),
+    ([], "--config must have a value"),
     ([_CONFIG, "extra"], "unexpected argument 'extra'"),
     (["--config=configs/molpcba.py:gcn,summ"], "Did you mean 'sum'"),
     ([_CONFIG, "--config.dataset=ogbg-molhvi"], "Did you mean 'ogbg-molhiv'"),
@@ -158,5 +158,5 @@ def test_no_workdir_and_one_that_cannot_be(launcher):
   assert "--workdir must have a value" in launcher.fail("train", config)
   line = launcher.fail("train", config, "--workdir=molecules.csv/run")
   assert line == (
-    "error: cannot write to workdir molecules.csv/run: Not a directory"
+    "error: cannot write to molecules.csv/run: Not a directory"
   )

@@ -168,6 +168,17 @@ def test_a_truncated_file_is_named(tmp_path):
     checkpoints.restore(tmp_path, "latest", _noise(), SCHEMA)
 
 
+def test_a_flipped_bit_is_found(tmp_path):
+  checkpoints.save(tmp_path, "latest", 5, _noise(), META)
+  files = (tmp_path / "checkpoints").rglob("*")
+  path = max(files, key=lambda path: path.is_file() and path.stat().st_size)
+  data = bytearray(path.read_bytes())
+  data[len(data) // 2] ^= 1
+  path.write_bytes(data)
+  with pytest.raises(ValueError, match="latest/5 is damaged"):
+    checkpoints.restore(tmp_path, "latest", _noise(), SCHEMA)
+
+
 def test_other_feature_tables_are_named_with_their_sizes(tmp_path):
   old = dataclasses.replace(SCHEMA, node_sizes=(119, 4, 50), node_dim=3)
   new = dataclasses.replace(SCHEMA, node_sizes=(119, 5, 50), node_dim=3)
@@ -189,7 +200,10 @@ def test_other_feature_tables_are_named_with_their_sizes(tmp_path):
   [
     ({"edge_sizes": (5,)}, "edge feature tables: 3 rows in all there, 5 here"),
     ({"edge_dim": 2}, "edge_dim is 1 there and 2 here"),
-    ({"task_type": "regression"}, "task_type is 'binary' there"),
+    (
+      {"task_type": "regression", "metric": "rmse"},
+      "task_type is 'binary' there",
+    ),
     ({"num_tasks": 2, "task_names": ("a", "b")}, "num_tasks is 3 there"),
   ],
 )
@@ -210,8 +224,9 @@ def test_another_dataset_is_refused(tmp_path, change, message):
 )
 def test_another_model_is_refused(tmp_path, like, message):
   checkpoints.save(tmp_path, "latest", 5, _state(5), META)
-  with pytest.raises(ValueError, match=message):
+  with pytest.raises(ValueError, match=message) as error:
     checkpoints.restore(tmp_path, "latest", like, SCHEMA)
+  assert len(str(error.value)) < 1000
 
 
 _SAVE_FROM_TWO_DEVICES = """

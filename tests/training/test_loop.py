@@ -284,9 +284,15 @@ def test_a_split_that_cannot_be_scored_is_found_at_once(
   assert not (tmp_path / "config.json").exists()
 
 
+def test_a_training_set_without_labels(tmp_path, store, config):
+  store.labels[store.splits["train"]] = np.nan
+  with pytest.raises(ValueError, match="split 'train' .* has no label"):
+    loop.train(config, tmp_path)
+
+
 def test_an_unwritable_workdir(tmp_path, config):
   (tmp_path / "file").touch()
-  with pytest.raises(OSError, match=r"cannot write to workdir .*: Not a dir"):
+  with pytest.raises(OSError, match=r"cannot write to .*/file/run: Not a dir"):
     loop.train(config, tmp_path / "file" / "run")
 
 

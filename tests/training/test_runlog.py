@@ -62,6 +62,30 @@ def test_without_tensorflow_there_is_a_warning(tmp_path, monkeypatch):
   assert len(_lines(tmp_path)) == 1
 
 
+def test_a_full_disk_is_named(tmp_path):
+  (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+  with (
+    pytest.raises(OSError, match=r"No space .*metrics\.jsonl"),
+    runlog.MetricsLog(tmp_path, 0, tensorboard=False) as log,
+  ):
+    log.write(3, {"loss": 0.5})
+
+
+def test_tensorflows_errors_are_os_errors(tmp_path, monkeypatch):
+  tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+
+  def fail(*unused, **unused_too):
+    text = "{{function_node x}} a.v2; No space left\n\tCould not flush."
+    raise tf.errors.ResourceExhaustedError(None, None, text)
+
+  monkeypatch.setattr(tf.summary, "write", fail)
+  with (
+    pytest.raises(OSError, match=r"event files: a\.v2; No space left$"),
+    runlog.MetricsLog(tmp_path, 0, tensorboard=True) as log,
+  ):
+    log.write(3, {"loss": 0.5})
+
+
 def test_the_fingerprint_follows_the_content(make_store):
   facts = runlog.dataset_facts(make_store())
   assert facts == runlog.dataset_facts(make_store())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from configs.molpcba import get_config
@@ -26,7 +28,13 @@ from gnn_readout.training import settings
       0.0,
       "optimizer.learning_rate must be positive",
     ),
-    ("optimizer.learning_rate", float("nan"), "must be positive, got nan"),
+    ("optimizer.learning_rate", float("nan"), "must be finite, got nan"),
+    ("num_epochs", float("inf"), "num_epochs must be finite, got inf"),
+    ("model.readout.aux_weight", float("nan"), "aux_weight must be finite"),
+    ("seed", 2**31, "seed must be at most 2147483647, got 2147483648"),
+    ("optimizer.warmup_steps", 10**12, "warmup_steps must be at most"),
+    ("model.message_passing.width", -8, "width must be positive, got -8"),
+    ("model.message_passing.num_layers", 0, "num_layers must be positive"),
     ("optimizer.warmup_steps", -1, "warmup_steps must not be negative"),
     ("optimizer.schedule", "cosin", "Did you mean 'cosine'"),
     ("model.readout.name", "summ", "Did you mean 'sum'"),
@@ -37,6 +45,15 @@ def test_check_names_the_field(field, value, message):
   settings.check(config)
   config.update_from_flattened_dict({field: value})
   with pytest.raises(ValueError, match=message):
+    settings.check(config)
+
+
+@pytest.mark.parametrize("name", ["seed", "model.message_passing.jumping"])
+def test_a_missing_field_is_named(name):
+  config = get_config("gcn,sum").unlock()
+  path, _, last = name.rpartition(".")
+  del (config[path] if path else config)[last]
+  with pytest.raises(ValueError, match=f"the config has no field '{name}'"):
     settings.check(config)
 
 
@@ -85,6 +102,24 @@ def test_a_damaged_file_is_named(tmp_path):
   (tmp_path / "config.json").write_text('{"seed": ')
   with pytest.raises(ValueError, match=r"config\.json is damaged: Expecting"):
     settings.read_json(tmp_path / "config.json")
+  (tmp_path / "config.json").write_text("[]")
+  with pytest.raises(ValueError, match=r"config\.json is damaged: it holds no"):
+    settings.read_json(tmp_path / "config.json")
+
+
+def test_a_config_is_checked_as_it_is_read(tmp_path):
+  values = settings.as_json(get_config("gcn,sum"))
+  file = tmp_path / "config.json"
+  file.write_text(json.dumps(values))
+  assert settings.read_config(file).to_dict() == values
+  for change, message in (
+    ({"model": {}}, "the config has no field 'model.message_passing.num_"),
+    ({"num_steps": "many"}, "damaged: "),
+    ({"num_steps": -1}, "num_steps must not be negative, got -1"),
+  ):
+    file.write_text(json.dumps({**values, **change}))
+    with pytest.raises(ValueError, match=rf"config\.json is damaged.*{message}"):
+      settings.read_config(file)
 
 
 @pytest.mark.parametrize("dataset", ["mine.csv", "mine.csv.gz"])
