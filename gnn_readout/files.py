@@ -16,13 +16,13 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
   """Makes every OSError of the block name `path`, whatever file it met."""
   try:
     yield
-  except FileExistsError as error:  # A file stands where a folder should.
-    code = errno.ENOTDIR
-    raise NotADirectoryError(code, os.strerror(code), str(path)) from error
   except OSError as error:
-    if error.errno:  # Others speak for themselves.
-      error.filename, error.filename2 = str(path), None
-    raise
+    code = error.errno
+    if code is None:  # Not of the system: it says itself what it is about.
+      raise
+    if code == errno.EEXIST:  # A file stands where a folder should.
+      code = errno.ENOTDIR
+    raise OSError(code, os.strerror(code), str(path)) from error
 
 
 def check_writable(folder: str | os.PathLike[str]) -> None:

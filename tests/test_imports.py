@@ -28,6 +28,7 @@ ALLOWED = {
   "errors": set(),
   "files": set(),
   **dict.fromkeys(_BASE, _BASE),
+  "potentials": _BASE,
   "readouts": _READOUTS,
   "message_passing": _MESSAGES,
   "models": _MODELS,

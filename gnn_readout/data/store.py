@@ -302,7 +302,8 @@ def cached(
     store.save(path, fingerprint)
     return open_store(path)
   except OSError as error:
-    logging.warning("Cannot write the cache %s: %s", path, error)
+    reason = error.strerror or error
+    logging.warning("Cannot write the cache %s: %s", path, reason)
     return store
 
 

@@ -9,10 +9,11 @@ whole checkpoint or none.
 from __future__ import annotations
 
 import contextlib
+import logging as standard_logging
 import os
 import pathlib
+import re
 import shutil
-import textwrap
 import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -164,13 +165,14 @@ def _manager(folder: pathlib.Path) -> Iterator[Any]:
   options = ocp.CheckpointManagerOptions(
     max_to_keep=1, enable_async_checkpointing=False
   )
-  verbosity = logging.get_verbosity()
-  logging.set_verbosity(logging.FATAL)  # What goes wrong is raised as well.
-  try:
-    with ocp.CheckpointManager(folder, options=options) as manager:
-      yield manager
-  finally:
-    logging.set_verbosity(verbosity)
+  logging.get_absl_logger().addFilter(_is_not_orbax)  # Once, however often.
+  with ocp.CheckpointManager(folder, options=options) as manager:
+    yield manager
+
+
+def _is_not_orbax(record: standard_logging.LogRecord) -> bool:
+  # What goes wrong is raised as well; its threads may log it after that.
+  return "orbax" not in pathlib.Path(record.pathname).parts
 
 
 def _checksum(state: Any) -> int:
@@ -182,9 +184,9 @@ def _checksum(state: Any) -> int:
 
 
 def _brief(error: Exception) -> str:
-  """Returns the beginning of an error message, which may be pages long."""
-  text, _, _ = str(error).partition(" [tensorstore_spec")
-  return textwrap.shorten(text, 300, placeholder=" ...")
+  """Returns both ends of an error message, which may be pages long."""
+  text = " ".join(re.split(r" \[\w+(?:\[1\])?=", str(error))[0].split())
+  return text if len(text) <= 300 else f"{text[:150]} ... {text[-150:]}"
 
 
 def _check_schema(saved: Schema, here: Schema, path: pathlib.Path) -> None:

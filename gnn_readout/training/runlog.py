@@ -101,8 +101,6 @@ def _whole_lines(path: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def _event_writer(workdir: str | os.PathLike[str]) -> Any:
-  # What goes wrong is raised as well.
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   try:
     with _no_stderr():
       import tensorflow as tf
@@ -121,7 +119,8 @@ def _event_errors() -> Iterator[None]:
   import tensorflow as tf
 
   try:
-    yield
+    with _no_stderr():
+      yield
   except tf.errors.OpError as error:
     reason = error.message.partition("}} ")[2].partition("\n")[0]
     raise OSError(f"cannot write event files: {reason}") from error
@@ -129,7 +128,7 @@ def _event_errors() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _no_stderr() -> Iterator[None]:
-  """Drops what TensorFlow's libraries print while they load: a page of it."""
+  """Drops what TensorFlow's libraries print: pages, and no news."""
   saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
   os.dup2(nowhere, 2)
   try:

@@ -114,11 +114,11 @@ def test_a_config_is_checked_as_it_is_read(tmp_path):
   assert settings.read_config(file).to_dict() == values
   for change, message in (
     ({"model": {}}, "the config has no field 'model.message_passing.num_"),
-    ({"num_steps": "many"}, "damaged: "),
+    ({"num_steps": "many"}, "'>=' not supported between"),
     ({"num_steps": -1}, "num_steps must not be negative, got -1"),
   ):
     file.write_text(json.dumps({**values, **change}))
-    with pytest.raises(ValueError, match=rf"config\.json is damaged.*{message}"):
+    with pytest.raises(ValueError, match=rf"config\.json is damaged: {message}"):
       settings.read_config(file)
 
 
