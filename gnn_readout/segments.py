@@ -3,9 +3,10 @@
 Every function takes `elements` [N, D] (or [N]) and `sets`, and returns [S, D]
 (or [S]). Empty sets give 0 unless the function says otherwise.
 
-A sum over few sets is a product with the [S, N] membership matrix: exact, free
-of scatter (slow on some accelerators for just this shape), and cheap, since
-its 2 S N D multiplications are small beside a linear layer's 2 N D D.
+On an accelerator a sum over few sets is a product with the [S, N] membership
+matrix: free of scatter (very slow on some for just this shape), and cheap, since
+its 2 S N D multiplications are small beside a linear layer's 2 N D D. On a CPU
+scatter is the faster way, and keeps an infinity of one set out of the others.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from jax import Array
 from gnn_readout.graphs import Sets
 
 # Above this many sets a scatter beats the product with the membership matrix.
-_MAX_ONE_HOT_SETS = 128
+_MAX_PRODUCT_SETS = 128
+
+
+def _is_product(sets: Sets) -> bool:
+  """Returns whether to sum by the membership matrix."""
+  few = sets.num_segments <= _MAX_PRODUCT_SETS
+  return few and jax.default_backend() != "cpu"
 
 
 def membership(sets: Sets, dtype=jnp.float32) -> Array:
@@ -40,7 +47,7 @@ def _column(values: Array, like: Array) -> Array:
 def sum(elements: Array, sets: Sets) -> Array:
   """Returns y_s = sum_{i in s} x_i."""
   elements = masked(elements, sets)
-  if elements.ndim == 2 and sets.num_segments <= _MAX_ONE_HOT_SETS:
+  if elements.ndim == 2 and _is_product(sets):
     return jnp.matmul(
       membership(sets, elements.dtype),
       elements,
@@ -102,7 +109,7 @@ def weighted_sum(weights: Array, elements: Array, sets: Sets) -> Array:
     sets: Which set each element belongs to.
   """
   elements = masked(elements, sets)
-  if sets.num_segments > _MAX_ONE_HOT_SETS:
+  if sets.num_segments > _MAX_PRODUCT_SETS:
     heads = [
       sum(weights[:, h, None] * elements, sets) for h in range(weights.shape[1])
     ]

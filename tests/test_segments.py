@@ -22,6 +22,13 @@ def _double_precision():
     yield
 
 
+@pytest.fixture(autouse=True, params=["cpu", "accelerator"])
+def _backend(request, monkeypatch):
+  """Sums the way it is done on either, both on this machine."""
+  backend = "cpu" if request.param == "cpu" else "gpu"
+  monkeypatch.setattr(segments.jax, "default_backend", lambda: backend)
+
+
 @pytest.fixture(params=[FEW, MANY], ids=["few", "many"])
 def sizes(request):
   return request.param
