@@ -4,9 +4,9 @@ Every function takes `elements` [N, D] (or [N]) and `sets`, and returns [S, D]
 (or [S]). Empty sets give 0 unless the function says otherwise.
 
 On an accelerator a sum over few sets is a product with the [S, N] membership
-matrix: free of scatter (very slow on some for just this shape), and cheap, since
-its 2 S N D multiplications are small beside a linear layer's 2 N D D. On a CPU
-scatter is the faster way, and keeps an infinity of one set out of the others.
+matrix: free of scatter (very slow on some for just this shape), and cheap: its
+2 S N D multiplications are few beside a linear layer's 2 N D D. On a CPU scatter
+is the faster way, and keeps an infinity of one set out of the others.
 """
 
 from __future__ import annotations
