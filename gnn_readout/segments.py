@@ -5,8 +5,8 @@ Every function takes `elements` [N, D] (or [N]) and `sets`, and returns [S, D]
 
 On an accelerator a sum over few sets is a product with the [S, N] membership
 matrix: free of scatter (very slow on some for just this shape), and cheap: its
-2 S N D multiplications are few beside a linear layer's 2 N D D. On a CPU scatter
-is the faster way, and keeps an infinity of one set out of the others.
+2 S N D multiplications are few beside a linear layer's 2 N D D. On a CPU a
+scatter is faster, and keeps an infinity of one set out of the others.
 """
 
 from __future__ import annotations
