@@ -95,7 +95,9 @@ def test_wrong_integers_are_named(write, text, words):
     csv_numbers.read_integers(path, 2, sizes=(9, 20))
 
 
-@pytest.mark.parametrize("text", ["active", "1.0.0", "x.0", "1,", ":", "--1", "inf", "1e99"])
+@pytest.mark.parametrize(
+  "text", ["active", "1.0.0", "x.0", "1,", ":", "--1", "inf", "1e99"]
+)
 def test_wrong_reals_are_named(write, text):
   path = write(f"0.0\n\n{text}\n0.0\n")
   with pytest.raises(ValueError, match=re.escape(f"{path}: row 3")):

@@ -157,6 +157,4 @@ def test_no_workdir_and_one_that_cannot_be(launcher):
   config = _CONFIG.replace("configs", str(launcher.root / "configs"))
   assert "--workdir must have a value" in launcher.fail("train", config)
   line = launcher.fail("train", config, "--workdir=molecules.csv/run")
-  assert line == (
-    "error: cannot write to molecules.csv/run: Not a directory"
-  )
+  assert line == ("error: cannot write to molecules.csv/run: Not a directory")

@@ -118,7 +118,9 @@ def test_a_config_is_checked_as_it_is_read(tmp_path):
     ({"num_steps": -1}, "num_steps must not be negative, got -1"),
   ):
     file.write_text(json.dumps({**values, **change}))
-    with pytest.raises(ValueError, match=rf"config\.json is damaged: {message}"):
+    with pytest.raises(
+      ValueError, match=rf"config\.json is damaged: {message}"
+    ):
       settings.read_config(file)
 
 
