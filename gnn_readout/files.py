@@ -83,7 +83,7 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
   old = path.with_name(f".{path.name}.old-{os.getpid()}")
   try:
     yield work
-    if path.exists():
+    if path.is_dir():
       os.rename(path, old)
     os.rename(work, path)
   except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -41,12 +42,35 @@ def test_the_latest_checkpoint_on_another_split(launcher, whole):
     (["--workdir=nowhere"], "nowhere holds no run"),
     (["--workdir=whole", "--split=vaild"], "Did you mean 'valid'"),
     (["--workdir=whole", "--checkpoint=last"], "Did you mean 'latest'"),
-    (["--workdir=whole", "--predictions=whole"], "whole"),
+    (["--workdir=whole", "--predictions=whole"], "whole: Is a directory"),
+    (
+      ["--workdir=whole", "--predictions=molecules.csv/x.npz"],
+      "cannot write to molecules.csv: Not a directory",
+    ),
+    (["--workdir=whole", "extra"], "unexpected argument 'extra'"),
     ([], "--workdir must have a value"),
   ],
 )
 def test_wrong_input_is_one_line(launcher, whole, flags, message):
   assert message in launcher.fail("evaluate", *flags)
+
+
+def test_a_damaged_checkpoint_is_one_line(launcher, whole, tmp_path):
+  # Many threads read it: all but the first have nobody to complain to.
+  workdir = tmp_path / "run"
+  shutil.copytree(whole, workdir)
+  best = workdir / "checkpoints" / "best"
+  for path in best.rglob("d/*"):
+    path.write_bytes(path.read_bytes()[:-7])
+  line = launcher.fail("evaluate", f"--workdir={workdir}")
+  assert f"{best}/" in line
+  assert "is damaged" in line
+
+
+def test_a_damaged_config_is_one_line(launcher, whole, tmp_path):
+  (tmp_path / "config.json").write_text("[]")
+  line = launcher.fail("evaluate", f"--workdir={tmp_path}")
+  assert "config.json is damaged: it holds no JSON object" in line
 
 
 def test_a_run_without_checkpoints(launcher, whole):

@@ -1,0 +1,79 @@
+"""What all binaries say to wrong input: one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from launch import cli
+
+
+@pytest.mark.parametrize(
+  ("word", "expanded"),
+  [
+    ("--data_dir=~/x", "--data_dir=/me/x"),
+    ("--config.dataset=~/x.csv", "--config.dataset=/me/x.csv"),
+    ("--config=~/c.py:gcn,sum", "--config=/me/c.py:gcn,sum"),
+    ("--workdir=x~/y", "--workdir=x~/y"),
+    ("--json", "--json"),
+  ],
+)
+def test_home_is_expanded_in_any_flag(monkeypatch, word, expanded):
+  monkeypatch.setenv("HOME", "/me")
+  assert cli._expand_home(word) == expanded
+
+
+def test_home_is_expanded_on_the_command_line(launcher, monkeypatch):
+  monkeypatch.setitem(launcher.environment, "HOME", str(launcher.folder))
+  config = f"--config={launcher.root}/configs/molpcba.py:gcn,sum"
+  flags = (config, "--workdir=~/never", "--config.dataset=~/none.csv")
+  line = launcher.fail("train", *flags)
+  assert line == f"error: {launcher.folder}/none.csv: no such file"
+
+
+@pytest.mark.parametrize("binary", ["download", "report", "demo"])
+def test_no_binary_ignores_an_argument(launcher, binary):
+  flags = ["--dataset=demo"] if binary == "download" else []
+  line = launcher.fail(binary, *flags, "extra")
+  assert line == "error: unexpected argument 'extra'"
+
+
+@pytest.mark.parametrize(
+  ("config", "message"),
+  [
+    ("{configs}", "no config file '{configs}'. Known: demo.py, molpcba.py."),
+    ("{configs}/molpbca.py", "Did you mean 'molpcba.py'?"),
+    ("no/folder/x.py", "no config file 'no/folder/x.py'."),
+    ("molecules.csv", "molecules.csv is no config file: SyntaxError"),
+    ("{configs}/__init__.py", "no config file: KeyError: 'get_config'"),
+    ("{configs}/molpcba.py:gcn", "Unknown variant 'gcn'. Write MESSAGE_"),
+    ("{configs}/molpcba.py:", "Unknown variant ''. Write MESSAGE_"),
+    ("{configs}/molpcba.py:paper", "Unknown variant 'paper'."),
+    ("{configs}/molpcba.py:gim,sum", "Did you mean 'gin'? Write MESSAGE_"),
+    ("{configs}/molpcba.py:gcn,virtual,sum", "Did you mean 'virtual_node'?"),
+  ],
+)
+def test_a_config_that_is_not_there(launcher, config, message):
+  configs = launcher.root / "configs"
+  line = launcher.fail(
+    "train", f"--config={config.format(configs=configs)}", "--workdir=never"
+  )
+  assert message.format(configs=configs) in line
+
+
+@pytest.mark.parametrize(
+  ("flag", "message"),
+  [
+    ("--config.batching.batch_size=abc", "'abc' is not a whole number"),
+    ("--config.seed=1.5", "--config.seed=1.5: '1.5' is not a whole number"),
+    ("--config.num_epochs=x", "--config.num_epochs=x: 'x' is not a number"),
+    ("--config.tensorboard=maybe", "'maybe' is not true or false"),
+    ("--config.model.readout.delta=x", "could not convert string to float"),
+    ("--config.model.readout.delta=-1", "delta must be positive, got -1"),
+    ("--config.seed=2147483648", "seed must be at most 2147483647, got 21474"),
+  ],
+)
+def test_a_value_of_the_wrong_kind(launcher, flag, message):
+  config = f"--config={launcher.root}/configs/molpcba.py:gcn,pna"
+  flags = (config, "--config.dataset=molecules.csv", flag, "--workdir=never")
+  assert message in launcher.fail("train", *flags)
+  assert not (launcher.folder / "never" / "config.json").exists()
