@@ -46,13 +46,13 @@ def _column(values: Array, like: Array) -> Array:
 
 def sum(elements: Array, sets: Sets) -> Array:
   """Returns y_s = sum_{i in s} x_i."""
-  elements = masked(elements, sets)
   if elements.ndim == 2 and _is_product(sets):
     return jnp.matmul(
       membership(sets, elements.dtype),
-      elements,
+      masked(elements, sets),
       precision=jax.lax.Precision.HIGHEST,
     )
+  # The ids of padding lie past the end, and are dropped.
   return jax.ops.segment_sum(
     elements, sets.segment_ids, sets.num_segments, indices_are_sorted=True
   )

@@ -7,13 +7,11 @@ from typing import Any
 
 import haiku as hk
 import jax
-import jax.numpy as jnp
 from jax import Array
 
-from gnn_readout.graphs import sets_from_ids
 from gnn_readout.layers.encoders import embedding_table
 from gnn_readout.layers.mlp import Linear
-from gnn_readout.message_passing.messages import Edges
+from gnn_readout.message_passing.messages import Edges, relu_messages
 from gnn_readout.readouts import make_readout
 
 
@@ -59,13 +57,9 @@ class AggregateLayer(hk.Module):
     root = hk.get_parameter(
       "root", (self._width,), x.dtype, hk.initializers.RandomNormal()
     )
-    encoded = jnp.matmul(
-      edges.features, table, precision=jax.lax.Precision.HIGHEST
-    )
-    messages = jax.nn.relu(x[edges.senders] + encoded)  # [E, D]
-    sets = sets_from_ids(edges.receivers, edges.mask, edges.num_nodes)
+    messages = relu_messages(x, table, edges)  # [E, D]
     pool = make_readout(output_size=self._width, **self._aggregator)
-    received = pool(messages, sets, is_training)
+    received = pool(messages, edges.sets(), is_training)
     degree = (edges.outgoing.degree + 1).astype(x.dtype)[:, None]  # [N, 1]
     own = jax.nn.relu(x + root) / degree
     return received.values + own, received.aux_loss

@@ -22,6 +22,7 @@ import numpy as np
 from jax import Array
 
 from gnn_readout import graphs as graphs_lib
+from gnn_readout.graphs import Sets
 from gnn_readout.layers import encoders
 
 # Slots per node. Four hold all bonds of nearly every atom.
@@ -80,6 +81,11 @@ class Edges:
   def num_nodes(self) -> int:
     """N, a static number."""
     return self.incoming.start.shape[0]
+
+  def sets(self) -> Sets:
+    """Returns the messages that reach each node as a set."""
+    ids = jnp.where(self.mask, self.receivers, self.num_nodes)
+    return Sets(ids, self.mask, self.incoming.degree)
 
   def sum(self, messages: Array) -> Array:
     """Returns [N, D], the sum of the messages [E, D] that reach each node."""
@@ -165,12 +171,16 @@ def relu_sum(x: Array, table: Array, weight: Array, edges: Edges) -> Array:
   num_edges = edges.senders.shape[0]
   dense = num_edges > _MAX_DENSITY * edges.num_nodes
   if edges.codes is None or dense or not num_edges:
-    encoded = jnp.matmul(
-      edges.features, table, precision=jax.lax.Precision.HIGHEST
-    )
-    messages = jax.nn.relu(x[edges.senders] + encoded)  # [E, D]
-    return edges.sum(messages * weight[:, None])
+    return edges.sum(relu_messages(x, table, edges) * weight[:, None])
   return _relu_sum(x, table, weight, edges)
+
+
+def relu_messages(x: Array, table: Array, edges: Edges) -> Array:
+  """Returns relu(x_u + e_uv) [E, D], e = features . table; see `relu_sum`."""
+  encoded = jnp.matmul(
+    edges.features, table, precision=jax.lax.Precision.HIGHEST
+  )
+  return jax.nn.relu(x[edges.senders] + encoded)
 
 
 def _take(array: Array, index: Array) -> Array:
