@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
@@ -9,11 +13,33 @@ import numpy as np
 import pytest
 
 from gnn_readout.graphs import make_sets
-from gnn_readout.readouts import READOUTS, make_readout
+from gnn_readout.readouts import READOUTS, Aggregate, make_readout
 
 WIDTH = 12  # Four heads of 3.
 SIZES = (7, 0, 1, 13, 2, 0)  # Empty in the middle and at the end, a single.
+NUM_SETS = 7
 NUM_ELEMENTS = 31  # A padded tail of 8.
+
+
+class Program(NamedTuple):
+  """A readout compiled once for all tests that share its shapes.
+
+  Attributes:
+    params: Its parameters, in float64, away from special points.
+    initial: As they are drawn.
+    apply: (params, elements, sets) -> Aggregate.
+    jitted: The same, compiled.
+    gradient: (params, elements, sets, weights [S, D]) -> gradients of `loss`
+      in params and elements, compiled.
+    traces: One entry for every time `apply` was traced or called.
+  """
+
+  params: hk.Params
+  initial: hk.Params
+  apply: Callable[..., Aggregate]
+  jitted: Callable[..., Aggregate]
+  gradient: Callable[..., tuple[hk.Params, jax.Array]]
+  traces: list[None]
 
 
 @pytest.fixture(autouse=True)
@@ -22,55 +48,75 @@ def _double_precision():
     yield
 
 
-@pytest.fixture(params=sorted(READOUTS))
+# On one worker each, which compiles it once.
+@pytest.fixture(
+  params=[
+    pytest.param(name, marks=pytest.mark.xdist_group(name))
+    for name in sorted(READOUTS)
+  ]
+)
 def readout(request):
-  """A pair (init, apply) of the readout, with a width of its own choosing."""
+  return program(request.param)
 
+
+@functools.cache
+def program(name: str) -> Program:
   def forward(elements, sets, is_training=False):
-    return make_readout(request.param, output_size=WIDTH)(
-      elements, sets, is_training
-    )
+    return make_readout(name, output_size=WIDTH)(elements, sets, is_training)
 
-  return hk.transform(forward)
+  transformed = hk.transform(forward)
+  traces = []
+
+  def apply(params, elements, sets):
+    traces.append(None)
+    return transformed.apply(params, jax.random.key(0), elements, sets)
+
+  initial = jax.jit(transformed.init)(jax.random.key(1), *example())
+  keys = jax.random.split(jax.random.key(2), len(jax.tree.leaves(initial)))
+  keys = jax.tree.unflatten(jax.tree.structure(initial), keys)
+  params = jax.tree.map(
+    lambda x, key: x + 0.1 * jax.random.normal(key, x.shape, x.dtype),
+    initial,
+    keys,
+  )
+  gradient = jax.jit(jax.grad(functools.partial(loss, apply), (0, 1)))
+  return Program(params, initial, apply, jax.jit(apply), gradient, traces)
 
 
-def example(dtype=np.float64, sizes=SIZES, num_elements=NUM_ELEMENTS, seed=0):
+def example(
+  dtype=np.float64, sizes=SIZES, num_elements=NUM_ELEMENTS, seed=0, filler=0.0
+):
+  """Returns elements and sets: NUM_SETS of them, the last ones empty."""
   rng = np.random.default_rng(seed)
   elements = rng.normal(size=(num_elements, WIDTH)).astype(dtype)
-  return jnp.asarray(elements), make_sets(np.array(sizes), num_elements)
+  elements[sum(sizes) :] = filler
+  sizes = np.pad(sizes, (0, max(NUM_SETS - len(sizes), 0)))
+  return jnp.asarray(elements), make_sets(sizes, num_elements)
 
 
-def parameters(readout):
-  params = readout.init(jax.random.key(1), *example())
-  # Away from special points such as zero biases.
-  return jax.tree.map(
-    lambda x: x + 0.1 * jax.random.normal(jax.random.key(2), x.shape, x.dtype),
-    params,
-  )
-
-
-def apply(readout, params, elements, sets):
-  return readout.apply(params, jax.random.key(0), elements, sets)
-
-
-def loss(readout, params, elements, sets, weights):
-  result = apply(readout, params, elements, sets)
+def loss(apply, params, elements, sets, weights):
+  result = apply(params, elements, sets)
   return jnp.sum(result.values * weights) + jnp.sum(result.aux_loss)
 
 
+def single_precision(tree):
+  return jax.tree.map(lambda x: x.astype(jnp.float32), tree)
+
+
+def random_weights(seed=5):
+  return np.random.default_rng(seed).normal(size=(NUM_SETS, WIDTH))
+
+
 def test_shapes_and_finite(readout):
-  params = parameters(readout)
-  elements, sets = example()
-  result = apply(readout, params, elements, sets)
-  assert result.values.shape == (len(SIZES), WIDTH)
-  assert result.aux_loss.shape == (len(SIZES),)
+  result = readout.jitted(readout.params, *example())
+  assert result.values.shape == (NUM_SETS, WIDTH)
+  assert result.aux_loss.shape == (NUM_SETS,)
   assert all(jnp.ndim(v) == 0 for v in result.diagnostics.values())
   assert np.isfinite(result.values).all()
   assert np.isfinite(result.aux_loss).all()
 
 
 def test_order_does_not_matter(readout):
-  params = parameters(readout)
   elements, sets = example()
   rng = np.random.default_rng(3)
   starts = np.cumsum((0, *SIZES))
@@ -78,41 +124,48 @@ def test_order_does_not_matter(readout):
     [rng.permutation(np.arange(a, b)) for a, b in zip(starts, starts[1:])]
     + [np.arange(starts[-1], NUM_ELEMENTS)]
   )
-  expected = apply(readout, params, elements, sets)
-  result = apply(readout, params, elements[order], sets)
+  expected = readout.jitted(readout.params, elements, sets)
+  result = readout.jitted(readout.params, elements[order], sets)
   np.testing.assert_allclose(result.values, expected.values, atol=1e-10)
+  np.testing.assert_allclose(result.aux_loss, expected.aux_loss, atol=1e-10)
 
 
 @pytest.mark.parametrize("garbage", [1e30, np.inf, np.nan])
-def test_padding_does_not_matter(readout, garbage):
-  params = parameters(readout)
+def test_what_padding_holds_does_not_matter(readout, garbage):
   elements, sets = example()
-  expected = apply(readout, params, elements, sets)
-  num_real = sum(SIZES)
-  padded = jnp.full((NUM_ELEMENTS + 11, WIDTH), garbage)
-  padded = padded.at[:num_real].set(elements[:num_real])
-  more = make_sets(np.array((*SIZES, 0, 0)), NUM_ELEMENTS + 11)
-  result = apply(readout, params, padded, more)
-  np.testing.assert_allclose(
-    result.values[: len(SIZES)], expected.values, atol=1e-10
+  expected = readout.jitted(readout.params, elements, sets)
+  dirty, _ = example(filler=garbage)
+  result = readout.jitted(readout.params, dirty, sets)
+  np.testing.assert_array_equal(result.values, expected.values)
+  weights = random_weights()
+  expected = readout.gradient(readout.params, elements, sets, weights)
+  gradients = readout.gradient(readout.params, dirty, sets, weights)
+  np.testing.assert_array_equal(gradients[1][sum(SIZES) :], 0)
+  for value, leaf in zip(*map(jax.tree.leaves, (gradients, expected))):
+    np.testing.assert_array_equal(value, leaf)
+
+
+def test_how_much_padding_does_not_matter(readout):
+  expected = readout.jitted(readout.params, *example())
+  more = example(
+    sizes=(*SIZES, 0, 0, 0), num_elements=NUM_ELEMENTS + 11, filler=np.nan
   )
-  weights = np.ones((len(SIZES) + 2, WIDTH))
-  gradient = jax.grad(loss, 2)(readout, params, padded, more, weights)
-  assert np.isfinite(gradient).all()
-  np.testing.assert_array_equal(gradient[num_real:], 0)
+  same = more[0].at[: sum(SIZES)].set(example()[0][: sum(SIZES)])
+  result = readout.jitted(readout.params, same, more[1])
+  np.testing.assert_allclose(
+    result.values[:NUM_SETS], expected.values, atol=1e-10
+  )
 
 
 def test_company_does_not_matter(readout):
-  params = parameters(readout)
   elements, sets = example()
-  together = apply(readout, params, elements, sets)
+  together = readout.jitted(readout.params, elements, sets)
   start = 0
   for i, size in enumerate(SIZES):
-    one = make_sets(np.array([size]), size + 3)
-    own = (
-      jnp.zeros((size + 3, WIDTH)).at[:size].set(elements[start : start + size])
-    )
-    alone = apply(readout, params, own, one)
+    _, one = example(sizes=(size,))
+    own = jnp.zeros_like(elements)
+    own = own.at[:size].set(elements[start : start + size])
+    alone = readout.jitted(readout.params, own, one)
     np.testing.assert_allclose(alone.values[0], together.values[i], atol=1e-10)
     np.testing.assert_allclose(
       alone.aux_loss[0], together.aux_loss[i], atol=1e-10
@@ -122,21 +175,24 @@ def test_company_does_not_matter(readout):
 
 def test_many_sets_as_few(readout):
   """Local aggregation has thousands of sets: another code path, same values."""
-  params = parameters(readout)
-  sizes = np.array(SIZES * 60)  # 360 sets.
-  elements, sets = example(sizes=sizes, num_elements=sizes.sum() + 5)
-  result = apply(readout, params, elements, sets)
-  few = make_sets(sizes[:6], NUM_ELEMENTS)
-  expected = apply(readout, params, elements[:NUM_ELEMENTS], few)
-  np.testing.assert_allclose(result.values[:6], expected.values, atol=1e-10)
+  sizes = SIZES * 60  # 360 sets.
+  elements, sets = example(sizes=sizes, num_elements=sum(sizes) + 5)
+  result = readout.jitted(readout.params, elements, sets)
+  _, few = example()
+  first = elements[:NUM_ELEMENTS].at[sum(SIZES) :].set(0)
+  expected = readout.jitted(readout.params, first, few)
+  count = len(SIZES)
+  np.testing.assert_allclose(
+    result.values[:count], expected.values[:count], atol=1e-10
+  )
 
 
 def test_single_precision(readout):
-  params = parameters(readout)
   elements, sets = example()
-  expected = apply(readout, params, elements, sets)
-  params32 = jax.tree.map(lambda x: x.astype(jnp.float32), params)
-  result = apply(readout, params32, elements.astype(jnp.float32), sets)
+  expected = readout.jitted(readout.params, elements, sets)
+  result = readout.jitted(
+    single_precision(readout.params), single_precision(elements), sets
+  )
   assert result.values.dtype == jnp.float32
   np.testing.assert_allclose(
     result.values, expected.values, rtol=1e-4, atol=1e-4
@@ -146,33 +202,32 @@ def test_single_precision(readout):
 @pytest.mark.parametrize("scale", [1e4, 1e-4, 0.0])
 def test_finite_gradients(readout, scale):
   """Huge, tiny and all-equal elements, duplicates, empty and single sets."""
-  params = jax.tree.map(
-    lambda x: x.astype(jnp.float32), readout.init(jax.random.key(1), *example())
-  )
   elements, sets = example(np.float32)
   elements = (scale * elements).at[1].set(scale * elements[0])
-  weights = np.ones((len(SIZES), WIDTH), np.float32)
-  gradients = jax.grad(loss, (1, 2))(readout, params, elements, sets, weights)
+  weights = np.ones((NUM_SETS, WIDTH), np.float32)
+  params = single_precision(readout.initial)
+  for leaf in jax.tree.leaves(readout.jitted(params, elements, sets)):
+    assert np.isfinite(leaf).all()
+  gradients = readout.gradient(params, elements, sets, weights)
   for leaf in jax.tree.leaves(gradients):
     assert np.isfinite(leaf).all()
 
 
 def test_gradient_is_the_slope(readout):
-  params = parameters(readout)
   elements, sets = example()
   rng = np.random.default_rng(5)
-  weights = rng.normal(size=(len(SIZES), WIDTH))
+  weights = random_weights()
   direction = jax.tree.map(
-    lambda x: jnp.asarray(rng.normal(size=x.shape)), (params, elements)
+    lambda x: jnp.asarray(rng.normal(size=x.shape)), (readout.params, elements)
   )
 
   def along(step):
     moved = jax.tree.map(
-      lambda x, d: x + step * d, (params, elements), direction
+      lambda x, d: x + step * d, (readout.params, elements), direction
     )
-    return loss(readout, *moved, sets, weights)
+    return loss(readout.jitted, *moved, sets, weights)
 
-  gradients = jax.grad(loss, (1, 2))(readout, params, elements, sets, weights)
+  gradients = readout.gradient(readout.params, elements, sets, weights)
   slope = sum(
     jnp.vdot(g, d)
     for g, d in zip(jax.tree.leaves(gradients), jax.tree.leaves(direction))
@@ -182,42 +237,38 @@ def test_gradient_is_the_slope(readout):
   np.testing.assert_allclose(slope, measured, rtol=1e-5, atol=1e-6)
 
 
-def test_jit_and_recompilation(readout):
-  params = parameters(readout)
-  elements, sets = example()
-  traces = []
-
-  @jax.jit
-  def jitted(elements, sets):
-    traces.append(1)
-    return apply(readout, params, elements, sets)
-
-  expected = apply(readout, params, elements, sets)
-  result = jitted(elements, sets)
+def test_compiled_as_not_compiled(readout):
+  expected = readout.apply(readout.params, *example())
+  result = readout.jitted(readout.params, *example())
   np.testing.assert_allclose(result.values, expected.values, atol=1e-10)
-  other = example(sizes=(1, 1, 0, 9, 4, 2), seed=7)
-  jitted(*other)
-  assert len(traces) == 1
+  np.testing.assert_allclose(result.aux_loss, expected.aux_loss, atol=1e-10)
+
+
+def test_other_sizes_do_not_recompile(readout):
+  readout.jitted(readout.params, *example())
+  before = len(readout.traces)
+  readout.jitted(readout.params, *example(sizes=(1, 1, 0, 9, 4, 2), seed=7))
+  assert len(readout.traces) == before > 0
 
 
 def test_vmap(readout):
-  params = parameters(readout)
   batch = [example(seed=s, sizes=p) for s, p in ((0, SIZES), (1, SIZES[::-1]))]
   stacked = jax.tree.map(lambda *x: jnp.stack(x), *batch)
-  result = jax.vmap(lambda e, s: apply(readout, params, e, s))(*stacked)
-  for i, (elements, sets) in enumerate(batch):
-    expected = apply(readout, params, elements, sets)
+  mapped = jax.jit(jax.vmap(readout.apply, (None, 0, 0)))
+  result = mapped(readout.params, *stacked)
+  for i, one in enumerate(batch):
+    expected = readout.jitted(readout.params, *one)
     np.testing.assert_allclose(result.values[i], expected.values, atol=1e-10)
 
 
 def test_wrong_shapes_are_refused(readout):
   elements, sets = example()
   with pytest.raises(ValueError, match=r"\[N, D\]"):
-    readout.init(jax.random.key(0), elements[0], sets)
+    readout.apply(readout.params, elements[0], sets)
   with pytest.raises(ValueError, match="30 rows"):
-    readout.init(jax.random.key(0), elements[:30], sets)
+    readout.apply(readout.params, elements[:30], sets)
   with pytest.raises(ValueError, match="real numbers"):
-    readout.init(jax.random.key(0), elements.astype(int), sets)
+    readout.apply(readout.params, elements.astype(int), sets)
 
 
 def test_unknown_names():
