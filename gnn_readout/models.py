@@ -111,19 +111,34 @@ def _split_weight(readout: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
   return arguments, weight
 
 
-def complete_config(config, train_sizes: np.ndarray) -> None:
+def complete_config(
+  config, num_nodes: np.ndarray, in_degrees: Callable[[], np.ndarray]
+) -> None:
   """Fills in what a readout measures on the training set, such as PNA's delta.
 
+  The sets of a readout are graphs and their elements nodes; those of a local
+  aggregation (`message_passing.aggregator`) are nodes, and their elements the
+  messages that reach them.
+
   Args:
-    config: The `model` part of a config; its readout's fields that are None
-      are set in place.
-    train_sizes: The number of nodes of each training graph.
+    config: The `model` part of a config; fields of its readout and aggregator
+      that are None are set in place.
+    num_nodes: The number of nodes of each training graph.
+    in_degrees: Returns the number of edges that reach each node of the
+      training graphs; only called for a local aggregation.
   """
-  measured = readout_class(config.readout.name).data_defaults(train_sizes)
+  _measure(config.readout, num_nodes)
+  if "aggregator" in config.message_passing:
+    _measure(config.message_passing.aggregator, in_degrees())
+
+
+def _measure(readout, sizes: np.ndarray) -> None:
+  """Sets the fields that are None, in a config that may be locked."""
+  measured = readout_class(readout.name).data_defaults(sizes)
   for field, value in measured.items():
-    if config.readout.get(field) is None:
-      with config.readout.unlocked():
-        config.readout[field] = value
+    if readout.get(field) is None:
+      with readout.unlocked():
+        readout[field] = value
 
 
 def count_parameters(params) -> int:

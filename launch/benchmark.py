@@ -3,6 +3,8 @@ r"""Measures one part of the project against a peer.
 python -m launch.benchmark data --dataset=ogbg-molhiv --data_dir=DIR --json
 python -m launch.benchmark train --config=configs/molpcba.py:gcn,sum \
   --against=pyg
+python -m launch.benchmark readout equilibrium --against=pyg --against=literal
+python -m launch.benchmark inner_steps
 
 A benchmark is a module of launch/benchmarks with a function `run`, which takes
 those of the flags below that it needs.
@@ -20,7 +22,7 @@ from ml_collections import config_flags
 
 from launch import cli
 
-BENCHMARKS = ("data", "train")
+BENCHMARKS = ("data", "inner_steps", "readout", "train")
 
 _FLAGS = {
   "config": config_flags.DEFINE_config_file("config", None, "What to train."),
@@ -34,18 +36,24 @@ _JSON = flags.DEFINE_bool("json", False, "End with one line of JSON.")
 
 
 def main(argv: Sequence[str]) -> None:
-  """Runs the benchmark that the one positional argument names."""
+  """Runs the benchmark that the first positional argument names."""
   from gnn_readout.errors import suggest
 
-  if len(argv) != 2 or argv[1] not in BENCHMARKS:
-    got = " ".join(argv[1:]) or "none"
-    raise ValueError(f"unknown benchmark {got!r}.{suggest(got, BENCHMARKS)}")
-  benchmark = importlib.import_module(f"launch.benchmarks.{argv[1]}")
-  values = {name: flag.value for name, flag in _FLAGS.items()}
+  name, *subject = argv[1:] or ["none"]
+  if name not in BENCHMARKS:
+    raise ValueError(f"unknown benchmark {name!r}.{suggest(name, BENCHMARKS)}")
+  benchmark = importlib.import_module(f"launch.benchmarks.{name}")
+  values = {key: flag.value for key, flag in _FLAGS.items()}
   taken = inspect.signature(benchmark.run).parameters
-  for name in values.keys() - taken.keys():
-    if flags.FLAGS[name].present:
-      raise ValueError(f"benchmark {argv[1]!r} takes no --{name}.")
+  if len(subject) != ("readout" in taken):
+    wants = "the name of a readout" if "readout" in taken else "no argument"
+    got = " ".join(subject) or "none"
+    raise ValueError(f"benchmark {name!r} takes {wants}, got {got}.")
+  if subject:
+    values["readout"] = subject[0]
+  for flag in values.keys() - taken.keys():
+    if flags.FLAGS[flag].present:
+      raise ValueError(f"benchmark {name!r} takes no --{flag}.")
   result = benchmark.run(**{k: v for k, v in values.items() if k in taken})
   if _JSON.value:
     print(json.dumps(result), flush=True)

@@ -1,8 +1,9 @@
-"""Makes the tables in results/ from the run records alone.
+"""Makes the tables and figures in results/ from the run records alone.
 
   python -m launch.report
 
-rewrites the generated section of results/README.md and results/molecules.csv.
+rewrites the generated sections of results/README.md, results/molecules.csv and
+results/figures/.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from absl import flags
 from launch import cli
 
 _RESULTS_DIR = flags.DEFINE_string(
-  "results_dir", "results", "Folder with records/ in it; takes the tables."
+  "results_dir", "results", "Folder with records/ in it; takes the rest."
 )
 
 
 def main(argv: Sequence[str]) -> None:
-  """Reads the records, writes the tables, prints them."""
+  """Reads the records, writes tables and figures, prints the tables."""
   del argv
   import rich.console
   import rich.table
 
   from gnn_readout import files
-  from gnn_readout.report import tables
+  from gnn_readout.report import plots, tables
 
   results = pathlib.Path(_RESULTS_DIR.value)
   records = tables.read_records(results)
@@ -39,6 +40,7 @@ def main(argv: Sequence[str]) -> None:
   markdown, csv = tables.molecule_table(records)
   tables.write_section(results / "README.md", "molecules", markdown)
   files.atomic_write_text(results / "molecules.csv", csv)
+  plots.write_figures(results, records)
 
   rows = [tables.display(row) for row in tables.molecule_rows(records)]
   hidden = ("note", "command")

@@ -6,6 +6,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 import pytest
 
@@ -16,6 +17,8 @@ from gnn_readout.data.building import build_from_undirected
 from gnn_readout.data.store import GraphStore
 
 KINDS = ("gcn", "gin", "gcn,virtual_node", "gin,virtual_node")
+SIZES, DEGREES = np.array([3, 8]), np.array([0, 1, 1, 2, 3])
+PNA = {"name": "pna", "delta": None}
 
 
 def random_store(num_graphs=23, num_tasks=3, seed=0) -> GraphStore:
@@ -58,7 +61,7 @@ def config_of(kind, readout="mean", width=11, dropout=0.0):
   config.message_passing.update(width=width, num_layers=3, dropout=dropout)
   if kind == "equilibrium":
     config.message_passing.aggregator.num_steps = 2
-  models.complete_config(config, np.array([3, 8]))
+  models.complete_config(config, SIZES, lambda: DEGREES)
   return config
 
 
@@ -237,3 +240,39 @@ def test_same_as_pytorch_geometric(kind):
     ours = new_state[f"{kind}/norm_{i}"]
     np.testing.assert_allclose(ours["mean"], norm.running_mean, atol=1e-9)
     np.testing.assert_allclose(ours["var"], norm.running_var, rtol=1e-9)
+
+
+def measuring(readout, aggregator=None):
+  config = ml_collections.ConfigDict({"readout": readout})
+  config.message_passing = {"name": "gcn"}
+  if aggregator is not None:
+    config.message_passing = {"name": "aggregate", "aggregator": aggregator}
+  return config.lock()
+
+
+def test_graphs_are_measured_for_the_readout_messages_for_the_aggregator():
+  config = measuring(PNA, PNA)
+  models.complete_config(config, SIZES, lambda: DEGREES)
+  expected = pytest.approx(np.log([4, 9]).mean())
+  assert config.readout.delta == expected
+  expected = pytest.approx(np.log([1, 2, 2, 3, 4]).mean())
+  assert config.message_passing.aggregator.delta == expected
+  assert config.is_locked
+  assert config.message_passing.aggregator.is_locked
+
+
+def test_what_is_given_is_not_measured():
+  given = {"name": "pna", "delta": 1.7}
+  config = measuring(given, given)
+  before = config.to_dict()
+  models.complete_config(config, SIZES, lambda: DEGREES)
+  assert config.to_dict() == before
+
+
+def test_degrees_are_counted_for_an_aggregator_only():
+  def unused():
+    raise AssertionError("counted in vain")
+
+  config = measuring(PNA)
+  models.complete_config(config, SIZES, unused)
+  assert config.readout.delta > 0

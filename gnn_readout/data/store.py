@@ -149,6 +149,23 @@ class GraphStore:
     """[G] int32, directed edges of each graph."""
     return np.diff(self.edge_offsets).astype(np.int32)
 
+  def in_degrees(self, graphs: np.ndarray) -> np.ndarray:
+    """Returns how many edges reach each node of some graphs.
+
+    Args:
+      graphs: [K] graph indices, no matter in which order.
+
+    Returns:
+      [sum of their nodes] int64, the graphs in the order of the store.
+    """
+    wanted = np.zeros(self.num_graphs, bool)
+    wanted[graphs] = True
+    receivers = self.receivers[np.repeat(wanted, self.num_edges)]
+    sizes, counts = self.num_nodes[wanted], self.num_edges[wanted]
+    first = np.cumsum(sizes, dtype=np.int64) - sizes
+    nodes = receivers + np.repeat(first, counts)
+    return np.bincount(nodes, minlength=int(sizes.sum()))
+
   def save(self, path: str | os.PathLike[str], fingerprint: str = "") -> None:
     """Writes the columns into the folder `path`, whole or not at all.
 

@@ -94,6 +94,31 @@ def read_records(results_dir: str | os.PathLike[str]) -> list[Record]:
   return [_read_record(path) for path in paths]
 
 
+def by_configuration(records: Iterable[Record]) -> list[list[Record]]:
+  """Groups the records that differ in nothing but the seed.
+
+  Args:
+    records: As `read_records` returns them, in any order.
+
+  Returns:
+    The groups, each sorted by seed.
+  """
+  groups: dict[str, list[Record]] = {}
+  for record in records:
+    groups.setdefault(_configuration(record), []).append(record)
+  by_seed = operator.itemgetter("seed")
+  return [sorted(group, key=by_seed) for group in groups.values()]
+
+
+def model_name(record: Record) -> str:
+  """Returns the message passing, as in `Published`: 'gin+virtual_node'."""
+  message_passing = record["config"]["model"]["message_passing"]
+  name = message_passing["name"]
+  if name == "aggregate":
+    name = message_passing["aggregator"]["name"]
+  return name + "+virtual_node" * bool(message_passing.get("virtual_node"))
+
+
 def molecule_rows(records: Iterable[Record]) -> list[dict[str, Any]]:
   """Summarises the records: one row for all seeds of a configuration.
 
@@ -107,11 +132,7 @@ def molecule_rows(records: Iterable[Record]) -> list[dict[str, Any]]:
   Raises:
     ValueError: If two records are the same run with the same seed.
   """
-  groups: dict[str, list[Record]] = {}
-  for record in records:
-    groups.setdefault(_configuration(record), []).append(record)
-  by_seed = operator.itemgetter("seed")
-  rows = [_row(sorted(group, key=by_seed)) for group in groups.values()]
+  rows = [_row(group) for group in by_configuration(records)]
   order = operator.itemgetter(
     "dataset", "model", "readout", "width", "steps", "command"
   )
@@ -237,12 +258,9 @@ def _row(runs: Sequence[Record]) -> dict[str, Any]:
       )
   first = runs[0]
   dataset, test = first["dataset"], first["test"]
-  message_passing = first["config"]["model"]["message_passing"]
-  model = message_passing["name"]
-  if message_passing.get("virtual_node"):
-    model += "+virtual_node"
+  model = model_name(first)
   readout = first["config"]["model"]["readout"]["name"]
-  width = message_passing["width"]
+  width = first["config"]["model"]["message_passing"]["width"]
   published = paper.find(
     dataset["name"], model, readout, width, test["metric"], "test"
   )

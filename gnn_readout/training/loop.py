@@ -132,7 +132,10 @@ class _Run:
     self._num_steps = config.num_steps
     if config.num_epochs > 0:
       self._num_steps = round(config.num_epochs * self._plan.steps_per_epoch)
-    models.complete_config(config.model, store.num_nodes[store.splits["train"]])
+    graphs = store.splits["train"]
+    models.complete_config(
+      config.model, store.num_nodes[graphs], lambda: store.in_degrees(graphs)
+    )
     model = models.build_model(config.model, store.schema)
     optimizer = step_lib.make_optimizer(
       **config.optimizer, num_steps=max(self._num_steps, 1)
@@ -271,7 +274,11 @@ class _Run:
         "num_parameters": models.count_parameters(best.params),
         "steps": self._num_steps,
         "epochs": self._num_steps / plan.steps_per_epoch,
-        "curves": {"train": history.train, "valid": history.valid},
+        "curves": {
+          "train": history.train,
+          "valid": history.valid,
+          "diagnostics": history.diagnostics,
+        },
         "best": history.best,
         "test": {
           "metric": metric,
@@ -307,13 +314,15 @@ class _Run:
 
   def _write_metrics(self, step: int, values: dict[str, jax.Array]) -> None:
     step_lib.check_finite(self._state)
+    history = self._history
     values = {name: float(x) for name, x in jax.device_get(values).items()}
-    losses = jax.device_get(self._history.losses)
-    values["loss"] = float(np.mean(losses, dtype=np.float64))
-    values["graphs_per_second"] = self._history.real[0] / self._seconds()
-    self._history.losses = []
-    self._history.train.append([step, values["loss"]])
-    self._log.write(step, values)
+    del values["loss"]  # Of one step; the mean since the last log says more.
+    losses = jax.device_get(history.losses)
+    loss = float(np.mean(losses, dtype=np.float64))
+    history.losses = []
+    history.log(step, loss, values)
+    speed = history.real[0] / self._seconds()
+    self._log.write(step, {"loss": loss, **values, "graphs_per_second": speed})
 
   def _evaluate(self, step: int) -> None:
     """Scores the validation split; keeps the state if it is the best so far."""

@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import subprocess
 import zlib
 from collections.abc import Iterator, Mapping
@@ -190,7 +191,12 @@ def write_record(
   """
   now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
   record = {"schema_version": RECORD_VERSION, **facts, "finished_at": now}
-  text = json.dumps(record, indent=1)
+  # A point of a curve on one line, not four. No string of JSON holds a newline.
+  text = re.sub(
+    r"\[\n *([^][{}\n]*),\n *([^][{}\n]*)\n *\]",
+    r"[\1, \2]",
+    json.dumps(record, indent=1),
+  )
   atomic_write_text(pathlib.Path(workdir) / "record.json", text + "\n")
   return record
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch_geometric.nn as pyg
 from torch import nn
+from torch_geometric.nn import aggr
 from torch_geometric.utils import degree
 
 
@@ -75,10 +76,15 @@ class GINConv(pyg.MessagePassing):
     return torch.relu(x_j + edge_attr)
 
 
+# From (width, the readout's config) to a module of (h, index, dim_size).
 POOLS = {
-  "sum": pyg.global_add_pool,
-  "mean": pyg.global_mean_pool,
-  "max": pyg.global_max_pool,
+  "sum": lambda width, config: aggr.SumAggregation(),
+  "mean": lambda width, config: aggr.MeanAggregation(),
+  "max": lambda width, config: aggr.MaxAggregation(),
+  # Its potential has one output, and a skip from the input to every layer.
+  "equilibrium": lambda width, config: aggr.EquilibriumAggregation(
+    width, width, [2 * width, width], grad_iter=config.num_steps
+  ),
 }
 
 
@@ -98,7 +104,7 @@ class Model(nn.Module):
     self.norms = nn.ModuleList(
       nn.BatchNorm1d(width) for _ in range(passing.num_layers)
     )
-    self.pool = POOLS[config.readout.name]
+    self.pool = POOLS[config.readout.name](width, config.readout)
     self.head = nn.Linear(width, schema.num_tasks)
 
   def forward(self, nodes, edge_index, edge_attr, batch, num_graphs):
@@ -110,7 +116,7 @@ class Model(nn.Module):
       if i < len(self.layers) - 1:
         h = torch.relu(h)
       h = nn.functional.dropout(h, self.dropout, self.training)
-    return self.head(self.pool(h, batch, num_graphs))
+    return self.head(self.pool(h, batch, dim_size=num_graphs))
 
 
 def to_torch(graphs: jraph.GraphsTuple) -> tuple:

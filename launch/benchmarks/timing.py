@@ -62,36 +62,41 @@ def alternate(
 
 
 def comparison(
-  name: str, measured: Mapping[str, Measurement], unit: str = "graphs/s"
+  name: str,
+  measured: Mapping[str, Measurement],
+  unit: str = "graphs/s",
+  peer: str = "peer",
 ) -> dict[str, Any]:
-  """Returns the record of a measurement of 'ours' and 'peer'.
+  """Returns the record of a measurement of 'ours' and a peer.
 
   Args:
     name: What was measured.
     measured: From `alternate`.
     unit: Of the rates.
+    peer: The peer's key in `measured`.
 
   Returns:
     `name`, `unit`, the medians `ours` and `peer`, their `ratio`, and by name
-    all `spread` and `runs`.
+    both `spread` and `runs`.
   """
-  ours, peer = measured["ours"], measured["peer"]
+  sides = {"ours": measured["ours"], "peer": measured[peer]}
+  ours, other = sides.values()
   return {
     "name": name,
     "unit": unit,
     "ours": ours.median,
-    "peer": peer.median,
-    "ratio": ours.median / peer.median,
-    "spread": {key: value.spread for key, value in measured.items()},
-    "runs": {key: value.runs for key, value in measured.items()},
+    "peer": other.median,
+    "ratio": ours.median / other.median,
+    "spread": {key: value.spread for key, value in sides.items()},
+    "runs": {key: value.runs for key, value in sides.items()},
   }
 
 
-def matrix_rate(width: int, rows: int = 832) -> float:
-  """Returns GFLOP/s of float32 products [rows, D] [D, D] by themselves."""
+def matrix_rate(rows: int, inner: int, columns: int) -> float:
+  """Returns GFLOP/s of float32 products [R, I] [I, C] by themselves."""
   product = jax.jit(lambda x, w: x @ w)
-  x = jnp.ones((rows, width), jnp.float32)
-  w = jnp.ones((width, width), jnp.float32)
+  x = jnp.ones((rows, inner), jnp.float32)
+  w = jnp.ones((inner, columns), jnp.float32)
 
   def some() -> int:
     for _ in range(100):
@@ -100,7 +105,7 @@ def matrix_rate(width: int, rows: int = 832) -> float:
     return 100
 
   rate = alternate({"products": some}, rounds=3, min_seconds=0.2)["products"]
-  return 2 * rows * width**2 * rate.median / 1e9
+  return 2 * rows * inner * columns * rate.median / 1e9
 
 
 def print_comparisons(title: str, records: Sequence[Mapping[str, Any]]) -> None:

@@ -296,3 +296,17 @@ def test_cached_passes_on_errors_of_the_source(tmp_path):
 def test_stores_are_frozen():
   with pytest.raises(dataclasses.FrozenInstanceError):
     make_store().nodes = None
+
+
+@pytest.mark.parametrize("graphs", [[0], [1], [2], [2, 0], [0, 1, 2], []])
+def test_in_degrees_count_the_edges_that_reach_each_node(graphs):
+  written = make_store()
+  expected = [
+    int((written.receivers[edges] == node).sum())
+    for graph in sorted(graphs)
+    for edges in [slice(*written.edge_offsets[graph : graph + 2])]
+    for node in range(written.num_nodes[graph])
+  ]
+  degrees = written.in_degrees(np.array(graphs, np.int32))
+  np.testing.assert_array_equal(degrees, expected)
+  assert degrees.sum() == sum((4, 0, 2)[graph] for graph in graphs)

@@ -29,6 +29,10 @@ def _run(*args):
     (["data", "--dataset=ogbg-molhvi"], "Did you mean 'ogbg-molhiv'?"),
     (["train"], "benchmark 'train' needs --config."),
     (["train", _CONFIG, "--against=pgy"], "Did you mean 'pyg'?"),
+    (["data", "sum"], "benchmark 'data' takes no argument, got sum."),
+    (["readout"], "'readout' takes the name of a readout, got none."),
+    (["readout", "equilibrum"], "Did you mean 'equilibrium'?"),
+    (["readout", "sum", "--against=literal"], "unknown peer 'literal'."),
     (
       ["train", _CONFIG, "--config.optimizer.learning_rate=-1"],
       "learning_rate must be positive, got -1",

@@ -145,6 +145,19 @@ def test_published_levels_stand_beside_the_same_experiment_only():
     assert tables.display(row)["published test"] == ""
 
 
+def test_local_aggregation_has_the_name_of_its_aggregator():
+  record = _record(dataset__name="ogbg-molpcba", test__metric="ap")
+  model = record["config"]["model"]
+  model["message_passing"] |= {
+    "name": "aggregate",
+    "aggregator": {"name": "equilibrium", "num_steps": 15},
+  }
+  model["readout"]["name"] = "equilibrium"
+  (row,) = tables.molecule_rows([record])
+  assert row["model"] == "equilibrium"
+  assert row["published"] == 0.258
+
+
 def test_the_bytes_do_not_depend_on_the_order_of_records():
   records = [
     _record(seed, 0.7 + seed / 31, config__model__readout__name=readout)

@@ -13,7 +13,7 @@ import pytest
 
 from gnn_readout import data
 from gnn_readout.data import batching
-from gnn_readout.training import checkpoints, evaluation, loop
+from gnn_readout.training import checkpoints, evaluation, history, loop
 
 RECORD_FIELDS = {
   "schema_version",
@@ -61,6 +61,12 @@ def _steps(workdir, key):
   return [line["step"] for line in map(json.loads, lines) if key in line]
 
 
+def _values(workdir, key):
+  lines = (workdir / "metrics.jsonl").read_text().splitlines()
+  lines = [line for line in map(json.loads, lines) if key in line]
+  return [(line["step"], line[key]) for line in lines]
+
+
 def test_a_run_and_its_record(tmp_path, store, config):
   config.note = "short"
   record = loop.train(config, tmp_path / "run", command="python -m x")
@@ -73,6 +79,13 @@ def test_a_run_and_its_record(tmp_path, store, config):
   assert record["epochs"] == 11 / 10  # 53 graphs are 10 batches of 5.
   assert [step for step, _ in record["curves"]["train"]] == [3, 6, 9]
   assert [step for step, _ in record["curves"]["valid"]] == [5, 10, 11]
+  diagnostics = record["curves"]["diagnostics"]
+  assert set(diagnostics) == {"aux", "grad_norm", "largest"}
+  for name, curve in diagnostics.items():
+    logged = _values(tmp_path / "run", name)
+    assert curve == [[step, pytest.approx(x, rel=1e-5)] for step, x in logged]
+    assert [step for step, _ in curve] == [3, 6, 9]
+  assert all(value > 0 for _, value in diagnostics["grad_norm"])
   best = max(record["curves"]["valid"], key=lambda point: point[1])
   assert record["best"] == {"step": best[0], "valid": best[1]}
   assert record["test"]["step"] == best[0]
@@ -141,6 +154,19 @@ def test_a_signal_saves_and_the_run_goes_on(
   assert resumed["test"] == whole["test"]
   assert resumed["padding"] == whole["padding"]
   assert _steps(tmp_path / "cut", "loss") == [3, 6, 9]
+
+
+def test_long_curves_resume_exactly(tmp_path, store, config, monkeypatch):
+  monkeypatch.setattr(history, "MAX_POINTS", 4)
+  config.log_every = 1
+  whole = loop.train(config, tmp_path / "whole")
+  with monkeypatch.context() as patch:
+    _interrupt(patch, 6)
+    assert loop.train(config, tmp_path / "cut") is None
+  assert loop.train(config, tmp_path / "cut")["curves"] == whole["curves"]
+  curve = whole["curves"]["diagnostics"]["grad_norm"]
+  assert [step for step, _ in curve] == [1, 5, 9]
+  assert len(whole["curves"]["train"]) == 11
 
 
 def test_a_second_signal_is_not_caught():
@@ -255,6 +281,25 @@ def test_what_the_readout_measures_is_in_config_and_record(
   assert record["config"]["model"]["readout"]["delta"] == expected
   assert config.model.readout.delta is None  # The caller's own is untouched.
   # The same config again is the same run.
+  assert loop.train(config, tmp_path) == record
+
+
+def test_what_the_aggregator_measures_is_in_config_and_record(
+  tmp_path, store, config
+):
+  aggregator = {"name": "pna", "delta": None}
+  with config.unlocked():
+    config.model.message_passing.update(name="aggregate", aggregator=aggregator)
+  config.num_steps = 1
+  record = loop.train(config, tmp_path)
+  degrees = []
+  for graph in store.splits["train"]:
+    edges = slice(*store.edge_offsets[graph : graph + 2])
+    nodes = np.arange(store.num_nodes[graph])
+    degrees.append((store.receivers[edges] == nodes[:, None]).sum(axis=1))
+  expected = pytest.approx(np.log(np.concatenate(degrees) + 1).mean())
+  passing = record["config"]["model"]["message_passing"]
+  assert passing["aggregator"]["delta"] == expected
   assert loop.train(config, tmp_path) == record
 
 
