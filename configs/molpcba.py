@@ -44,7 +44,6 @@ READOUTS = {
     "capacity": 1.0,
     "gradient": "unrolled",  # Or "implicit".
     "test_num_steps": int,  # Not given: as in training.
-    "last_layer_scale": 1.0,  # Below 1 where the inner loop would diverge.
   },
   "pna": {"delta": float},  # Not given: measured on the training set.
 }

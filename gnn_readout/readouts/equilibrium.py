@@ -48,9 +48,20 @@ class EquilibriumAggregation(Readout):
   eq. 5, of the squared gradient; the listings, which ran, take means, and so
   does this unless `square_reduction` or `aux_reduction` is "sum". The listing
   keeps its scalars in single precision; these have the type of the elements.
-  `gradient="implicit"` and `last_layer_scale` are options of ours.
+  `gradient="implicit"`, `last_layer_scale` and `first_bias_scale` are options
+  of ours.
 
   Reference: Bartunov et al. 2022, eq. 3, 5 and C.1, Listings 1 and 2.
+
+  Example:
+    >>> import haiku as hk, jax, jax.numpy as jnp
+    >>> from gnn_readout.graphs import make_sets
+    >>> x, sets = jnp.ones((6, 4)), make_sets(jnp.array([2, 0, 3]), 6)
+    >>> pool = hk.transform(lambda: EquilibriumAggregation()(x, sets))
+    >>> params = jax.jit(pool.init)(jax.random.key(0))
+    >>> y, aux_loss, diagnostics = jax.jit(pool.apply)(params, None)
+    >>> y.shape, aux_loss.shape
+    ((3, 4), (3,))
   """
 
   def __init__(
@@ -72,6 +83,7 @@ class EquilibriumAggregation(Readout):
     solver_tolerance: float = 1e-5,
     solver_iterations: int = 50,
     last_layer_scale: float = 1.0,
+    first_bias_scale: float = 0.0,
     output_size: int | None = None,
     name: str | None = None,
   ):
@@ -98,6 +110,10 @@ class EquilibriumAggregation(Readout):
       last_layer_scale: Factor of the initial weights of the last layer and
         its skip connection. Below 1 it flattens the energy, for potentials
         whose inner loop would not converge at initialisation.
+      first_bias_scale: Standard deviation of the first layer's initial bias.
+        LayerNorm divides by the size of [x, y] W + b, at the start that of
+        x W: where elements are close to 0, as single numbers may be, the
+        energy is as steep as they are small unless there is a b.
       output_size: M, the width of y; D by default.
       name: Haiku's name of the module.
 
@@ -113,6 +129,10 @@ class EquilibriumAggregation(Readout):
         raise ValueError(f"{label} must not be negative, got {steps}.")
     if learning_rate <= 0:
       raise ValueError(f"learning_rate must be positive, got {learning_rate}.")
+    if first_bias_scale < 0:
+      raise ValueError(
+        f"first_bias_scale must not be negative, got {first_bias_scale}."
+      )
     if not 0 < momentum < 1:
       raise ValueError(f"momentum must be between 0 and 1, got {momentum}.")
     if square_reduction not in _OUTPUTS:
@@ -133,6 +153,7 @@ class EquilibriumAggregation(Readout):
     self._initial_lambda = initial_lambda
     self._square_reduction = square_reduction
     self._last_layer_scale = last_layer_scale
+    self._first_bias_scale = first_bias_scale
     self._minimise = functools.partial(
       minimise,
       aux_reduction=aux_reduction,
@@ -242,6 +263,8 @@ class EquilibriumAggregation(Readout):
         init=constant(math.log(self._momentum / (1 - self._momentum))),
       ),
     }
+    zeros = constant(0.0)
+    first_bias = hk.initializers.RandomNormal(self._first_bias_scale)
     widths = self.widths(elements)
     size = elements.shape[1] + (self._output_size or elements.shape[1])
     for k, width in enumerate(widths):
@@ -250,14 +273,14 @@ class EquilibriumAggregation(Readout):
       fan_in = hk.initializers.TruncatedNormal(stddev=scale)
       shapes = {
         f"w_{k}": ((size, width), fan_in),
-        f"b_{k}": ((width,), jnp.zeros),
+        f"b_{k}": ((width,), zeros if k else first_bias),
       }
       if hidden:
         shapes[f"scale_{k}"] = (width,), jnp.ones
-        shapes[f"offset_{k}"] = (width,), jnp.zeros
+        shapes[f"offset_{k}"] = (width,), zeros
       if size != width:
         shapes[f"skip_w_{k}"] = (size, width), fan_in
-        shapes[f"skip_b_{k}"] = (width,), jnp.zeros
+        shapes[f"skip_b_{k}"] = (width,), zeros
       params |= {
         label: get(label, shape, init=init)
         for label, (shape, init) in shapes.items()
