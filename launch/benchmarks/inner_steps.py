@@ -36,7 +36,7 @@ def run(
   rows = {"sum": ("sum", {})}
   for gradient in ("unrolled", "implicit"):
     for num_steps in _STEPS:
-      rows[f"equilibrium, T = {num_steps}, {gradient}"] = (
+      rows[f"T = {num_steps}, {gradient}"] = (
         "equilibrium",
         {"num_steps": num_steps, "gradient": gradient},
       )
