@@ -1,9 +1,13 @@
-"""Makes the tables and figures in results/ from the run records alone.
+"""Makes the tables and figures in results/.
 
   python -m launch.report
 
 rewrites the generated sections of results/README.md, results/molecules.csv and
-results/figures/.
+results/figures/ from the run records alone.
+
+  python -m launch.report readouts
+
+measures every readout by itself and writes results/readouts.md.
 """
 
 from __future__ import annotations
@@ -18,18 +22,27 @@ from launch import cli
 _RESULTS_DIR = flags.DEFINE_string(
   "results_dir", "results", "Folder with records/ in it; takes the rest."
 )
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Datasets, for `readouts`.")
 
 
 def main(argv: Sequence[str]) -> None:
+  """Makes the report that the one positional argument names."""
+  from gnn_readout.errors import suggest
+
+  name = " ".join(argv[1:]) or "molecules"
+  if name not in _REPORTS:
+    raise ValueError(f"unknown report {name!r}.{suggest(name, _REPORTS)}")
+  _REPORTS[name](pathlib.Path(_RESULTS_DIR.value))
+
+
+def _molecules(results: pathlib.Path) -> None:
   """Reads the records, writes tables and figures, prints the tables."""
-  del argv
   import rich.console
   import rich.table
 
   from gnn_readout import files
   from gnn_readout.report import plots, tables
 
-  results = pathlib.Path(_RESULTS_DIR.value)
   records = tables.read_records(results)
   if not records:
     raise ValueError(
@@ -53,5 +66,15 @@ def main(argv: Sequence[str]) -> None:
   console.print(table)
 
 
+def _readouts(results: pathlib.Path) -> None:
+  """Measures the readouts and writes their card."""
+  from launch.benchmarks import readout_card
+
+  readout_card.write(results, _DATA_DIR.value)
+
+
+_REPORTS = {"molecules": _molecules, "readouts": _readouts}
+
+
 if __name__ == "__main__":
-  cli.run(main)
+  cli.run(main, takes_arguments=True)
