@@ -100,6 +100,38 @@ def sets_from_ids(segment_ids: Array, mask: Array, num_segments: int) -> Sets:
   return Sets(ids, mask, sizes)
 
 
+def padded_sets(elements: Array, mask: Array) -> tuple[Array, Sets]:
+  """Returns the rows of a padded table as sets.
+
+  Sets keep their padding at the end; so all elements move to the front, in
+  their order.
+
+  Args:
+    elements: [B, M, D].
+    mask: [B, M] bool, false for padding, which may sit anywhere in a row.
+
+  Returns:
+    The elements [B M, D], sorted by row, and the B sets they form.
+
+  Raises:
+    ValueError: if the shapes do not fit or `mask` is not boolean.
+  """
+  elements, mask = jnp.asarray(elements), jnp.asarray(mask)
+  if elements.ndim != 3:
+    raise ValueError(
+      f"elements must have shape [B, M, D], got {elements.shape}."
+    )
+  if mask.shape != elements.shape[:2] or mask.dtype != bool:
+    raise ValueError(
+      f"mask must be boolean of shape {elements.shape[:2]}, got {mask.dtype} "
+      f"of shape {mask.shape}."
+    )
+  flat = elements.reshape(-1, elements.shape[-1])  # [B M, D]
+  order = jnp.argsort(~mask.reshape(-1), stable=True)  # [B M]
+  flat = flat.at[order].get(unique_indices=True, mode="promise_in_bounds")
+  return flat, make_sets(jnp.sum(mask, axis=1, dtype=jnp.int32), len(flat))
+
+
 def graph_mask(graphs: jraph.GraphsTuple) -> Array:
   """Returns [G] bool, false for padding graphs.
 

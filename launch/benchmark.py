@@ -22,7 +22,7 @@ from ml_collections import config_flags
 
 from launch import cli
 
-BENCHMARKS = ("data", "inner_steps", "readout", "train")
+BENCHMARKS = ("data", "inner_steps", "readout", "readouts", "train")
 
 _FLAGS = {
   "config": config_flags.DEFINE_config_file("config", None, "What to train."),

@@ -7,6 +7,10 @@ import pathlib
 
 import pytest
 
+# Half the time of the suite is compilation, of programs that run once.
+_QUICK = "--xla_backend_optimization_level=0"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_QUICK}".strip()
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> pathlib.Path:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import haiku as hk
 import jax
 import jax.numpy as jnp
 import jraph
 import numpy as np
 import pytest
 
+from gnn_readout import segments
 from gnn_readout.graphs import (
   edge_mask,
   graph_mask,
   make_sets,
   message_sets,
   node_sets,
+  padded_sets,
   sets_from_ids,
 )
+from gnn_readout.readouts import make_readout
 
 
 def nasty_batch() -> jraph.GraphsTuple:
@@ -168,3 +172,67 @@ def test_one_compilation_per_shape():
   other = batch._replace(n_node=np.array([1, 1, 0, 0, 3, 0], np.int32))
   np.testing.assert_array_equal(sizes(other), [1, 1, 0, 0, 0, 0])
   assert len(traces) == 1
+
+
+def padded_example(seed=0):
+  """Returns four rows of seven, their padding anywhere and full of garbage."""
+  rng = np.random.default_rng(seed)
+  mask = rng.uniform(size=(4, 7)) < 0.5
+  mask[1], mask[3] = False, True
+  elements = rng.normal(size=(4, 7, 3)).astype(np.float32)
+  elements[~mask] = np.nan
+  return elements, mask
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_padded_sets(jit):
+  elements, mask = padded_example()
+  flat, sets = (jax.jit(padded_sets) if jit else padded_sets)(elements, mask)
+  assert_sets(sets, *literal_sets(tuple(mask.sum(1)), 28))
+  np.testing.assert_array_equal(flat[: mask.sum()], elements[mask])
+  assert flat.shape == (28, 3)
+
+
+@pytest.mark.parametrize("name", ["moment", "max", "attention"])
+def test_readouts_of_padded_sets_as_of_ragged_sets(name):
+  """And in a batch of tables as of each table."""
+  arguments = {"num_heads": 3} if name == "attention" else {}
+
+  def forward(elements, sets):
+    return make_readout(name, **arguments)(elements, sets).values
+
+  function = hk.without_apply_rng(hk.transform(forward))
+  tables = [padded_example(seed) for seed in (0, 1)]
+  elements, mask = map(np.stack, zip(*tables))
+  params = function.init(jax.random.key(0), *padded_sets(*tables[0]))
+  padded = lambda *table: function.apply(params, *padded_sets(*table))
+  values = jax.jit(jax.vmap(padded))(elements, mask)
+  for value, (rows, own) in zip(values, tables):
+    sets = make_sets(own.sum(1), own.sum())
+    expected = jax.jit(function.apply)(params, rows[own], sets)
+    np.testing.assert_allclose(value, expected, atol=1e-5)
+
+
+def test_the_gradient_of_padding_is_zero():
+  elements, mask = padded_example()
+
+  def loss(elements):
+    flat, sets = padded_sets(elements, mask)
+    return jnp.sum(segments.sum(flat, sets) ** 2)
+
+  gradient = np.asarray(jax.grad(loss)(elements))
+  np.testing.assert_array_equal(gradient[~mask], 0)
+  assert np.abs(gradient[mask]).min() > 0
+
+
+@pytest.mark.parametrize(
+  ("elements", "mask", "message"),
+  [
+    ((4, 3), np.ones(4, bool), r"\[B, M, D\], got \(4, 3\)"),
+    ((4, 3, 2), np.ones((4, 2), bool), r"shape \(4, 3\), got bool of shape"),
+    ((4, 3, 2), np.ones((4, 3)), "mask must be boolean .* got float"),
+  ],
+)
+def test_padded_sets_that_do_not_fit(elements, mask, message):
+  with pytest.raises(ValueError, match=message):
+    padded_sets(np.zeros(elements, np.float32), mask)

@@ -9,19 +9,65 @@ from __future__ import annotations
 from gnn_readout.errors import suggest
 from gnn_readout.readouts.attention import Attention
 from gnn_readout.readouts.base import Aggregate, Readout
+from gnn_readout.readouts.deep_sets import DeepSets
 from gnn_readout.readouts.equilibrium import EquilibriumAggregation
+from gnn_readout.readouts.fspool import FSPool
+from gnn_readout.readouts.gated_attention import GatedAttention
+from gnn_readout.readouts.janossy import Janossy
+from gnn_readout.readouts.learnable_aggregation import LearnableAggregation
+from gnn_readout.readouts.logsumexp import LogSumExp
 from gnn_readout.readouts.max import Max
 from gnn_readout.readouts.mean import Mean
+from gnn_readout.readouts.median import Median
+from gnn_readout.readouts.min import Min
+from gnn_readout.readouts.moment import Moment
+from gnn_readout.readouts.multi import Multi
+from gnn_readout.readouts.multiset_transformer import MultisetTransformer
+from gnn_readout.readouts.optimal_transport import OptimalTransport
 from gnn_readout.readouts.pna import PNA
+from gnn_readout.readouts.power_mean import PowerMean
+from gnn_readout.readouts.quantile import Quantile
+from gnn_readout.readouts.relation_network import RelationNetwork
+from gnn_readout.readouts.set2set import Set2Set
+from gnn_readout.readouts.set_transformer import SetTransformer
+from gnn_readout.readouts.sliced_wasserstein import SlicedWasserstein
+from gnn_readout.readouts.softmax import Softmax
+from gnn_readout.readouts.sort_pool import SortPool
+from gnn_readout.readouts.std import Std
 from gnn_readout.readouts.sum import Sum
+from gnn_readout.readouts.var import Var
+from gnn_readout.readouts.variance_preserving import VariancePreserving
 
 READOUTS: dict[str, type[Readout]] = {
   "attention": Attention,
+  "deep_sets": DeepSets,
   "equilibrium": EquilibriumAggregation,
+  "fspool": FSPool,
+  "gated_attention": GatedAttention,
+  "janossy": Janossy,
+  "learnable_aggregation": LearnableAggregation,
+  "logsumexp": LogSumExp,
   "max": Max,
   "mean": Mean,
+  "median": Median,
+  "min": Min,
+  "moment": Moment,
+  "multi": Multi,
+  "multiset_transformer": MultisetTransformer,
+  "optimal_transport": OptimalTransport,
   "pna": PNA,
+  "power_mean": PowerMean,
+  "quantile": Quantile,
+  "relation_network": RelationNetwork,
+  "set2set": Set2Set,
+  "set_transformer": SetTransformer,
+  "sliced_wasserstein": SlicedWasserstein,
+  "softmax": Softmax,
+  "sort_pool": SortPool,
+  "std": Std,
   "sum": Sum,
+  "var": Var,
+  "variance_preserving": VariancePreserving,
 }
 
 

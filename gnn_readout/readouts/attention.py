@@ -24,6 +24,14 @@ class Attention(Readout):
   same number to all scores of a head.
 
   Reference: Bartunov et al. 2022, section 5.1; Vaswani et al. 2017, eq. 1.
+
+  Example:
+    >>> import haiku as hk, jax, jax.numpy as jnp
+    >>> from gnn_readout.graphs import make_sets
+    >>> x, sets = jnp.ones((6, 4)), make_sets(jnp.array([2, 0, 3]), 6)
+    >>> pool = hk.transform(lambda: Attention(num_heads=2)(x, sets).values)
+    >>> pool.apply(pool.init(jax.random.key(0)), None).shape
+    (3, 4)
   """
 
   def __init__(

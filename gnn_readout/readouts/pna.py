@@ -23,6 +23,15 @@ class PNA(Readout):
   local; as a readout the n is the number of nodes.
 
   Reference: Corso et al. 2020, eq. 5-8; Bartunov et al. 2022, section 5.3.
+
+  Example:
+    >>> import haiku as hk, jax, jax.numpy as jnp
+    >>> from gnn_readout.graphs import make_sets
+    >>> x, sets = jnp.ones((6, 4)), make_sets(jnp.array([2, 0, 3]), 6)
+    >>> measured = PNA.data_defaults(sets.sizes)
+    >>> pool = hk.transform(lambda: PNA(**measured)(x, sets))
+    >>> pool.apply(pool.init(jax.random.key(0)), None).values.shape
+    (3, 4)
   """
 
   def __init__(

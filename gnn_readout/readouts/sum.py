@@ -13,6 +13,15 @@ class Sum(Readout):
   """y = sum_i x_i.
 
   Reference: Zaheer et al. 2017, "Deep Sets", Theorem 2.
+
+  Example:
+    >>> import haiku as hk, jax.numpy as jnp
+    >>> from gnn_readout.graphs import make_sets
+    >>> sets = make_sets(jnp.array([2, 0, 1]), num_elements=4)
+    >>> x = jnp.array([[1.0, 8.0], [3.0, 2.0], [5.0, 5.0], [9.0, 9.0]])
+    >>> pool = hk.transform(lambda: Sum()(x, sets).values)
+    >>> pool.apply({}, None).tolist()
+    [[4.0, 10.0], [0.0, 0.0], [5.0, 5.0]]
   """
 
   def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:

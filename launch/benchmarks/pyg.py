@@ -11,8 +11,10 @@ import numpy as np
 import torch
 import torch_geometric.nn as pyg
 from torch import nn
-from torch_geometric.nn import aggr
 from torch_geometric.utils import degree
+
+from gnn_readout.errors import suggest
+from launch.benchmarks.pyg_readouts import PEERS
 
 
 class FeatureEncoder(nn.Module):
@@ -76,22 +78,10 @@ class GINConv(pyg.MessagePassing):
     return torch.relu(x_j + edge_attr)
 
 
-# From (width, the readout's config) to a module of (h, index, dim_size).
-POOLS = {
-  "sum": lambda width, config: aggr.SumAggregation(),
-  "mean": lambda width, config: aggr.MeanAggregation(),
-  "max": lambda width, config: aggr.MaxAggregation(),
-  # Its potential has one output, and a skip from the input to every layer.
-  "equilibrium": lambda width, config: aggr.EquilibriumAggregation(
-    width, width, [2 * width, width], grad_iter=config.num_steps
-  ),
-}
-
-
 class Model(nn.Module):
   """Encoder, message passing, pooling, linear head; OGB's GNN."""
 
-  def __init__(self, schema, config):
+  def __init__(self, schema, config, sizes=None):
     super().__init__()
     passing = config.message_passing
     width = passing.width
@@ -104,7 +94,10 @@ class Model(nn.Module):
     self.norms = nn.ModuleList(
       nn.BatchNorm1d(width) for _ in range(passing.num_layers)
     )
-    self.pool = POOLS[config.readout.name](width, config.readout)
+    name = config.readout.name
+    if name not in PEERS:
+      raise ValueError(f"no peer for readout {name!r}.{suggest(name, PEERS)}")
+    self.pool = PEERS[name](width, sizes)
     self.head = nn.Linear(width, schema.num_tasks)
 
   def forward(self, nodes, edge_index, edge_attr, batch, num_graphs):

@@ -105,12 +105,17 @@ def ours(work: Work) -> Callable[[], int]:
 def pyg(work: Work) -> Callable[[], int]:
   """Returns the same for the model in PyTorch Geometric."""
   try:
+    import torch
+
     from launch.benchmarks import pyg as peer
   except ImportError as error:
     raise ValueError(
       f"the peer needs {error.name}: pip install '.[peers]'"
     ) from error
-  model = peer.Model(work.store.schema, work.config.model)
+  sizes = torch.from_numpy(
+    work.store.num_nodes[work.store.splits["train"]].astype("int64")
+  )
+  model = peer.Model(work.store.schema, work.config.model, sizes)
   step = peer.make_step(model, work.config.optimizer.learning_rate)
   tensors = [peer.to_torch(batch) for batch in work.batches]
 

@@ -1,0 +1,32 @@
+"""Featurewise minimum of the elements."""
+
+from __future__ import annotations
+
+from jax import Array
+
+from gnn_readout import segments
+from gnn_readout.graphs import Sets
+from gnn_readout.readouts.base import Readout
+
+
+class Min(Readout):
+  """y_d = min_i x_id, and 0 for the empty set.
+
+  It is minus the maximum of -x. PyTorch Geometric's MinAggregation is the same.
+
+  Reference: Corso et al. 2020, "Principal Neighbourhood Aggregation for Graph
+  Nets", section 2.
+
+  Example:
+    >>> import haiku as hk, jax.numpy as jnp
+    >>> from gnn_readout.graphs import make_sets
+    >>> sets = make_sets(jnp.array([2, 0, 1]), num_elements=4)
+    >>> x = jnp.array([[1.0, 8.0], [3.0, 2.0], [5.0, 5.0], [9.0, 9.0]])
+    >>> pool = hk.transform(lambda: Min()(x, sets).values)
+    >>> pool.apply({}, None).tolist()
+    [[1.0, 2.0], [0.0, 0.0], [5.0, 5.0]]
+  """
+
+  def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
+    """Returns [S, D]."""
+    return segments.min(elements, sets)
