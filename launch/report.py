@@ -56,13 +56,13 @@ def _molecules(results: pathlib.Path) -> None:
   plots.write_figures(results, records)
 
   rows = [tables.display(row) for row in tables.molecule_rows(records)]
-  hidden = ("note", "command")
+  hidden = ("train / valid / test", "parameters", "note", "command")
   titles = [title for title in rows[0] if title not in hidden]
   table = rich.table.Table(*titles, box=None)
   for row in rows:
     table.add_row(*(row[title] for title in titles))
   console = rich.console.Console()
-  console.width = console.width if console.is_terminal else 200
+  console.width = console.width if console.is_terminal else 240
   console.print(table)
 
 

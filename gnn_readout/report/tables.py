@@ -35,6 +35,7 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
   "config.model.message_passing.name": str,
   "config.model.message_passing.width": int,
   "config.model.readout.name": str,
+  "config.optimizer.learning_rate": _NUMBER,
   "config_hash": str,
   "git_commit": (str, type(None)),  # null outside a repository
   "git_dirty": (bool, type(None)),
@@ -134,7 +135,7 @@ def molecule_rows(records: Iterable[Record]) -> list[dict[str, Any]]:
   """
   rows = [_row(group) for group in by_configuration(records)]
   order = operator.itemgetter(
-    "dataset", "model", "readout", "width", "steps", "command"
+    "dataset", "model", "width", "readout", "steps", "learning_rate", "command"
   )
   return sorted(rows, key=order)
 
@@ -171,7 +172,10 @@ def display(row: dict[str, Any]) -> dict[str, str]:
     ),
     "model": row["model"],
     "readout": row["readout"],
+    "inner steps": _optional(row["inner_steps"]),
+    "auxiliary weight": _optional(row["aux_weight"]),
     "width": str(row["width"]),
+    "learning rate": f"{row['learning_rate']:g}",
     "steps": f"{row['steps']:,}",
     "epochs": f"{row['epochs']:g}",
     "seeds": str(row["seeds"]),
@@ -259,7 +263,8 @@ def _row(runs: Sequence[Record]) -> dict[str, Any]:
   first = runs[0]
   dataset, test = first["dataset"], first["test"]
   model = model_name(first)
-  readout = first["config"]["model"]["readout"]["name"]
+  readout_config = first["config"]["model"]["readout"]
+  readout = readout_config["name"]
   width = first["config"]["model"]["message_passing"]["width"]
   published = paper.find(
     dataset["name"], model, readout, width, test["metric"], "test"
@@ -273,6 +278,9 @@ def _row(runs: Sequence[Record]) -> dict[str, Any]:
     "model": model,
     "readout": readout,
     "width": width,
+    "learning_rate": first["config"]["optimizer"]["learning_rate"],
+    "inner_steps": readout_config.get("num_steps"),
+    "aux_weight": readout_config.get("aux_weight") or None,
     "steps": first["steps"],
     "epochs": first["epochs"],
     "seeds": len(runs),
@@ -302,6 +310,10 @@ def _mean_deviation(values: Iterable[float]) -> tuple[float, float | None]:
     round(statistics.fmean(values), 6),
     deviation if deviation is None else round(deviation, 6),
   )
+
+
+def _optional(value: float | None) -> str:
+  return "" if value is None else f"{value:g}"
 
 
 def _plus_minus(value: float | None, deviation: float | None) -> str:

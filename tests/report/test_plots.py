@@ -30,6 +30,7 @@ RECORD = {
       "message_passing": {"name": "gin", "width": 11, "virtual_node": True},
       "readout": {"name": "equilibrium"},
     },
+    "optimizer": {"learning_rate": 0.001},
   },
   "seed": 0,
   "dataset": {"name": "ogbg-molpcba", "fingerprint": "aa11"},

@@ -29,6 +29,7 @@ RECORD = {
       "message_passing": {"name": "gcn", "width": 300, "virtual_node": False},
       "readout": {"name": "mean"},
     },
+    "optimizer": {"learning_rate": 0.001},
     "num_steps": 1009,
     "log_every": 100,
   },
@@ -87,6 +88,18 @@ def _without(record: dict, field: str) -> dict:
     inner = inner[key]
   del inner[last]
   return record
+
+
+def test_what_a_row_says_of_the_inner_loop():
+  readout = {"name": "equilibrium", "num_steps": 5, "aux_weight": 0.01}
+  records = [_record(config__model__readout=readout), _record()]
+  rows = [tables.display(row) for row in tables.molecule_rows(records)]
+  cells = [
+    (row["readout"], row["inner steps"], row["auxiliary weight"])
+    for row in rows
+  ]
+  assert cells == [("equilibrium", "5", "0.01"), ("mean", "", "")]
+  assert rows[0]["learning rate"] == "0.001"
 
 
 def test_seeds_of_one_configuration_become_one_row():
