@@ -148,7 +148,9 @@ def write_figures(
 ) -> list[pathlib.Path]:
   """Draws all runs of an inner loop and lists them in the README.
 
-  Of the seeds of a configuration the lowest with curves is drawn. The files
+  Of the configurations with the same dataset, model and readout the one with
+  the best validation score is drawn, of its seeds the lowest with curves. The
+  files
   are results_dir/figures/NAME_convergence.png and so on, NAME that of the
   record; a section of results_dir/README.md shows them.
 
@@ -164,10 +166,11 @@ def write_figures(
   """
   results_dir = pathlib.Path(results_dir)
   groups = tables.by_configuration(filter(has_curves, records))
+  best: dict[str, Record] = {}
+  for record in sorted((group[0] for group in groups), key=_rank):
+    best.setdefault(_title(record), record)
   drawn: dict[str, Record] = {}
-  for record in sorted(
-    (group[0] for group in groups), key=lambda r: (_title(r), r["name"])
-  ):
+  for _, record in sorted(best.items()):
     if record["name"] in drawn:
       raise ValueError(
         f"name must differ between configurations, got {record['name']!r} in"
@@ -192,7 +195,7 @@ def _section(records: Sequence[Record]) -> str:
   lines = [
     "Left, does the inner loop converge (Figure 5 of the paper); right, its",
     "learned parameters (Figure 6 there, C.1 in the supplement). Of several",
-    "seeds, the lowest.",
+    "configurations the best on validation, of several seeds the lowest.",
   ]
   for record in records:
     lines += ["", f"**{_title(record)}**, seed {record['seed']},"]
@@ -203,6 +206,12 @@ def _section(records: Sequence[Record]) -> str:
       picture = f'<img src="{image}.png" width="49%" alt="{text}">'
       lines.append(f'<a href="{image}.svg">{picture}</a>')
   return "\n".join(lines)
+
+
+def _rank(record: Record) -> tuple[float, str]:
+  """Sorts the best validation score first."""
+  sign = 1 if record["test"]["metric"] in tables.LOWER_IS_BETTER else -1
+  return sign * record["best"]["valid"], record["name"]
 
 
 def _title(record: Record) -> str:

@@ -69,6 +69,7 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
 # Config fields that leave the result as it is: no reason for another row.
 _WITHOUT_EFFECT = ("seed", "log_every", "checkpoint_every", "eval_batch_size")
 
+LOWER_IS_BETTER = ("rmse", "mae")
 _METRIC_NAMES = {
   "ap": "MAP",
   "rocauc": "ROC-AUC",

@@ -35,6 +35,8 @@ RECORD = {
   "seed": 0,
   "dataset": {"name": "ogbg-molpcba", "fingerprint": "aa11"},
   "steps": 1009,
+  "best": {"step": 1009, "valid": 0.3},
+  "test": {"metric": "ap", "value": 0.2},
   "curves": {
     "train": [[101, 0.7]],
     "valid": [],
@@ -51,8 +53,10 @@ RECORD = {
 }
 
 
-def _record(name="eq", seed=0, readout_steps=15):
+def _record(name="eq", seed=0, readout_steps=15, valid=0.3, dataset=None):
   record = copy.deepcopy(RECORD)
+  record["best"]["valid"] = valid
+  record["dataset"]["name"] = dataset or record["dataset"]["name"]
   record["name"] = name
   record["seed"] = record["config"]["seed"] = seed
   record["config"]["model"]["readout"]["num_steps"] = readout_steps
@@ -161,7 +165,7 @@ def test_what_cannot_be_drawn_is_left_out(drawn):
   assert aux.get_marker() == "o"  # A line of one point would not be seen.
 
 
-def test_one_record_for_each_configuration(tmp_path):
+def test_one_record_for_each_dataset_model_and_readout(tmp_path):
   old, sum_readout = _record("old", 5), _record("sum", 6)
   del old["curves"]["diagnostics"]
   kept = sum_readout["curves"]["diagnostics"]["grad_norm"]
@@ -169,7 +173,8 @@ def test_one_record_for_each_configuration(tmp_path):
   records = [
     _record("a2", 2),
     _record("a1", 1),
-    _record("few steps", 0, 2),
+    _record("few steps", 0, 2, valid=0.2),
+    _record("other data", 0, 2, dataset="ogbg-molhiv"),
     old,
     sum_readout,
   ]
@@ -177,14 +182,14 @@ def test_one_record_for_each_configuration(tmp_path):
   names = {path.name for path in paths}
   assert names == {
     f"{name}_{kind}.{extension}"
-    for name in ("a1", "few steps")
+    for name in ("a1", "other data")
     for kind in ("convergence", "inner_parameters")
     for extension in ("png", "svg")
   }
   assert {p.name for p in (tmp_path / "figures").iterdir()} == names
   readme = (tmp_path / "README.md").read_text()
   assert "seed 1" in readme and "seed 2" not in readme
-  for image in ("a1_convergence", "few%20steps_inner_parameters"):
+  for image in ("a1_convergence", "other%20data_inner_parameters"):
     assert f'src="figures/{image}.png"' in readme
     assert f'href="figures/{image}.svg"' in readme
   assert RECORD["command"] in readme
@@ -208,7 +213,7 @@ def test_records_without_curves_give_no_figure(tmp_path):
 
 
 def test_two_configurations_of_one_name_are_refused(tmp_path):
-  records = [_record("same"), _record("same", readout_steps=2)]
+  records = [_record("same"), _record("same", dataset="ogbg-molhiv")]
   with pytest.raises(ValueError, match=r"name must differ .* got 'same'"):
     plots.write_figures(tmp_path, records)
   assert list(tmp_path.iterdir()) == []
