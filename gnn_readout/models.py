@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -14,10 +13,8 @@ import numpy as np
 from jax import Array
 
 from gnn_readout import graphs as graphs_lib
-from gnn_readout.errors import suggest
-from gnn_readout.layers.encoders import FeatureEncoder
-from gnn_readout.layers.mlp import Linear
-from gnn_readout.message_passing import LAYERS, MessagePassing
+from gnn_readout.layers.heads import make_head
+from gnn_readout.message_passing import network_class, split_weight
 from gnn_readout.readouts import make_readout, readout_class
 
 
@@ -51,49 +48,41 @@ def build_model(config: Mapping[str, Any], schema) -> Model:
   """Returns the graph model a config describes.
 
   Args:
-    config: `message_passing` (name, width, num_layers, dropout, virtual_node,
-      jumping; and for `aggregate` the `aggregator`, a readout like the next)
-      and `readout` (name, aux_weight, and its own arguments).
-    schema: The dataset's: `node_sizes`, `edge_sizes`, `task_type`,
+    config: `message_passing` (its network's name, width, num_layers, and what
+      else `NETWORKS` says of it), `readout` (name, aux_weight, and its own
+      arguments) and, unless it is one linear map, `head` (name, and its own
+      arguments).
+    schema: The dataset's: `node_sizes`, `edge_sizes`, `symmetric`, `task_type`,
       `num_tasks`, `num_classes`.
 
   Raises:
     ValueError: if a name is unknown.
   """
   passing = config["message_passing"]
-  layer_name = passing["name"]
-  if layer_name not in LAYERS:
-    raise ValueError(
-      f"Unknown message passing {layer_name!r}.{suggest(layer_name, LAYERS)}"
-    )
-  layer, local_weight = LAYERS[layer_name], 0.0
-  if layer_name == "aggregate":
-    aggregator, local_weight = _split_weight(passing["aggregator"])
-    layer = functools.partial(layer, aggregator=aggregator)
-  readout, aux_weight = _split_weight(config["readout"])
-  width = passing["width"]
-  outputs = (
-    schema.num_classes if schema.task_type == "multiclass" else schema.num_tasks
+  network = network_class(passing["name"])(passing, schema)
+  readout, aux_weight = split_weight(config["readout"])
+  is_multiclass = schema.task_type == "multiclass"
+  head = make_head(
+    num_outputs=schema.num_classes if is_multiclass else schema.num_tasks,
+    **config.get("head", {"name": "linear"}),
   )
 
   def forward(graphs: jraph.GraphsTuple, is_training: bool) -> Output:
     sets = graphs_lib.node_sets(graphs)
-    h = FeatureEncoder(width, schema.node_sizes, name="nodes")(graphs.nodes)
-    h, local_aux = MessagePassing(
-      layer,
-      width,
-      passing["num_layers"],
-      passing["dropout"],
-      tuple(schema.edge_sizes),
-      passing["virtual_node"],
-      passing["jumping"],
-      name=layer_name,
-    )(h, graphs, is_training)  # [N, D]
-    pool = make_readout(output_size=width, **readout)
-    pooled = pool(h, sets, is_training)  # [G, D]
-    logits = Linear(outputs, name="head")(pooled.values)  # [G, T]
-    aux_loss = aux_weight * pooled.aux_loss + local_weight * local_aux  # [G]
-    return Output(logits, aux_loss, pooled.diagnostics)
+    states, aux_loss = network(graphs, is_training)  # L times [N, D], [G]
+    pooled, diagnostics = [], {}
+    for k, elements in enumerate(head.join(states)):
+      pool = make_readout(output_size=elements.shape[1], **readout)
+      aggregate = pool(elements, sets, is_training)  # [G, D]
+      pooled.append(aggregate.values)
+      aux_loss = aux_loss + aux_weight * aggregate.aux_loss
+      suffix = f"_{k}" if k else ""
+      diagnostics |= {
+        name + suffix: value for name, value in aggregate.diagnostics.items()
+      }
+    mask = graphs_lib.graph_mask(graphs)
+    logits = head.classify(pooled, mask, is_training)  # [G, T]
+    return Output(logits, aux_loss, diagnostics)
 
   transformed = hk.transform_with_state(forward)
 
@@ -101,14 +90,6 @@ def build_model(config: Mapping[str, Any], schema) -> Model:
     return transformed.init(rng, graphs, True)
 
   return Model(jax.jit(init), transformed.apply)
-
-
-def _split_weight(readout: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
-  """Returns the arguments of `make_readout` and the auxiliary weight."""
-  arguments = dict(readout)
-  weight = arguments.pop("aux_weight", 0.0)
-  readout_class(arguments["name"])
-  return arguments, weight
 
 
 def complete_config(

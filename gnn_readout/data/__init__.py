@@ -21,16 +21,19 @@ def load(
   """Opens a dataset, converting it the first time.
 
   Args:
-    dataset: `'demo'`, an OGB molecule dataset such as `'ogbg-molhiv'`, or the
-      path of a `.csv` or `.csv.gz` file with SMILES.
-    data_dir: The folder that holds `ogb/`; default `$GNN_READOUT_DATA`, else
-      `./data`.
+    dataset: `'demo'`, an OGB molecule dataset such as `'ogbg-molhiv'`, one of
+      the TU collection such as `'tu/MUTAG'`, or the path of a `.csv` or
+      `.csv.gz` file with SMILES.
+    data_dir: The folder that holds `ogb/` and `tu/`; default
+      `$GNN_READOUT_DATA`, else `./data`.
     cache_dir: Where converted datasets lie; default `$GNN_READOUT_CACHE`, else
       `~/.cache/gnn_readout`.
-    **options: Of the reader: `demo.make_demo` or `smiles.read_csv`.
+    **options: Of the reader: `demo.make_demo`, `tu.read_tu` or
+      `smiles.read_csv`.
 
   Returns:
-    The store, memory-mapped.
+    The store, memory-mapped. One of the TU collection has no splits, see
+    `folds.with_fold`.
 
   Raises:
     FileNotFoundError: The dataset is not there; the message names the file.
@@ -54,6 +57,12 @@ def load(
 
     files = list(molecules.ogb_files(dataset, data_dir).values())
     build = functools.partial(molecules.read_ogb, dataset, data_dir, **options)
+  elif dataset.startswith("tu/"):
+    from gnn_readout.data import tu
+
+    name = dataset.removeprefix("tu/")
+    files = tu.tu_files(name, data_dir)
+    build = functools.partial(tu.read_tu, name, data_dir, **options)
   elif dataset.endswith((".csv", ".csv.gz")):
     from gnn_readout.data import smiles
 
@@ -62,11 +71,12 @@ def load(
     files = [dataset]
     build = functools.partial(smiles.read_csv, dataset, **options)
   else:
-    from gnn_readout.data import molecules
+    from gnn_readout.data import molecules, tu
 
+    known = ["demo", *molecules.OGB_DATASETS, *(f"tu/{n}" for n in tu.USUAL)]
     raise ValueError(
       f"unknown dataset {dataset!r}; it is none of the known names, nor does it"
-      f" end in .csv.{suggest(dataset, ['demo', *molecules.OGB_DATASETS])}"
+      f" start with tu/ or end in .csv.{suggest(dataset, known)}"
     )
   source = json.dumps([os.path.abspath(files[0]), options], sort_keys=True)
   key = f"{pathlib.Path(dataset).stem}-{zlib.crc32(source.encode()):08x}"

@@ -8,20 +8,19 @@ import os
 import pathlib
 import re
 import shutil
-import stat
 import urllib.error
 import urllib.request
 import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from gnn_readout.data import archives
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_directory, check_writable, naming
 
 _OGB = "http://snap.stanford.edu/ogb/data/graphproppred/csv_mol_download"
+_TU = "https://www.chrsmrrs.com/graphkerneldatasets"
 _CHUNK = 1 << 16
-MAX_UNPACKED = 4 << 30
 
 
 class Source(NamedTuple):
@@ -60,11 +59,29 @@ SOURCES = {
 }
 
 
+def source_of(dataset: str) -> Source:
+  """Returns where a dataset comes from.
+
+  Args:
+    dataset: A name of `SOURCES`, or `tu/NAME` for any of the TU collection.
+
+  Raises:
+    ValueError: If there is no such dataset, as far as the name tells.
+  """
+  if match := re.fullmatch(r"tu/([\w-]+)", dataset):
+    name = match[1]
+    return Source(f"{_TU}/{name}.zip", name, f"tu/{name}")
+  if dataset not in SOURCES:
+    known = suggest(dataset, [*SOURCES, "tu/NAME"])
+    raise ValueError(f"Unknown dataset {dataset!r}.{known}")
+  return SOURCES[dataset]
+
+
 def download(
   dataset: str,
   data_dir: str | os.PathLike[str],
   base_url: str | None = None,
-  max_unpacked: float = MAX_UNPACKED,
+  max_unpacked: float = archives.MAX_UNPACKED,
   timeout: float = 30.0,
 ) -> pathlib.Path:
   """Brings a dataset into the data folder unless it is there already.
@@ -72,7 +89,7 @@ def download(
   A zip that lies in its place is used as it is, without the network.
 
   Args:
-    dataset: A name of `SOURCES`.
+    dataset: A name of `SOURCES`, or `tu/NAME` for any of the TU collection.
     data_dir: The data folder.
     base_url: A mirror's folder, to be used instead of the original one.
     max_unpacked: The most bytes the zip may claim to unpack to.
@@ -87,9 +104,7 @@ def download(
     OSError: If the zip cannot be fetched, or not all of it, or the data
       folder cannot be written.
   """
-  if dataset not in SOURCES:
-    raise ValueError(f"Unknown dataset {dataset!r}.{suggest(dataset, SOURCES)}")
-  source = SOURCES[dataset]
+  source = source_of(dataset)
   folder = pathlib.Path(data_dir) / source.folder
   if folder.is_dir() and any(folder.iterdir()):
     print(f"{dataset} is already there: {folder}")
@@ -167,7 +182,7 @@ def unpack(
   path: pathlib.Path,
   inside: str,
   folder: pathlib.Path,
-  max_unpacked: float = MAX_UNPACKED,
+  max_unpacked: float = archives.MAX_UNPACKED,
 ) -> None:
   """Unpacks the folder `inside` of a zip to `folder`, whole or not at all.
 
@@ -181,27 +196,21 @@ def unpack(
     ValueError: If the zip is broken, too large, has no such folder, or has a
       member that is a link or lies outside of the folder unpacked to.
   """
-  try:
-    with zipfile.ZipFile(path) as archive:
-      members = _members(archive, path, inside, max_unpacked)
-      with atomic_directory(folder) as work:
-        for info in members:
-          target = work.joinpath(*info.filename.split("/")[1:])
-          if info.is_dir():
-            target.mkdir(parents=True, exist_ok=True)
-            continue
-          target.parent.mkdir(parents=True, exist_ok=True)
-          with (
-            archive.open(info) as source,
-            naming(folder),
-            open(target, "wb") as file,
-          ):
-            shutil.copyfileobj(source, file)  # Compares the checksum too.
-  except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-    raise ValueError(
-      f"{path} is not a whole, readable zip ({error}): delete it and run the "
-      "same command again."
-    ) from error
+  with archives.damage_named(path), zipfile.ZipFile(path) as archive:
+    members = archives.members(archive, path, inside, max_unpacked)
+    with atomic_directory(folder) as work:
+      for info in members:
+        target = work.joinpath(*info.filename.split("/")[1:])
+        if info.is_dir():
+          target.mkdir(parents=True, exist_ok=True)
+          continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with (
+          archive.open(info) as source,
+          naming(folder),
+          open(target, "wb") as file,
+        ):
+          shutil.copyfileobj(source, file)  # Compares the checksum too.
 
 
 def _extent(
@@ -253,29 +262,3 @@ def _with_progress(
       while chunk := response.read(_CHUNK):
         yield chunk
         bar.advance(task, len(chunk))
-
-
-def _members(
-  archive: zipfile.ZipFile, path: pathlib.Path, inside: str, max_unpacked: float
-) -> list[zipfile.ZipInfo]:
-  """Returns the zip's members below `inside` after looking at all of them."""
-  infos = archive.infolist()
-  total = sum(info.file_size for info in infos)
-  if total > max_unpacked:
-    raise ValueError(
-      f"{path} would unpack to {total:,} bytes, more than the "
-      f"{max_unpacked:,.0f} allowed: raise --max_unpacked_gb if you trust it."
-    )
-  for info in infos:
-    name, kind = info.filename, stat.S_IFMT(info.external_attr >> 16)
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-      raise ValueError(f"{path} holds {name!r}, no file or folder: refused.")
-    if name.startswith("/") or ".." in name.split("/") or "\\" in name:
-      raise ValueError(f"{path} holds {name!r}, out of its folder: refused.")
-  members = [m for m in infos if m.filename.startswith(f"{inside}/")]
-  if not members:
-    tops = sorted({info.filename.split("/")[0] for info in infos})
-    raise ValueError(
-      f"{path} holds no folder {inside!r} but {', '.join(tops) or 'nothing'}."
-    )
-  return members

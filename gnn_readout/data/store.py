@@ -24,7 +24,7 @@ from absl import logging
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_directory
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # The metrics of each task type, the usual one first.
 METRICS = {
   "binary": ("ap", "rocauc"),
@@ -60,6 +60,8 @@ class Schema:
     node_dim: Columns of node features.
     edge_dim: Columns of edge features, possibly 0.
     task_names: One name per task.
+    symmetric: Whether it is known that no edge comes twice and the inverse of
+      every edge is there too: in-neighbours are out-neighbours.
   """
 
   name: str
@@ -72,6 +74,7 @@ class Schema:
   node_dim: int
   edge_dim: int
   task_names: tuple[str, ...]
+  symmetric: bool = False
 
   def __post_init__(self):
     task, metric = self.task_type, self.metric
@@ -109,8 +112,8 @@ class Schema:
 class GraphStore:
   """A dataset of graphs in columns.
 
-  Edges are directed, both directions of a bond are present, and the edges of
-  a graph are sorted by receiver.
+  Edges are directed, both directions of an undirected one are present, and
+  the edges of a graph are sorted by receiver.
 
   Attributes:
     schema: What the columns mean.

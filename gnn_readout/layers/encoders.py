@@ -9,6 +9,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+# With more rows than this a table is looked up instead of multiplied with. On
+# accelerators, the gradient of a lookup is a scatter into few rows: slow.
+_MAX_PRODUCT_ROWS = {"cpu": 256}
+_MAX_PRODUCT_ROWS_ELSEWHERE = 4096
+
 
 def multi_hot(features: Array, sizes: Sequence[int]) -> Array:
   """Returns [N, sum(sizes)]: one 1 in each feature's block of columns.
@@ -22,6 +27,45 @@ def multi_hot(features: Array, sizes: Sequence[int]) -> Array:
     for f, size in enumerate(sizes)
   ]
   return jnp.concatenate(blocks, axis=1).astype(jnp.result_type(float))
+
+
+def raw_features(features: Array, sizes: Sequence[int]) -> Array:
+  """Returns [N, F'] real numbers: multi-hot if categorical, else as they are.
+
+  Args:
+    features: [N, F], integers if there are sizes.
+    sizes: Vocabulary size of each feature; empty for real-valued features.
+  """
+  if sizes:
+    return multi_hot(features, sizes)
+  return features.astype(jnp.result_type(float))
+
+
+def project(features: Array, sizes: Sequence[int], table: Array) -> Array:
+  """Returns raw_features(features, sizes) . table, [N, D].
+
+  Of categorical features that is a sum of rows of the table.
+
+  Args:
+    features: [N, F], integers if there are sizes.
+    sizes: Vocabulary size of each feature; empty for real-valued features.
+    table: [F', D].
+  """
+  most = _MAX_PRODUCT_ROWS.get(
+    jax.default_backend(), _MAX_PRODUCT_ROWS_ELSEWHERE
+  )
+  if not sizes or sum(sizes) <= most:
+    return jnp.matmul(
+      raw_features(features, sizes).astype(table.dtype),
+      table,
+      precision=jax.lax.Precision.HIGHEST,
+    )
+  total, first = 0, 0
+  for f, size in enumerate(sizes):
+    rows = first + features[:, f].astype(jnp.int32)
+    total = total + table.at[rows].get(mode="promise_in_bounds")
+    first += size
+  return total
 
 
 def embedding_table(
@@ -61,8 +105,9 @@ class FeatureEncoder(hk.Module):
   """Sum of one embedding per categorical feature, or a linear map.
 
   y = sum_f table_f[x_f], as OGB's atom encoder: the tables lie in one array,
-  and the sum is a product with the multi-hot features, so that the gradient
-  needs no scatter. Real-valued features (no sizes): y = x W + b.
+  and the sum, unless they are long, is a product with the multi-hot features,
+  so that the gradient needs no scatter. Real-valued features (no sizes):
+  y = x W + b.
   """
 
   def __init__(self, width: int, sizes: Sequence[int], name=None):
@@ -82,8 +127,8 @@ class FeatureEncoder(hk.Module):
     if not self._sizes:
       features = features.astype(jnp.result_type(float))
       return hk.Linear(self._width, name="linear")(features)
-    features = multi_hot(features, self._sizes)  # [N, F']
+    dtype = jnp.result_type(float)
     table = embedding_table(
-      "table", self._sizes, sum(self._sizes), self._width, features.dtype
+      "table", self._sizes, sum(self._sizes), self._width, dtype
     )
-    return jnp.matmul(features, table, precision=jax.lax.Precision.HIGHEST)
+    return project(features, self._sizes, table)

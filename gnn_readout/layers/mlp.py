@@ -1,4 +1,4 @@
-"""Linear layers with PyTorch's initialisation, and dropout."""
+"""Linear layers with the initialisations of the references, and dropout."""
 
 from __future__ import annotations
 
@@ -7,19 +7,61 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from gnn_readout.errors import suggest
+
+# From D_in and D_out to a and c: weights from U(-a, a), biases from U(-c, c).
+INITIALISATIONS = {
+  "pytorch": lambda fan_in, fan_out: (fan_in**-0.5, fan_in**-0.5),
+  "xavier": lambda fan_in, fan_out: ((6 / (fan_in + fan_out)) ** 0.5, 0.0),
+}
+
+
+def initialisers(
+  name: str, fan_in: int, fan_out: int
+) -> tuple[hk.initializers.Initializer, hk.initializers.Initializer]:
+  """Returns the initialisers of the weights and the biases of a linear map.
+
+  Args:
+    name: A key of `INITIALISATIONS`.
+    fan_in: D_in.
+    fan_out: D_out.
+
+  Raises:
+    ValueError: if the name is unknown.
+  """
+  if name not in INITIALISATIONS:
+    known = suggest(name, INITIALISATIONS)
+    raise ValueError(f"Unknown initialisation {name!r}.{known}")
+  a, c = INITIALISATIONS[name](fan_in, fan_out)
+  uniform = hk.initializers.RandomUniform
+  return uniform(-a, a), uniform(-c, c)
+
 
 class Linear(hk.Linear):
   """y = x W + b with W and b drawn from U(-1/sqrt(D_in), 1/sqrt(D_in)).
 
   Differs from hk.Linear in the initialisation alone: OGB's models are trained
-  with PyTorch's.
+  with PyTorch's, which is the one above, others with Xavier's.
   """
+
+  def __init__(
+    self, output_size: int, initialisation: str = "pytorch", name=None
+  ):
+    """Creates the layer.
+
+    Args:
+      output_size: D_out.
+      initialisation: A key of `INITIALISATIONS`.
+      name: Haiku's name of the module.
+    """
+    super().__init__(output_size, name=name)
+    self._initialisation = initialisation
 
   def __call__(self, inputs: Array, *args, **kwargs) -> Array:
     """Returns [N, D_out] from [N, D_in]."""
-    bound = inputs.shape[-1] ** -0.5
-    self.w_init = hk.initializers.RandomUniform(-bound, bound)
-    self.b_init = hk.initializers.RandomUniform(-bound, bound)
+    self.w_init, self.b_init = initialisers(
+      self._initialisation, inputs.shape[-1], self.output_size
+    )
     return super().__call__(inputs, *args, **kwargs)
 
 
@@ -31,7 +73,7 @@ def _hash(counter: Array, seed: Array) -> Array:
   return x ^ (x >> 16)
 
 
-def dropout(x: Array, rate: float, is_training: bool) -> Array:
+def dropout(x: Array, rate: float | Array, is_training: bool) -> Array:
   """Zeroes each entry with probability `rate` and scales up the others.
 
   The random numbers are an integer hash of the entry's position under two
@@ -41,16 +83,19 @@ def dropout(x: Array, rate: float, is_training: bool) -> Array:
 
   Args:
     x: [N, D].
-    rate: Probability of a zero, in [0, 1).
+    rate: Probability of a zero, in [0, 1); may be traced, so that the members
+      of a population can each have their own.
     is_training: If false, returns x.
 
   Returns:
     [N, D].
   """
-  if not is_training or rate == 0:
+  is_known = isinstance(rate, (int, float))
+  if not is_training or (is_known and rate == 0):
     return x
   seed = jax.random.bits(hk.next_rng_key(), (2,), jnp.uint32)
   counter = jax.lax.iota(jnp.uint32, x.size).reshape(x.shape)
   bits = _hash(_hash(counter, seed[0]), seed[1])
-  keep = bits >= jnp.uint32(round(rate * 2**32))
+  limit = round(rate * 2**32) if is_known else rate * 2.0**32
+  keep = bits >= jnp.uint32(limit)
   return jnp.where(keep, x / (1 - rate), 0)

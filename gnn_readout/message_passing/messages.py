@@ -1,6 +1,7 @@
 """Messages along edges, summed at their receivers: the sparse half of a layer.
 
-`relu_sum` is the one operation OGB's layers need. Written plainly it makes
+`relu_sum` is the one operation OGB's layers need, and `neighbour_sum` what is
+left of it without a ReLU and features of the edges. Written plainly it makes
 four [E, D] arrays and a scatter forward, and as many backward. Here the
 messages are never stored: molecules have few bonds per atom, so the sum over
 incoming edges is a sum over a few slots, each a gather that fuses with the
@@ -11,6 +12,7 @@ go through a scatter that runs only when there are any.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -173,6 +175,65 @@ def relu_sum(x: Array, table: Array, weight: Array, edges: Edges) -> Array:
   if edges.codes is None or dense or not num_edges:
     return edges.sum(relu_messages(x, table, edges) * weight[:, None])
   return _relu_sum(x, table, weight, edges)
+
+
+def neighbour_sum(x: Array, edges: Edges, symmetric: bool = False) -> Array:
+  """Returns y_v = sum_{u -> v} x_u [N, D]; padding edges do not count.
+
+  Args:
+    x: [N, D].
+    edges: The edges.
+    symmetric: Whether the inverse of every edge is known to be there too. Then
+      the gradient is a sum over the same neighbours, and the edges need not be
+      sorted by sender.
+  """
+  return _neighbour_sum(symmetric, x, edges)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _neighbour_sum(symmetric, x, edges):
+  del symmetric
+  return _sum_far_ends(x, edges.incoming, edges.receivers, edges.senders, edges)
+
+
+def _neighbour_sum_forward(symmetric, x, edges):
+  return _neighbour_sum(symmetric, x, edges), edges
+
+
+def _neighbour_sum_backward(symmetric, edges, dy):
+  if symmetric:
+    return _neighbour_sum(symmetric, dy, edges), None
+  return _sum_far_ends(
+    dy, edges.outgoing, edges.senders, edges.receivers, edges
+  ), None
+
+
+_neighbour_sum.defvjp(_neighbour_sum_forward, _neighbour_sum_backward)
+
+
+def _sum_far_ends(x, adjacency, near, far, edges):
+  """Returns [N, D], for every node the sum of x at the far ends of its edges.
+
+  Args:
+    x: [N, D].
+    adjacency: The edges of each node.
+    near: [E], the node whose edge it is.
+    far: [E], the node at the other end.
+    edges: The same edges.
+  """
+
+  def scatter(chosen):
+    return jax.ops.segment_sum(
+      jnp.where(chosen[:, None], _take(x, far), 0), near, edges.num_nodes
+    )
+
+  def value(edge, valid):
+    return jnp.where(valid[:, None], _take(x, _take(far, edge)), 0)
+
+  num_edges = far.shape[0]
+  if num_edges > _MAX_DENSITY * edges.num_nodes or not num_edges:
+    return scatter(edges.mask)
+  return _sum_slots(adjacency, value, scatter)
 
 
 def relu_messages(x: Array, table: Array, edges: Edges) -> Array:

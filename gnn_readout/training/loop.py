@@ -138,7 +138,9 @@ class _Run:
     )
     model = models.build_model(config.model, store.schema)
     optimizer = step_lib.make_optimizer(
-      **config.optimizer, num_steps=max(self._num_steps, 1)
+      **config.optimizer,
+      num_steps=max(self._num_steps, 1),
+      steps_per_epoch=self._plan.steps_per_epoch,
     )
     _, _, batch = next(batching.train_batches(self._plan, prefetch=0))
     self._restore(
@@ -214,6 +216,7 @@ class _Run:
     """
     config, done = self._config, int(self._state.step)
     eval_every = config.eval_every or self._plan.steps_per_epoch
+    save_every = config.checkpoint_every or eval_every
     ahead = collections.deque()
     with (
       runlog.MetricsLog(self._workdir, done, config.tensorboard) as self._log,
@@ -223,6 +226,7 @@ class _Run:
       self._clock = time.monotonic()
       if not self._num_steps and not self._history.valid:
         self._evaluate(0)
+        self._save(0)
       while done < self._num_steps and not stop:
         _, _, batch = next(batches)
         values = self._step(batch)
@@ -232,9 +236,10 @@ class _Run:
           ahead.popleft().block_until_ready()
         if done % config.log_every == 0:
           self._write_metrics(done, values)
-        if done % eval_every == 0 or done == self._num_steps:
+        is_last = done == self._num_steps
+        if done % eval_every == 0 or is_last:
           self._evaluate(done)
-        elif config.checkpoint_every and done % config.checkpoint_every == 0:
+        if done % save_every == 0 or is_last:
           self._save(done)
         self._progress.show(done, functools.partial(self._describe, done))
       if done < self._num_steps:
@@ -336,7 +341,6 @@ class _Run:
       if not history.best or sign * value > sign * history.best["valid"]:
         history.best = {"step": step, "valid": value}
         self._write_checkpoint("best", step)
-      self._write_checkpoint("latest", step)
     self._progress.say(self._describe(step))
 
   def _save(self, step: int) -> None:

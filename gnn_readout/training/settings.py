@@ -12,9 +12,10 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gnn_readout import data
-from gnn_readout.data import batching
+from gnn_readout.data import batching, folds
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
+from gnn_readout.message_passing import network_class
 from gnn_readout.readouts import readout_class
 from gnn_readout.training.step import SCHEDULES
 
@@ -46,10 +47,7 @@ _NOT_NEGATIVE = (
 _OTHERS = (
   "batching.mode",
   "dataset",
-  "model.message_passing.dropout",
-  "model.message_passing.jumping",
   "model.message_passing.name",
-  "model.message_passing.virtual_node",
   "model.readout.name",
   "note",
   "optimizer.schedule",
@@ -72,6 +70,12 @@ def check(config: ConfigDict) -> None:
   for name in (*_POSITIVE, *_NOT_NEGATIVE, *_OTHERS):
     if name not in fields:
       raise ValueError(f"the config has no field {name!r}")
+  network = network_class(fields["model.message_passing.name"])
+  for name in network.FIELDS:
+    if f"model.message_passing.{name}" not in fields:
+      raise ValueError(
+        f"the config has no field 'model.message_passing.{name}'"
+      )
   for name, value in fields.items():
     if isinstance(value, float) and not math.isfinite(value):
       raise ValueError(f"{name} must be finite, got {value}")
@@ -105,7 +109,9 @@ def load_dataset(
   """Returns the dataset a configuration names.
 
   Args:
-    config: As `configs/molpcba.py` makes it; `config.csv` is for CSV files.
+    config: As `configs/molpcba.py` makes it, with `config.csv` for CSV files,
+      or as `configs/tu.py` does, with `config.tu` and `config.folds` for the TU
+      collection.
     data_dir: Where the datasets are.
     cache_dir: Where their converted columns are.
   """
@@ -115,6 +121,10 @@ def load_dataset(
     if "label_columns" in options:
       names = options["label_columns"].split(",")
       options["label_columns"] = [name.strip() for name in names]
+  if config.dataset.startswith("tu/"):
+    options = {name: value for name, value in config.tu.items() if value}
+    store = data.load(config.dataset, data_dir, cache_dir, **options)
+    return folds.with_fold(store, config.fold, **config.folds)
   return data.load(config.dataset, data_dir, cache_dir, **options)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -122,3 +123,58 @@ def test_damaged_gzip_is_named(write):
     path.write_bytes(data)
     with pytest.raises(ValueError, match=f"{path}: "):
       csv_numbers.read_integers(path, 1)
+
+
+def test_decimals_are_rounded_as_python_rounds_them(write):
+  rng = np.random.default_rng(3)
+  texts = [
+    f"{sign}{int(rng.integers(0, 10 ** rng.integers(1, 12)))}{rest}"
+    for sign in ("", "-", "+")
+    for rest in (
+      "",
+      ".",
+      ".5",
+      ".0625",
+      ".1234567",
+      ".12345678901234567",
+      "e-7",
+    )
+    for _ in range(29)
+  ]
+  texts += ["-.5", "+.25", "-0.0", "123456789012345", "1234567890123456.5"]
+  found = csv_numbers.read_reals(write("\n".join(texts)), 1)[:, 0]
+  expected = np.array([float(text) for text in texts], np.float32)
+  np.testing.assert_array_equal(found, expected)
+  np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+
+
+@pytest.mark.parametrize("text", [".", "-", "-.", "+-1", "1-", "1.2.3", "1 2"])
+def test_what_only_looks_like_a_decimal_is_refused(write, text):
+  path = write(f"0.5\n{text}\n")
+  with pytest.raises(ValueError, match=re.escape(f"{path}: row 2")):
+    csv_numbers.read_reals(path, 1)
+
+
+def test_blanks_and_signs_where_they_are_allowed(tmp_path):
+  path = tmp_path / "table.txt"
+  path.write_bytes(b" 1,\t-2 \r\n +3 ,  4\r\n-0,5")
+  assert csv_numbers.count_columns(path) == 2
+  found = csv_numbers.read_integers(path, 2, loose=True)
+  np.testing.assert_array_equal(found, [[1, -2], [3, 4], [0, 5]])
+  np.testing.assert_array_equal(
+    csv_numbers.read_reals(path, 2, loose=True), found
+  )
+  for text in ("- 1,2", "1 1,2", "--1,2", "-,2", " ,2", "1.5,2"):
+    path.write_text(f"{text}\n")
+    with pytest.raises(ValueError, match=r"table.txt: row 1, column 1: '"):
+      csv_numbers.read_integers(path, 2, loose=True)
+
+
+def test_a_member_of_a_zip(tmp_path):
+  with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+    archive.writestr("b/c.txt", "1,2\n3,x\n")
+  path = zipfile.Path(tmp_path / "a.zip", "b/") / "c.txt"
+  with pytest.raises(
+    ValueError, match=r"a\.zip/b/c\.txt: row 2, column 2: 'x'"
+  ):
+    csv_numbers.read_integers(path, 2)

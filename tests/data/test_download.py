@@ -40,9 +40,10 @@ def _zip(members: dict[str | zipfile.ZipInfo, bytes]) -> bytes:
 
 
 class _Server(http.server.ThreadingHTTPServer):
-  """Serves `body` as /pcba.zip and does wrong what it is told to."""
+  """Serves `body` as `name` and does wrong what it is told to."""
 
   daemon_threads = True
+  name = "pcba.zip"
   body = _zip(MEMBERS)
   ranges = True  # Answers ranges with 206.
   tag = '"one"'
@@ -59,7 +60,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
   def do_GET(self):
     server, asked = self.server, self.headers["Range"]
     body, status, first = server.body, 200, 0
-    if self.path != "/mirror/pcba.zip":
+    if self.path != f"/mirror/{server.name}":
       status, body = 404, b"no such file"
     elif (
       asked and server.ranges and self.headers["If-Range"] in (None, server.tag)
@@ -305,6 +306,46 @@ def test_other_folder_inside(tmp_path):
   _refused(
     tmp_path, {"tox21/raw/edge.csv.gz": b""}, "no folder 'pcba' but tox21"
   )
+
+
+TU_MEMBERS = {
+  "MUTAG/MUTAG_A.txt": b"1, 2\n2, 1\n" * 9_001,
+  "MUTAG/MUTAG_graph_labels.txt": random.Random(2).randbytes(30_011),
+}
+
+
+def test_the_tu_collection(server, tmp_path):
+  server.name, server.body = "MUTAG.zip", _zip(TU_MEMBERS)
+  server.cut = 20_011
+  with pytest.raises(OSError, match=r"broke off after 20,011 of .* resume"):
+    download.download("tu/MUTAG", tmp_path, server.url, timeout=5)
+  server.cut = None
+  folder = download.download("tu/MUTAG", tmp_path, server.url, timeout=5)
+  assert server.log == [(200, None), (206, "bytes=20011-")]
+  assert folder == tmp_path / "tu/MUTAG"
+  for name, data in TU_MEMBERS.items():
+    assert (tmp_path / "tu" / name).read_bytes() == data
+  assert [path.name for path in folder.parent.iterdir()] == ["MUTAG"]
+
+
+def test_any_name_of_the_tu_collection_has_a_source():
+  source = download.source_of("tu/REDDIT-MULTI-5K")
+  address = "https://www.chrsmrrs.com/graphkerneldatasets"
+  assert source.url == f"{address}/REDDIT-MULTI-5K.zip"
+  assert source.inside == "REDDIT-MULTI-5K"
+  assert source.folder == "tu/REDDIT-MULTI-5K"
+  for name in ("tu/", "tu/../x", "tu/a/b", "tu/a.b"):
+    with pytest.raises(ValueError, match="Unknown dataset"):
+      download.source_of(name)
+
+
+def test_the_tu_collection_offline(tmp_path, monkeypatch):
+  monkeypatch.setenv("no_proxy", "*")
+  with pytest.raises(OSError) as error:
+    download.download("tu/MUTAG", tmp_path, "http://127.0.0.1:1", timeout=0.5)
+  message = str(error.value)
+  assert "http://127.0.0.1:1/MUTAG.zip" in message and "\n" not in message
+  assert str(tmp_path / "tu/MUTAG.zip") in message
 
 
 def _flipped():

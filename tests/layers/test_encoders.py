@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gnn_readout.layers import encoders
 from gnn_readout.layers.encoders import (
   FeatureEncoder,
   embedding_table,
@@ -125,3 +126,26 @@ def test_table_of_features_without_vocabulary(num_features):
   assert table.shape == (num_features, 293)
   if num_features:
     np.testing.assert_allclose(np.std(table), 31**-0.5, rtol=0.05)
+
+
+@pytest.mark.parametrize("most", [sum(SIZES), sum(SIZES) - 1])
+def test_a_product_and_a_lookup_give_the_same(monkeypatch, most):
+  monkeypatch.setitem(encoders._MAX_PRODUCT_ROWS, "cpu", most)
+  x = jnp.asarray(features())
+  rng = np.random.default_rng(1)
+  table, weight = rng.normal(size=(sum(SIZES), D)), rng.normal(size=(N, D))
+  project = lambda table: encoders.project(x, SIZES, table)
+  y, pull = jax.vjp(project, jnp.asarray(table))
+  hot = np.asarray(multi_hot(x, SIZES))
+  np.testing.assert_allclose(y, hot @ table, rtol=1e-12)
+  np.testing.assert_allclose(pull(jnp.asarray(weight))[0], hot.T @ weight)
+  looked_up = "gather" in str(jax.make_jaxpr(project)(jnp.asarray(table)))
+  assert looked_up == (most < sum(SIZES))
+
+
+def test_real_values_are_multiplied_as_they_are():
+  x = np.random.default_rng(2).normal(size=(N, 3))
+  table = np.random.default_rng(3).normal(size=(3, D))
+  y = encoders.project(jnp.asarray(x, jnp.float32), (), jnp.asarray(table))
+  np.testing.assert_allclose(y, x.astype(np.float32) @ table, rtol=1e-12)
+  assert encoders.raw_features(jnp.arange(7)[:, None], ()).dtype == jnp.float64

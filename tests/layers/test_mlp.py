@@ -149,3 +149,30 @@ def test_double_precision():
     np.testing.assert_allclose(y, mask * np.asarray(x) / 0.7, rtol=1e-15)
     single = drop(x.astype(jnp.float32), 0.3)
   np.testing.assert_array_equal(mask, np.asarray(single) != 0)
+
+
+@pytest.mark.parametrize("fan_in", [3, 101])
+def test_linear_with_xaviers_weights_and_no_bias(fan_in):
+  function = hk.transform(lambda x: Linear(499, "xavier")(x))
+  params = function.init(jax.random.key(0), jnp.ones((5, fan_in)))["linear"]
+  bound = (6 / (fan_in + 499)) ** 0.5
+  assert 0.98 * bound < jnp.abs(params["w"]).max() <= bound
+  np.testing.assert_allclose(params["w"].std(), bound / np.sqrt(3), rtol=0.1)
+  np.testing.assert_array_equal(params["b"], 0)
+
+
+def test_unknown_initialisation():
+  function = hk.transform(lambda x: Linear(7, "xaver")(x))
+  with pytest.raises(ValueError, match="Did you mean 'xavier'"):
+    function.init(jax.random.key(0), jnp.ones((5, 3)))
+
+
+def test_dropout_at_rates_that_are_traced():
+  """The members of a population have a rate each, perhaps 0."""
+  x = jnp.ones((13, 7))
+  rates = (0.0, 0.25, 0.5)
+  function = hk.transform(lambda rate: dropout(x, rate, True))
+  member = lambda rate: function.apply({}, jax.random.key(3), rate)
+  together = jax.jit(jax.vmap(member))(jnp.array(rates))
+  for rate, y in zip(rates, together):
+    np.testing.assert_array_equal(y, drop(x, rate, seed=3) if rate else x)

@@ -306,3 +306,85 @@ def test_single_precision():
     y = ours(x, table)
   assert y.dtype == jnp.float32
   np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+
+
+def undirected_edges():
+  """Returns the edges of `directed_edges` without loops, once, both ways."""
+  senders, receivers = directed_edges()
+  pairs = {(u, v) for u, v in zip(senders, receivers) if u != v}
+  pairs |= {(v, u) for u, v in pairs}
+  receivers, senders = np.array(sorted((v, u) for u, v in pairs), np.int32).T
+  return senders, receivers
+
+
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_neighbour_sum(monkeypatch, symmetric, dense):
+  """Values and slopes; a node has up to 9 neighbours, padding holds garbage."""
+  monkeypatch.setattr(messages, "_MAX_DENSITY", 0.0 if dense else 100.0)
+  senders, receivers = undirected_edges() if symmetric else directed_edges()
+  batch = batch_of(senders, receivers, None)
+  rng = np.random.default_rng(11)
+  x, cotangent = rng.normal(size=(2, N, D))
+  expected, slopes = np.zeros((2, N, D))
+  np.add.at(expected, receivers, x[senders])
+  np.add.at(slopes, senders, cotangent[receivers])
+  x[REAL_NODES:] = cotangent[REAL_NODES:] = np.nan
+
+  def ours(x):
+    edges = messages.prepare(batch, ())
+    return messages.neighbour_sum(x, edges, symmetric)
+
+  y, pull = jax.vjp(jax.jit(ours), jnp.asarray(x))
+  np.testing.assert_allclose(y, expected, atol=1e-12)
+  np.testing.assert_allclose(
+    pull(jnp.asarray(cotangent))[0], slopes, atol=1e-12
+  )
+
+
+def test_a_symmetric_neighbour_sum_sorts_nothing(monkeypatch):
+  monkeypatch.setattr(messages, "_MAX_DENSITY", 100.0)
+  batch = batch_of(*undirected_edges(), None)
+
+  def loss(x, batch, symmetric):
+    edges = messages.prepare(batch, ())
+    return jnp.sum(messages.neighbour_sum(x, edges, symmetric) ** 2)
+
+  for symmetric in (True, False):
+    gradient = jax.jit(jax.grad(loss), static_argnums=2)
+    compiled = gradient.lower(jnp.ones((N, D)), batch, symmetric).compile()
+    assert (" sort(" in compiled.as_text()) != symmetric
+
+
+@pytest.mark.parametrize("num_edges", [0, PADDING_EDGES])
+def test_neighbour_sum_of_none(num_edges):
+  empty = np.zeros(0, np.int32)
+  batch = batch_of(empty, empty, None)
+  batch = batch._replace(
+    senders=batch.senders[:num_edges],
+    receivers=batch.receivers[:num_edges],
+    n_edge=np.array([0, num_edges]),
+  )
+  edges = messages.prepare(batch, ())
+  y = messages.neighbour_sum(jnp.ones((N, D)), edges)
+  np.testing.assert_array_equal(y, 0)
+
+
+def test_neighbour_sum_of_a_population():
+  senders, receivers = directed_edges()
+  batch = batch_of(senders, receivers, None)
+  x, cotangent = np.random.default_rng(12).normal(size=(2, 3, N, D))
+  expected, slopes = np.zeros((2, 3, N, D))
+  np.add.at(expected, (slice(None), receivers), x[:, senders])
+  np.add.at(slopes, (slice(None), senders), cotangent[:, receivers])
+
+  @jax.jit
+  def ours(x, cotangent):
+    edges = messages.prepare(batch, ())
+    total = jax.vmap(lambda x: messages.neighbour_sum(x, edges))
+    y, pull = jax.vjp(total, x)
+    return y, *pull(cotangent)
+
+  result = ours(jnp.asarray(x), jnp.asarray(cotangent))
+  np.testing.assert_allclose(result[0], expected, atol=1e-12)
+  np.testing.assert_allclose(result[1], slopes, atol=1e-12)

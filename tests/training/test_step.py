@@ -165,6 +165,20 @@ def test_learning_rate_of_each_step(schedule, warmup, expected):
   np.testing.assert_allclose(rates, expected, rtol=1e-4)
 
 
+def test_halving_counts_epochs():
+  optimizer = step_lib.make_optimizer(
+    2.0, "halving", 0, num_steps=9, steps_per_epoch=3
+  )
+  params = {"w": jnp.zeros(())}
+  update = jax.jit(optimizer.update)
+  state, rates = optimizer.init(params), []
+  for _ in range(302):
+    values, state = update({"w": jnp.ones(())}, state, params)
+    rates.append(-float(values["w"]))
+  expected = np.repeat([2.0, 1.0, 0.5], [150, 150, 2])
+  np.testing.assert_allclose(rates, expected, rtol=1e-3)
+
+
 _ON_TWO_DEVICES = """
 import jax, numpy as np
 import test_step

@@ -1,0 +1,111 @@
+"""Heads: from pooled node states to logits.
+
+A head is two functions. `join` takes the node states of the layers, L times
+[N, D_l], to what is to be pooled, each by a readout of its own; `classify`
+takes the pooled vectors [G, D_k] to the logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from gnn_readout.errors import suggest
+from gnn_readout.layers.mlp import Linear, dropout
+from gnn_readout.layers.norm import BatchNorm
+
+
+class Head(NamedTuple):
+  """What is pooled, and what becomes of it.
+
+  Attributes:
+    join: (states, L times [N, D_l]) -> K times [N, D_k].
+    classify: (pooled, K times [G, D_k], graph mask [G], is_training) -> logits
+      [G, T].
+  """
+
+  join: Callable[[Sequence[Array]], Sequence[Array]]
+  classify: Callable[[Sequence[Array], Array, bool], Array]
+
+
+def linear(num_outputs: int) -> Head:
+  """Returns OGB's head: pools the last state; one linear map."""
+
+  def classify(pooled, mask, is_training):
+    del mask, is_training
+    return Linear(num_outputs, name="head")(pooled[0])
+
+  return Head(lambda states: states[-1:], classify)
+
+
+def mlp(
+  num_outputs: int,
+  width: int,
+  dropout_rate: float | Array,
+  initialisation: str = "xavier",
+) -> Head:
+  """Returns the head of Zhang's thesis, A.3.4.
+
+  It pools the states of all layers side by side; then BatchNorm, Linear to
+  `width`, ReLU, dropout, Linear.
+
+  Args:
+    num_outputs: T.
+    width: Of the hidden layer.
+    dropout_rate: Probability of a zero; may be traced.
+    initialisation: A key of `mlp.INITIALISATIONS`.
+  """
+
+  def classify(pooled, mask, is_training):
+    x = BatchNorm(name="head_norm")(pooled[0], mask, is_training)
+    x = Linear(width, initialisation, name="head_1")(x)  # [G, D]
+    x = dropout(jax.nn.relu(x), dropout_rate, is_training)
+    return Linear(num_outputs, initialisation, name="head_2")(x)
+
+  return Head(lambda states: [jnp.concatenate(states, axis=1)], classify)
+
+
+def layerwise(num_outputs: int, dropout_rate: float | Array) -> Head:
+  """Returns the head of Xu et al. 2019, eq. 4.2 as their program has it.
+
+  It pools every state by itself; each is mapped to logits, which go through
+  dropout and are added up.
+
+  Args:
+    num_outputs: T.
+    dropout_rate: Probability of a zero; may be traced.
+  """
+
+  def classify(pooled, mask, is_training):
+    del mask
+    scores = [Linear(num_outputs, name=f"head_{i}") for i in range(len(pooled))]
+    scores = [f(x) for f, x in zip(scores, pooled, strict=True)]
+    return sum(dropout(x, dropout_rate, is_training) for x in scores)
+
+  return Head(list, classify)
+
+
+HEADS = {"layerwise": layerwise, "linear": linear, "mlp": mlp}
+
+
+def make_head(name: str, num_outputs: int, **kwargs) -> Head:
+  """Returns a head by name.
+
+  Args:
+    name: A key of `HEADS`.
+    num_outputs: T.
+    **kwargs: Arguments of the head's own.
+
+  Raises:
+    ValueError: if the name is unknown or `dropout_rate` impossible.
+  """
+  if name not in HEADS:
+    raise ValueError(f"Unknown head {name!r}.{suggest(name, HEADS)}")
+  rate = kwargs.get("dropout_rate", 0)
+  if isinstance(rate, (int, float)) and not 0 <= rate < 1:
+    raise ValueError(f"dropout_rate must lie in [0, 1), got {rate}.")
+  return HEADS[name](num_outputs, **kwargs)
