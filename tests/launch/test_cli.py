@@ -30,17 +30,27 @@ def test_home_is_expanded_on_the_command_line(launcher, monkeypatch):
   assert line == f"error: {launcher.folder}/none.csv: no such file"
 
 
-@pytest.mark.parametrize("binary", ["download", "report", "demo"])
-def test_no_binary_ignores_an_argument(launcher, binary):
+@pytest.mark.parametrize(
+  ("binary", "message"),
+  [
+    ("download", "unexpected argument 'extra'"),
+    ("report", "unknown report 'extra'. Known: molecules, readouts."),
+    ("demo", "unexpected argument 'extra'"),
+  ],
+)
+def test_no_binary_ignores_an_argument(launcher, binary, message):
   flags = ["--dataset=demo"] if binary == "download" else []
   line = launcher.fail(binary, *flags, "extra")
-  assert line == "error: unexpected argument 'extra'"
+  assert line == f"error: {message}"
 
 
 @pytest.mark.parametrize(
   ("config", "message"),
   [
-    ("{configs}", "no config file '{configs}'. Known: demo.py, molpcba.py."),
+    (
+      "{configs}",
+      "no config file '{configs}'. Known: demo.py, molpcba.py, tu.py.",
+    ),
     ("{configs}/molpbca.py", "Did you mean 'molpcba.py'?"),
     ("no/folder/x.py", "no config file 'no/folder/x.py'."),
     ("molecules.csv", "molecules.csv is no config file: SyntaxError"),
