@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -94,6 +95,7 @@ def test_parameter_counts_are_ogbs(kind, expected):
   assert models.count_parameters(params) == expected
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def losses_and_gradients(model, params, state, batch):
   def loss(params):
     output, new_state = model.apply(
@@ -108,6 +110,11 @@ def losses_and_gradients(model, params, state, batch):
     loss, has_aux=True
   )(params)
   return value, logits, new_state, gradient
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def evaluate(model, params, state, batch):
+  return model.apply(params, state, None, batch, False)
 
 
 def assert_close(a, b, tolerance=1e-10):
@@ -154,10 +161,11 @@ def test_evaluation_graph_by_graph(kind):
     together = batch_of(store, np.arange(23))
     params, state = model.init(jax.random.key(1), together)
     _, _, state, _ = losses_and_gradients(model, params, state, together)
-    expected, unchanged = model.apply(params, state, None, together, False)
+    expected, unchanged = evaluate(model, params, state, together)
     assert_close(unchanged, state, 0)
+    budget = batching.Budget(2, 17, 41)
     for g in (0, 3, 5, 7, 22):  # No nodes, one node, degree 6 among them.
-      alone, _ = model.apply(params, state, None, batch_of(store, [g]), False)
+      alone, _ = evaluate(model, params, state, batch_of(store, [g], budget))
       assert_close(alone.logits[0], expected.logits[g])
 
 
@@ -173,7 +181,7 @@ def test_other_heads(task_type):
   model = models.build_model(config_of("gcn"), schema)
   batch = batch_of(store, np.arange(4))
   params, state = model.init(jax.random.key(0), batch)
-  output, _ = model.apply(params, state, None, batch, False)
+  output, _ = evaluate(model, params, state, batch)
   assert output.logits.shape == (5, 5 if task_type == "multiclass" else 1)
 
 
@@ -183,9 +191,11 @@ def test_dropout_is_fresh_in_training_and_absent_in_evaluation():
   batch = batch_of(store, np.arange(15))
   params, state = model.init(jax.random.key(0), batch)
 
+  apply = jax.jit(model.apply, static_argnums=4)
+
   def logits(seed, is_training):
     key = jax.random.key(seed)
-    return model.apply(params, state, key, batch, is_training)[0].logits[:15]
+    return apply(params, state, key, batch, is_training)[0].logits[:15]
 
   assert not np.allclose(logits(0, True), logits(1, True))
   np.testing.assert_array_equal(logits(0, True), logits(0, True))

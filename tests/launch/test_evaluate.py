@@ -8,6 +8,9 @@ import shutil
 import numpy as np
 import pytest
 
+# On one worker, which trains the run once.
+pytestmark = pytest.mark.xdist_group("launch")
+
 
 def test_the_value_is_that_of_the_record(launcher, whole):
   done = launcher.run(

@@ -13,6 +13,9 @@ import jax
 import numpy as np
 import pytest
 
+# On one worker, which trains the run that others are compared with once.
+pytestmark = pytest.mark.xdist_group("launch")
+
 _CONFIG = "--config=configs/molpcba.py:gcn,sum"
 
 # Kills the process when it asks for the batch of a step.
