@@ -364,7 +364,7 @@ def test_a_dataset_is_converted_once(write, tmp_path, kind, monkeypatch):
   "name",
   [
     "MUTAG",
-    "PROTEINS",
+    pytest.param("PROTEINS", marks=pytest.mark.slow),
     "IMDB-BINARY",
     pytest.param("REDDIT-BINARY", marks=pytest.mark.slow),
     pytest.param("COLLAB", marks=pytest.mark.slow),
