@@ -180,10 +180,9 @@ def logsumexp(elements: Array, sets: Sets) -> Array:
 
 def log_mean_exp(elements: Array, sets: Sets) -> Array:
   """Returns y_s = log((1 / n_s) sum_{i in s} exp(x_i))."""
-  weights, highest = _scaled_exp(elements, sets)
-  average = mean(weights, sets)
-  filled = _column(sets.sizes > 0, average)
-  return highest + jnp.log(jnp.where(filled, average, 1))
+  total = logsumexp(elements, sets)
+  count = jnp.maximum(sets.sizes, 1).astype(total.dtype)
+  return total - _column(jnp.log(count), total)
 
 
 def _starts(sets: Sets) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
@@ -35,6 +37,13 @@ def initialisers(
   a, c = INITIALISATIONS[name](fan_in, fan_out)
   uniform = hk.initializers.RandomUniform
   return uniform(-a, a), uniform(-c, c)
+
+
+def check_widths(**widths: Sequence[int] | None) -> None:
+  """Raises ValueError unless all widths are positive; None holds none."""
+  for name, values in widths.items():
+    if values is not None and any(width < 1 for width in values):
+      raise ValueError(f"{name} must be positive, got {list(values)}.")
 
 
 class Linear(hk.Linear):

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from gnn_readout.graphs import Sets
+from gnn_readout.layers.mlp import initialisers
 from gnn_readout.layers.pairs import pair_sum
 
 
@@ -70,10 +71,9 @@ def make_pair_network(
   """
   fan_in, layers = 2 * elements.shape[1], []
   for k, width in enumerate(widths):
-    bound = fan_in**-0.5  # PyTorch's.
-    init = hk.initializers.RandomUniform(-bound, bound)
-    w = hk.get_parameter(f"w_{k}", (fan_in, width), elements.dtype, init)
-    b = hk.get_parameter(f"b_{k}", (width,), elements.dtype, init)
+    w_init, b_init = initialisers("pytorch", fan_in, width)
+    w = hk.get_parameter(f"w_{k}", (fan_in, width), elements.dtype, w_init)
+    b = hk.get_parameter(f"b_{k}", (width,), elements.dtype, b_init)
     layers.append((w, b))
     fan_in = width
   (w, b), *later = layers

@@ -10,6 +10,7 @@ from jax import Array
 from gnn_readout import segments
 from gnn_readout.errors import suggest
 from gnn_readout.graphs import Sets
+from gnn_readout.layers.mlp import check_widths
 from gnn_readout.readouts.base import Readout
 
 _POOLS = {"sum": segments.sum, "mean": segments.mean, "max": segments.max}
@@ -57,12 +58,7 @@ class DeepSets(Readout):
     super().__init__(output_size, name)
     if pool not in _POOLS:
       raise ValueError(f"Unknown pool {pool!r}.{suggest(pool, _POOLS)}")
-    for label, widths in (
-      ("phi_widths", phi_widths),
-      ("rho_widths", rho_widths),
-    ):
-      if widths is not None and any(width < 1 for width in widths):
-        raise ValueError(f"{label} must be positive, got {list(widths)}.")
+    check_widths(phi_widths=phi_widths, rho_widths=rho_widths)
     self._pool = _POOLS[pool]
     self._phi_widths = phi_widths
     self._rho_widths = rho_widths

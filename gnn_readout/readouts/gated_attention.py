@@ -12,6 +12,7 @@ from jax import Array
 from gnn_readout import segments
 from gnn_readout.errors import suggest
 from gnn_readout.graphs import Sets
+from gnn_readout.layers.mlp import check_widths
 from gnn_readout.readouts.base import Readout
 
 
@@ -84,12 +85,7 @@ class GatedAttention(Readout):
     super().__init__(output_size, name)
     if gate not in _GATES:
       raise ValueError(f"Unknown gate {gate!r}.{suggest(gate, _GATES)}")
-    for label, widths in (
-      ("gate_widths", gate_widths),
-      ("value_widths", value_widths),
-    ):
-      if any(width < 1 for width in widths):
-        raise ValueError(f"{label} must be positive, got {list(widths)}.")
+    check_widths(gate_widths=gate_widths, value_widths=value_widths)
     self._gate = _GATES[gate]
     self._gate_widths = tuple(gate_widths)
     self._value_widths = tuple(value_widths)
