@@ -64,6 +64,7 @@ def build_model(config: Mapping[str, Any], schema) -> Model:
   is_multiclass = schema.task_type == "multiclass"
   head = make_head(
     num_outputs=schema.num_classes if is_multiclass else schema.num_tasks,
+    node_width=passing["width"],
     **config.get("head", {"name": "linear"}),
   )
 

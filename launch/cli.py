@@ -56,14 +56,18 @@ def run(
     raise
 
 
-def command(module: str) -> str:
+def command(module: str, **flag_values: str) -> str:
   """Returns what to type to run `module` again with the same config.
 
   It holds no absolute path: files below the source tree or the current folder
   are written relative to it, others by their name alone.
+
+  Args:
+    module: Such as `launch.train`.
+    **flag_values: Of other flags that matter.
   """
   flag = flags.FLAGS["config"]
-  arguments = {"config": flag.config_filename}
+  arguments = {"config": flag.config_filename, **flag_values}
   for field, value in flag.override_values.items():
     arguments[f"config.{field}"] = value
   words = []
@@ -72,6 +76,55 @@ def command(module: str) -> str:
       value = _without_root(value)
     words.append(f"--{name}={value}")
   return shlex.join(["python", "-m", module, *words])
+
+
+def read_config_file(path: str) -> dict[str, Any]:
+  """Returns what a config file defines, by name.
+
+  Raises:
+    OSError: If there is no such file; the message names the nearest.
+    ValueError: If it is no config file.
+  """
+  if not os.path.isfile(path):
+    folder = path if os.path.isdir(path) else os.path.dirname(path) or "."
+    files = os.listdir(folder) if os.path.isdir(folder) else []
+    known = [file for file in files if re.fullmatch(r"[a-z]\w*\.py", file)]
+    hint = suggest(os.path.basename(path), known) if known else ""
+    raise FileNotFoundError(f"no config file {path!r}.{hint}")
+  try:
+    names = runpy.run_path(path)
+    if "get_config" not in names:  # As of any other program.
+      raise KeyError("get_config")
+  except Exception as error:  # It may hold anything.
+    raise ValueError(
+      f"{path} is no config file: {type(error).__name__}: {error}"
+    ) from error
+  return names
+
+
+def parse_config(arguments: Sequence[str]) -> Any:
+  """Returns the config that `launch.train` makes of its flags.
+
+  Args:
+    arguments: `--config=FILE:VARIANT` and any `--config.FIELD=VALUE`.
+
+  Raises:
+    ValueError: If one of them cannot be.
+    OSError: If there is no such file.
+  """
+  from ml_collections import config_flags
+
+  argv = ["", *(_expand_home(word) for word in arguments)]
+  defaults = _config_fields(argv)
+  values = flags.FlagValues()
+  config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
+  try:
+    values(argv)
+  except flags.IllegalFlagValueError as error:
+    raise ValueError(str(_reworded(error, defaults))) from error
+  except flags.Error as error:
+    raise ValueError(str(error)) from error
+  return values.config
 
 
 def _without_root(path: str) -> str:
@@ -146,15 +199,9 @@ def _config_fields(argv: Sequence[str]) -> dict[str, Any]:
   if not chosen:
     return {}
   path, *variant = chosen[1].split(":", 1)
-  if not os.path.isfile(path):
-    folder = path if os.path.isdir(path) else os.path.dirname(path) or "."
-    files = os.listdir(folder) if os.path.isdir(folder) else []
-    known = [file for file in files if re.fullmatch(r"[a-z]\w*\.py", file)]
-    hint = suggest(os.path.basename(path), known) if known else ""
-    raise FileNotFoundError(f"no config file {path!r}.{hint}")
+  get_config = read_config_file(path)["get_config"]
   try:
-    config = runpy.run_path(path)["get_config"](*variant)
-    fields = _flatten(config.to_dict())
+    fields = _flatten(get_config(*variant).to_dict())
   except ValueError:
     raise
   except Exception as error:  # It may hold anything.

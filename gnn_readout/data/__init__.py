@@ -8,6 +8,7 @@ import os
 import pathlib
 import zlib
 
+from gnn_readout.data.folders import cache_folder, data_folder
 from gnn_readout.data.store import GraphStore, cached, fingerprint_of
 from gnn_readout.errors import suggest
 
@@ -39,12 +40,7 @@ def load(
     FileNotFoundError: The dataset is not there; the message names the file.
     ValueError: The dataset is unknown or damaged.
   """
-  data_dir = data_dir or os.environ.get("GNN_READOUT_DATA") or "data"
-  cache_dir = (
-    cache_dir
-    or os.environ.get("GNN_READOUT_CACHE")
-    or pathlib.Path.home() / ".cache" / "gnn_readout"
-  )
+  data_dir, cache_dir = data_folder(data_dir), cache_folder(cache_dir)
   # Each branch names the files that the result depends on, the first of them
   # telling two sources of one name apart, and how to read them.
   if dataset == "demo":

@@ -12,9 +12,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+import jax
 import jraph
 import numpy as np
 
@@ -31,6 +32,9 @@ _SAMPLED_EPOCHS = 16
 _SAMPLED_BATCHES = 4096
 _SAMPLE_SEED = 20220515  # Shapes do not depend on the seed of a run.
 _WINDOW_ELEMENTS = 1 << 17  # Nodes and edges copied together: fits a cache.
+
+# Populations on other folds of a dataset should meet no new shapes.
+_TRAIN_BITS, _EVAL_BITS = 5, 3
 
 T = TypeVar("T")
 
@@ -82,14 +86,16 @@ class BatchPlan:
     cut, or given a new shape.
     """
     if self.mode == "evaluation":
-      return self._epoch(*_deal(self.store, self.graphs, self.batch_size))
+      return self._epoch(*_deal(self.store, self.graphs, self.steps_per_epoch))
     rng = np.random.default_rng([self.seed, epoch])
     if self.mode == "paper":
       order = rng.permutation(self.graphs)
       nodes = _sizes(self.store.node_offsets, order)
       return self._epoch(order, _fill(nodes, self.batch_size, self.max_nodes))
     while True:
-      order, offsets = _shuffle(rng, self.graphs, self.batch_size)
+      order, offsets = _shuffle(
+        rng, self.graphs, self.batch_size, self.steps_per_epoch
+      )
       result = self._epoch(order, offsets)
       if result.buckets.max() < len(self.budgets):
         return result
@@ -128,13 +134,14 @@ def make_plan(
   batch_size: int = 32,
   max_nodes: int | None = None,
   num_buckets: int = 4,
+  keep_last: bool = False,
   seed: int = 0,
 ) -> BatchPlan:
   """Plans the training batches of a split.
 
   Bucketed: exactly `batch_size` graphs in each batch, the incomplete last
-  batch of an epoch dropped, padded to the smallest of a few budgets that suit
-  the data.
+  batch of an epoch dropped or kept, padded to the smallest of a few budgets
+  that suit the data.
   Paper: graphs in random order fill a batch until the next one would make it
   more than `batch_size` graphs or `max_nodes` nodes, as
   `jraph.dynamically_batch` does; one shape, with room for as many edges as
@@ -147,6 +154,8 @@ def make_plan(
     batch_size: Graphs in a batch (paper mode: at most).
     max_nodes: Most real nodes in a batch; paper mode only.
     num_buckets: Most shapes; bucketed mode only.
+    keep_last: Whether the graphs left over at the end of an epoch make a
+      smaller batch; bucketed mode only.
     seed: Of the shuffling; the shapes do not depend on it.
 
   Returns:
@@ -170,7 +179,7 @@ def make_plan(
     steps = [len(plan.epoch(e).buckets) for e in range(4)]
     return dataclasses.replace(plan, steps_per_epoch=round(np.mean(steps)))
   _check_positive(num_buckets=num_buckets)
-  steps = len(graphs) // batch_size
+  steps = num_batches(len(graphs), batch_size, keep_last)
   if not steps:
     raise ValueError(
       f"batch_size={batch_size} is more than the {len(graphs)} graphs of split"
@@ -181,7 +190,8 @@ def make_plan(
   rng = np.random.default_rng(_SAMPLE_SEED)
   epochs = max(_SAMPLED_EPOCHS, _SAMPLED_BATCHES // steps)
   totals = [
-    _totals(store, *_shuffle(rng, graphs, batch_size)) for _ in range(epochs)
+    _totals(store, *_shuffle(rng, graphs, batch_size, steps))
+    for _ in range(epochs)
   ]
   budgets = budgets_lib.choose(np.concatenate(totals), batch_size, num_buckets)
   return BatchPlan(store, graphs, mode, batch_size, 0, seed, budgets, steps)
@@ -209,10 +219,11 @@ def make_eval_plan(
   """
   graphs = _graphs_of(store, split)
   _check_positive(batch_size=batch_size, num_buckets=num_buckets)
-  totals = _totals(store, *_deal(store, graphs, batch_size))
+  num_batches = -(-len(graphs) // batch_size)
+  totals = _totals(store, *_deal(store, graphs, num_batches))
   budgets = budgets_lib.choose(totals, batch_size, num_buckets)
   return BatchPlan(
-    store, graphs, "evaluation", batch_size, 0, 0, budgets, len(totals)
+    store, graphs, "evaluation", batch_size, 0, 0, budgets, num_batches
   )
 
 
@@ -237,6 +248,108 @@ def train_batches(
   if start_step < 0:
     raise ValueError(f"start_step must not be negative, got {start_step}.")
   return _each(_train_windows(plan, start_step), prefetch)
+
+
+def member_batches(
+  plans: Sequence[BatchPlan], start_step: int = 0, prefetch: int = 4
+) -> Iterator[tuple[int, jraph.GraphsTuple]]:
+  """Iterates over the training batches of many runs at once, for ever.
+
+  Member m gets the graphs that `train_batches(plans[m])` would give it. At
+  every step all members share a shape, that of the largest batch.
+
+  Args:
+    plans: Bucketed, one per member, with one batch size and as many steps per
+      epoch; their stores may differ in their splits alone.
+    start_step: The step to start at.
+    prefetch: Batches to keep ready in a thread; 0 for no thread.
+
+  Returns:
+    An iterator of (step, batch); the arrays of the batch have the member as
+    their first axis. Closing it ends the thread.
+
+  Raises:
+    ValueError: If the plans do not fit together.
+  """
+  first = plans[0]
+  for plan in plans:
+    if plan.mode != "bucketed":
+      raise ValueError(
+        "members of a population need batching.mode 'bucketed', got"
+        f" {plan.mode!r}"
+      )
+    if plan.steps_per_epoch != first.steps_per_epoch:
+      raise ValueError(
+        "members of one program need as many steps per epoch, got"
+        f" {first.steps_per_epoch} and {plan.steps_per_epoch}"
+      )
+  # Shape k holds the k-th of every plan, of those that have so many.
+  most = max(len(plan.budgets) for plan in plans)
+  shapes = [
+    [plan.budgets[min(k, len(plan.budgets) - 1)] for plan in plans]
+    for k in range(most)
+  ]
+  budgets = tuple(
+    budgets_lib.rounded(Budget(*np.max(shape, axis=0).tolist()), _TRAIN_BITS)
+    for shape in shapes
+  )
+
+  def windows():
+    start_epoch, skip = divmod(start_step, first.steps_per_epoch)
+    step = start_step
+    for epoch in itertools.count(start_epoch):
+      epochs = [plan.epoch(epoch) for plan in plans]
+      totals = [_totals(first.store, e.order, e.offsets) for e in epochs]
+      buckets = budgets_lib.smallest(budgets, np.max(totals, axis=0))
+      for b in range(skip, first.steps_per_epoch):
+        graphs = [e.order[e.offsets[b] : e.offsets[b + 1]] for e in epochs]
+        budget = budgets[buckets[b]]
+        yield [(step, _stack(first.store, graphs, budget))]
+        step += 1
+      skip = 0
+
+  if start_step < 0:
+    raise ValueError(f"start_step must not be negative, got {start_step}.")
+  return _each(windows(), prefetch)
+
+
+def member_eval_batches(
+  store: GraphStore, graphs: Sequence[np.ndarray], batch_size: int
+) -> list[jraph.GraphsTuple]:
+  """Returns batches in which every member's graphs are met exactly once.
+
+  Args:
+    store: The graphs.
+    graphs: For each member, indices of graphs; their numbers may differ.
+    batch_size: Most graphs of a member in a batch.
+
+  Returns:
+    Batches of one shape; the first axis of their arrays is the member's.
+  """
+  num_batches = max(-(-len(g) // batch_size) for g in graphs)
+  dealt = [_deal(store, g, num_batches) for g in graphs]
+  totals = np.concatenate([_totals(store, *deal) for deal in dealt])
+  budget = budgets_lib.enclosing(*totals.max(axis=0).tolist())
+  budget = budgets_lib.rounded(budget, _EVAL_BITS)
+  return [
+    _stack(
+      store,
+      [order[offsets[b] : offsets[b + 1]] for order, offsets in dealt],
+      budget,
+    )
+    for b in range(num_batches)
+  ]
+
+
+def _stack(
+  store: GraphStore, graphs: Sequence[np.ndarray], budget: Budget
+) -> jraph.GraphsTuple:
+  """Returns one batch per member, stacked."""
+  offsets = np.concatenate([[0], np.cumsum([len(g) for g in graphs])])
+  batches = collate(
+    store, np.concatenate(graphs), offsets, [budget] * len(graphs)
+  )
+  return jax.tree.map(lambda *arrays: np.stack(arrays), *batches)
 
 
 def eval_batches(
@@ -337,11 +450,19 @@ def _totals(
   return np.stack(totals, axis=1)
 
 
+def num_batches(num_graphs: int, batch_size: int, keep_last: bool) -> int:
+  """Returns how many bucketed batches an epoch has."""
+  return (num_graphs + keep_last * (batch_size - 1)) // batch_size
+
+
 def _shuffle(
-  rng: np.random.Generator, graphs: np.ndarray, batch_size: int
+  rng: np.random.Generator,
+  graphs: np.ndarray,
+  batch_size: int,
+  num_batches: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Returns order and offsets of full batches in random order."""
-  offsets = np.arange(len(graphs) // batch_size + 1) * batch_size
+  """Returns order and offsets of batches in random order, full but the last."""
+  offsets = np.minimum(np.arange(num_batches + 1) * batch_size, len(graphs))
   return rng.permutation(graphs)[: offsets[-1]], offsets
 
 
@@ -358,7 +479,7 @@ def _fill(nodes: np.ndarray, max_graphs: int, max_nodes: int) -> np.ndarray:
 
 
 def _deal(
-  store: GraphStore, graphs: np.ndarray, batch_size: int
+  store: GraphStore, graphs: np.ndarray, num_batches: int
 ) -> tuple[np.ndarray, np.ndarray]:
   """Returns order and offsets of batches with nearly equal node totals.
 
@@ -367,7 +488,6 @@ def _deal(
   """
   nodes = _sizes(store.node_offsets, graphs)
   largest_first = np.argsort(-nodes, kind="stable")
-  num_batches = -(-len(graphs) // batch_size)
   totals = np.zeros(num_batches, np.int64)
   batch = np.empty(len(graphs), np.int64)  # [G], where each graph goes
   for start in range(0, len(graphs), num_batches):

@@ -28,6 +28,21 @@ def enclosing(num_graphs: int, num_nodes: int, num_edges: int) -> Budget:
   return Budget(num_graphs + 1, nodes, edges)
 
 
+def rounded(budget: Budget, bits: int) -> Budget:
+  """Returns a budget as large or larger, from few possible ones.
+
+  Args:
+    budget: Any.
+    bits: Nodes and edges have at most so many binary digits before zeros.
+  """
+
+  def up(size: int) -> int:
+    unit = 1 << max(size.bit_length() - bits, 0)
+    return -(-size // unit) * unit
+
+  return Budget(budget.num_graphs, up(budget.num_nodes), up(budget.num_edges))
+
+
 def choose(
   totals: np.ndarray, batch_size: int, num_buckets: int
 ) -> tuple[Budget, ...]:

@@ -14,12 +14,15 @@ import zipfile
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gnn_readout.data import archives
+from gnn_readout.data import archives, molecules, omniglot
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_directory, check_writable, naming
 
 _OGB = "http://snap.stanford.edu/ogb/data/graphproppred/csv_mol_download"
 _TU = "https://www.chrsmrrs.com/graphkerneldatasets"
+_OMNIGLOT = (
+  "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
+)
 _CHUNK = 1 << 16
 
 
@@ -35,6 +38,18 @@ class Source(NamedTuple):
 
   url: str
   inside: str
+  folder: str
+
+
+class Zips(NamedTuple):
+  """Zips that stay zips: their reader takes them as they are.
+
+  Attributes:
+    urls: Of the zips. A zip holds one folder, which has its name.
+    folder: Where they go, below the data folder.
+  """
+
+  urls: tuple[str, ...]
   folder: str
 
 
@@ -58,9 +73,14 @@ SOURCES = {
   "ogbg-moltoxcast": _ogb("ogbg_moltoxcast", "toxcast"),
 }
 
+ZIPS = {
+  name: Zips(tuple(f"{_OMNIGLOT}/{part}.zip" for part in parts), "omniglot")
+  for name, parts in omniglot.DATASETS.items()
+}
+
 
 def source_of(dataset: str) -> Source:
-  """Returns where a dataset comes from.
+  """Returns where a dataset that is unpacked comes from.
 
   Args:
     dataset: A name of `SOURCES`, or `tu/NAME` for any of the TU collection.
@@ -72,7 +92,7 @@ def source_of(dataset: str) -> Source:
     name = match[1]
     return Source(f"{_TU}/{name}.zip", name, f"tu/{name}")
   if dataset not in SOURCES:
-    known = suggest(dataset, [*SOURCES, "tu/NAME"])
+    known = suggest(dataset, [*SOURCES, *ZIPS, "tu/NAME"])
     raise ValueError(f"Unknown dataset {dataset!r}.{known}")
   return SOURCES[dataset]
 
@@ -89,23 +109,31 @@ def download(
   A zip that lies in its place is used as it is, without the network.
 
   Args:
-    dataset: A name of `SOURCES`, or `tu/NAME` for any of the TU collection.
+    dataset: A name of `SOURCES` or `ZIPS`, or `tu/NAME` for any of the TU
+      collection.
     data_dir: The data folder.
     base_url: A mirror's folder, to be used instead of the original one.
     max_unpacked: The most bytes the zip may claim to unpack to.
     timeout: Seconds without an answer after which the server counts as gone.
 
   Returns:
-    The dataset's own folder.
+    The folder that holds the dataset.
 
   Raises:
-    ValueError: If the name is unknown or the zip is broken or not to be
-      trusted.
+    ValueError: If the name is unknown, the folder holds a stand-in, or the
+      zip is broken or not to be trusted.
     OSError: If the zip cannot be fetched, or not all of it, or the data
       folder cannot be written.
   """
+  if dataset in ZIPS:
+    return _download_zips(dataset, data_dir, base_url, max_unpacked, timeout)
   source = source_of(dataset)
   folder = pathlib.Path(data_dir) / source.folder
+  if molecules.is_standin(folder):
+    raise ValueError(
+      f"{folder} holds a {molecules.STANDIN} for {dataset}: delete it, or use"
+      " another data folder for the real one"
+    )
   if folder.is_dir() and any(folder.iterdir()):
     print(f"{dataset} is already there: {folder}")
     return folder
@@ -116,13 +144,44 @@ def download(
   if by_hand:
     print(f"Using {path}")
   else:
-    url = f"{base_url.rstrip('/')}/{name}" if base_url else source.url
-    fetch(url, path, timeout)
+    fetch(_mirrored(source.url, base_url), path, timeout)
   unpack(path, source.inside, folder, max_unpacked)
   if not by_hand:
     path.unlink()
   print(f"{dataset} is ready: {folder}")
   return folder
+
+
+def _download_zips(
+  dataset: str,
+  data_dir: str | os.PathLike[str],
+  base_url: str | None,
+  max_unpacked: float,
+  timeout: float,
+) -> pathlib.Path:
+  """Brings the zips of a dataset into their folder, and checks them there."""
+  source = ZIPS[dataset]
+  folder = pathlib.Path(data_dir) / source.folder
+  for url in source.urls:
+    path = folder / url.rpartition("/")[2]
+    if path.is_file():
+      print(f"Using {path}")
+    else:
+      check_writable(folder)
+      fetch(_mirrored(url, base_url), path, timeout)
+    with archives.damage_named(path), zipfile.ZipFile(path) as archive:
+      archives.members(archive, path, path.stem, max_unpacked)
+      if damaged := archive.testzip():
+        raise zipfile.BadZipFile(f"{damaged} does not match its checksum")
+  print(f"{dataset} is ready: {folder}")
+  return folder
+
+
+def _mirrored(url: str, base_url: str | None) -> str:
+  """Returns the URL of the same file in the folder of a mirror, if any."""
+  if not base_url:
+    return url
+  return f"{base_url.rstrip('/')}/{url.rpartition('/')[2]}"
 
 
 def fetch(url: str, path: pathlib.Path, timeout: float = 30.0) -> None:

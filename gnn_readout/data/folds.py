@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
+import os
+import pathlib
 
 import numpy as np
 
 from gnn_readout.data.store import GraphStore
+from gnn_readout.errors import suggest
+from gnn_readout.files import atomic_write_text
+
+_HOLDOUT = 10  # One of so many parts is held out.
 
 
 def stratified_folds(
@@ -57,22 +65,33 @@ def stratified_folds(
   return folds
 
 
+# Where the graphs to select by come from: the fold after the test fold; a
+# stratified tenth of all other folds; or the test fold itself.
+VALIDATIONS = ("next", "holdout", "test")
+
+
 def with_fold(
-  store: GraphStore, fold: int = 0, num_folds: int = 10, seed: int = 0
+  store: GraphStore,
+  fold: int = 0,
+  num_folds: int = 10,
+  seed: int = 0,
+  validation: str = "next",
 ) -> GraphStore:
-  """Returns a dataset with one fold to test on and the next to validate on.
+  """Returns a dataset with one fold to test on, and the others to train on.
 
   Folds are stratified by class, and plain ones of a regression dataset.
 
   Args:
     store: The graphs; splits they have are replaced.
-    fold: The fold to test on; the one after it (after the last, the first) is
-      for validation, the others for training.
+    fold: The fold to test on.
     num_folds: K, at least 3.
     seed: Of the folds.
+    validation: 'next' keeps the fold after it (after the last, the first) for
+      validation, 'holdout' a stratified tenth of all the others, and 'test'
+      takes the test fold itself: what is selected by it is no honest result.
 
   Raises:
-    ValueError: If `fold` or `num_folds` is impossible.
+    ValueError: If `fold`, `num_folds` or `validation` is impossible.
   """
   name = store.schema.name
   if num_folds < 3:
@@ -84,17 +103,93 @@ def with_fold(
     raise ValueError(
       f"{name}: fold must be from 0 to {num_folds - 1}, got {fold}."
     )
-  labels = np.zeros(store.num_graphs)
-  if store.schema.task_type == "multiclass":
-    labels = store.labels[:, 0]
-  try:
-    folds = stratified_folds(labels, num_folds, seed)
-  except ValueError as error:
-    raise ValueError(f"{name}: {error}") from error
-  role = (folds - fold) % num_folds
-  splits = {"train": role > 1, "valid": role == 1, "test": role == 0}
+  if validation not in VALIDATIONS:
+    known = suggest(validation, VALIDATIONS)
+    raise ValueError(f"{name}: unknown validation {validation!r}.{known}")
+  folds = assign_folds(store, num_folds, seed)
+  test = folds == fold
+  if validation == "test":
+    valid, train = test, ~test
+  elif validation == "next":
+    valid = folds == (fold + 1) % num_folds
+    train = ~test & ~valid
+  else:
+    others = np.flatnonzero(~test)
+    tenth = _classes(store)[others]
+    held = stratified_folds(tenth, _HOLDOUT, seed=1000 * seed + fold) == 0
+    valid = np.zeros_like(test)
+    valid[others[held]] = True
+    train = ~test & ~valid
+  splits = {"train": train, "valid": valid, "test": test}
   indices = {
     split: np.flatnonzero(mask).astype(np.int32)
     for split, mask in splits.items()
   }
   return dataclasses.replace(store, splits=indices)
+
+
+def assign_folds(
+  store: GraphStore, num_folds: int = 10, seed: int = 0
+) -> np.ndarray:
+  """Returns [G] int32, the fold of each graph; errors name the dataset.
+
+  Args:
+    store: The graphs.
+    num_folds: K.
+    seed: Of the shuffling.
+  """
+  try:
+    return stratified_folds(_classes(store), num_folds, seed)
+  except ValueError as error:
+    raise ValueError(f"{store.schema.name}: {error}") from error
+
+
+def keep_folds(
+  path: str | os.PathLike[str], store: GraphStore, num_folds: int, seed: int
+) -> str:
+  """Writes the folds of a dataset to a file, or checks them against it.
+
+  Args:
+    path: A JSON file; what is there already must be these folds.
+    store: The graphs.
+    num_folds: K.
+    seed: Of the shuffling.
+
+  Returns:
+    The hash of the folds, 12 hexadecimal digits.
+
+  Raises:
+    ValueError: If the file holds other folds, or is none of this kind.
+  """
+  path = pathlib.Path(path)
+  folds = assign_folds(store, num_folds, seed)
+  digest = hashlib.sha256(folds.astype("<i4").tobytes()).hexdigest()[:12]
+  facts = {
+    "dataset": store.schema.name,
+    "num_folds": num_folds,
+    "seed": seed,
+    "hash": digest,
+    "fold_of_graph": folds.tolist(),
+  }
+  if not path.exists():
+    atomic_write_text(path, json.dumps(facts) + "\n")
+    return digest
+  try:
+    there = json.loads(path.read_text())
+    same = there["fold_of_graph"] == facts["fold_of_graph"]
+  except (ValueError, KeyError, TypeError) as error:
+    raise ValueError(f"{path} is damaged: {error!r}; delete it.") from error
+  if not same:
+    raise ValueError(
+      f"{path} holds other folds of {there.get('dataset')!r} (hash"
+      f" {there.get('hash')}) than those of {store.schema.name!r} here"
+      f" ({digest}): give another workdir, or delete the file."
+    )
+  return digest
+
+
+def _classes(store: GraphStore) -> np.ndarray:
+  """Returns [G], what folds are stratified by."""
+  if store.schema.task_type == "multiclass":
+    return store.labels[:, 0]
+  return np.zeros(store.num_graphs)

@@ -57,6 +57,11 @@ OGB_DATASETS = {
   "ogbg-moltoxcast": Task("binary", 617, "rocauc"),
 }
 
+# The release note of a folder that holds no real data begins with it, and the
+# name of such a dataset ends with it.
+STANDIN = "stand-in"
+
+_RELEASE = "RELEASE_v1.txt"
 _RAW = (
   "num-node-list",
   "num-edge-list",
@@ -70,6 +75,16 @@ _RAW = (
 def ogb_folder(name: str, data_dir: str | os.PathLike[str]) -> pathlib.Path:
   """Returns where a dataset lies, `data_dir/ogb/ogbg_molNAME`."""
   return pathlib.Path(data_dir) / "ogb" / name.replace("-", "_")
+
+
+def is_standin(folder: str | os.PathLike[str]) -> bool:
+  """Returns whether a dataset's folder says that it holds no real data.
+
+  Args:
+    folder: As `ogb_folder` returns it; need not exist.
+  """
+  file = pathlib.Path(folder) / _RELEASE
+  return file.is_file() and file.read_bytes().startswith(STANDIN.encode())
 
 
 def ogb_files(
@@ -110,7 +125,8 @@ def read_ogb(name: str, data_dir: str | os.PathLike[str]) -> GraphStore:
     data_dir: The folder that holds `ogb/ogbg_molNAME`.
 
   Returns:
-    The store; the inverse of each bond is added.
+    The store; the inverse of each bond is added. Its name ends with
+    `(stand-in)` where the folder says that it holds no real data.
 
   Raises:
     FileNotFoundError: A file is missing.
@@ -119,6 +135,7 @@ def read_ogb(name: str, data_dir: str | os.PathLike[str]) -> GraphStore:
   """
   files = ogb_files(name, data_dir)
   task = OGB_DATASETS[name]
+  folder = ogb_folder(name, data_dir)
   num_nodes = read_integers(files["num-node-list"], 1)[:, 0]  # [G]
   graphs = (len(num_nodes), ", as in num-node-list.csv.gz")
   num_bonds = read_integers(files["num-edge-list"], 1, *graphs)[:, 0]  # [G]
@@ -141,10 +158,10 @@ def read_ogb(name: str, data_dir: str | os.PathLike[str]) -> GraphStore:
     }
   return build_from_undirected(
     molecule_schema(
-      name,
+      f"{name} ({STANDIN})" if is_standin(folder) else name,
       task.task_type,
       task.metric,
-      _task_names(ogb_folder(name, data_dir), task.num_tasks),
+      _task_names(folder, task.num_tasks),
     ),
     num_nodes=num_nodes,
     num_bonds=num_bonds,

@@ -32,8 +32,9 @@ class Head(NamedTuple):
   classify: Callable[[Sequence[Array], Array, bool], Array]
 
 
-def linear(num_outputs: int) -> Head:
+def linear(num_outputs: int, node_width: int) -> Head:
   """Returns OGB's head: pools the last state; one linear map."""
+  del node_width
 
   def classify(pooled, mask, is_training):
     del mask, is_training
@@ -44,32 +45,34 @@ def linear(num_outputs: int) -> Head:
 
 def mlp(
   num_outputs: int,
-  width: int,
+  node_width: int,
   dropout_rate: float | Array,
   initialisation: str = "xavier",
 ) -> Head:
   """Returns the head of Zhang's thesis, A.3.4.
 
   It pools the states of all layers side by side; then BatchNorm, Linear to
-  `width`, ReLU, dropout, Linear.
+  `node_width`, ReLU, dropout, Linear.
 
   Args:
     num_outputs: T.
-    width: Of the hidden layer.
+    node_width: D, of the node states and of the hidden layer.
     dropout_rate: Probability of a zero; may be traced.
     initialisation: A key of `mlp.INITIALISATIONS`.
   """
 
   def classify(pooled, mask, is_training):
     x = BatchNorm(name="head_norm")(pooled[0], mask, is_training)
-    x = Linear(width, initialisation, name="head_1")(x)  # [G, D]
+    x = Linear(node_width, initialisation, name="head_1")(x)  # [G, D]
     x = dropout(jax.nn.relu(x), dropout_rate, is_training)
     return Linear(num_outputs, initialisation, name="head_2")(x)
 
   return Head(lambda states: [jnp.concatenate(states, axis=1)], classify)
 
 
-def layerwise(num_outputs: int, dropout_rate: float | Array) -> Head:
+def layerwise(
+  num_outputs: int, node_width: int, dropout_rate: float | Array
+) -> Head:
   """Returns the head of Xu et al. 2019, eq. 4.2 as their program has it.
 
   It pools every state by itself; each is mapped to logits, which go through
@@ -77,8 +80,10 @@ def layerwise(num_outputs: int, dropout_rate: float | Array) -> Head:
 
   Args:
     num_outputs: T.
+    node_width: Not used.
     dropout_rate: Probability of a zero; may be traced.
   """
+  del node_width
 
   def classify(pooled, mask, is_training):
     del mask
@@ -92,12 +97,13 @@ def layerwise(num_outputs: int, dropout_rate: float | Array) -> Head:
 HEADS = {"layerwise": layerwise, "linear": linear, "mlp": mlp}
 
 
-def make_head(name: str, num_outputs: int, **kwargs) -> Head:
+def make_head(name: str, num_outputs: int, node_width: int, **kwargs) -> Head:
   """Returns a head by name.
 
   Args:
     name: A key of `HEADS`.
     num_outputs: T.
+    node_width: D, of the states of the network.
     **kwargs: Arguments of the head's own.
 
   Raises:
@@ -108,4 +114,4 @@ def make_head(name: str, num_outputs: int, **kwargs) -> Head:
   rate = kwargs.get("dropout_rate", 0)
   if isinstance(rate, (int, float)) and not 0 <= rate < 1:
     raise ValueError(f"dropout_rate must lie in [0, 1), got {rate}.")
-  return HEADS[name](num_outputs, **kwargs)
+  return HEADS[name](num_outputs, node_width, **kwargs)

@@ -99,10 +99,17 @@ def dropout(x: Array, rate: float | Array, is_training: bool) -> Array:
   Returns:
     [N, D].
   """
-  is_known = isinstance(rate, (int, float))
-  if not is_training or (is_known and rate == 0):
+  if not is_training:
     return x
-  seed = jax.random.bits(hk.next_rng_key(), (2,), jnp.uint32)
+  # Taken even where it is not used: what comes after is initialised alike,
+  # whatever the rate.
+  key = hk.maybe_next_rng_key()
+  is_known = isinstance(rate, (int, float))
+  if is_known and rate == 0:
+    return x
+  if key is None:
+    raise ValueError(f"dropout with rate {rate} needs a key")
+  seed = jax.random.bits(key, (2,), jnp.uint32)
   counter = jax.lax.iota(jnp.uint32, x.size).reshape(x.shape)
   bits = _hash(_hash(counter, seed[0]), seed[1])
   limit = round(rate * 2**32) if is_known else rate * 2.0**32

@@ -129,9 +129,10 @@ class _Run:
     self._plan = batching.make_plan(
       store, "train", seed=config.seed, **config.batching
     )
+    self._epoch_steps = settings.epoch_steps(config, self._plan.steps_per_epoch)
     self._num_steps = config.num_steps
     if config.num_epochs > 0:
-      self._num_steps = round(config.num_epochs * self._plan.steps_per_epoch)
+      self._num_steps = round(config.num_epochs * self._epoch_steps)
     graphs = store.splits["train"]
     models.complete_config(
       config.model, store.num_nodes[graphs], lambda: store.in_degrees(graphs)
@@ -140,7 +141,7 @@ class _Run:
     optimizer = step_lib.make_optimizer(
       **config.optimizer,
       num_steps=max(self._num_steps, 1),
-      steps_per_epoch=self._plan.steps_per_epoch,
+      steps_per_epoch=self._epoch_steps,
     )
     _, _, batch = next(batching.train_batches(self._plan, prefetch=0))
     self._restore(
@@ -198,7 +199,7 @@ class _Run:
       f" {', '.join(shapes)} nodes/edges, {', '.join(fill)} real"
     )
     print(
-      f"run      {self._num_steps:,} steps, {plan.steps_per_epoch:,} per epoch,"
+      f"run      {self._num_steps:,} steps, {self._epoch_steps:,} per epoch,"
       f" on {jax.default_backend()}, in {self._workdir}",
       flush=True,
     )
@@ -215,7 +216,7 @@ class _Run:
       Whether the run is complete.
     """
     config, done = self._config, int(self._state.step)
-    eval_every = config.eval_every or self._plan.steps_per_epoch
+    eval_every = config.eval_every or self._epoch_steps
     save_every = config.checkpoint_every or eval_every
     ahead = collections.deque()
     with (
@@ -251,7 +252,7 @@ class _Run:
 
   def finish(self, command: str) -> dict[str, Any]:
     """Scores the best checkpoint on the test split and writes the record."""
-    history, store, plan = self._history, self._store, self._plan
+    history, store = self._history, self._store
     best = checkpoints.restore(
       self._workdir, "best", self._state, store.schema
     ).state
@@ -278,7 +279,7 @@ class _Run:
         "dataset": runlog.dataset_facts(store),
         "num_parameters": models.count_parameters(best.params),
         "steps": self._num_steps,
-        "epochs": self._num_steps / plan.steps_per_epoch,
+        "epochs": self._num_steps / self._epoch_steps,
         "curves": {
           "train": history.train,
           "valid": history.valid,

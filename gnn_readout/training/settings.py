@@ -101,6 +101,11 @@ def check(config: ConfigDict) -> None:
   readout_class(fields["model.readout.name"])
 
 
+def epoch_steps(config: ConfigDict, steps_per_pass: int) -> int:
+  """Returns the steps of an epoch: the config's own, or one pass."""
+  return config.get("epoch_steps", 0) or steps_per_pass
+
+
 def load_dataset(
   config: ConfigDict,
   data_dir: str | os.PathLike[str] | None,

@@ -86,7 +86,7 @@ def make_optimizer(
   def rate(step: Array) -> Array:
     warmup = jnp.minimum(1, (step + 1) / max(warmup_steps, 1))
     factor = SCHEDULES[schedule](step / num_steps, step / steps_per_epoch)
-    return learning_rate * warmup * factor
+    return jnp.asarray(learning_rate, jnp.result_type(float)) * warmup * factor
 
   return optax.adam(rate)
 

@@ -53,8 +53,8 @@ class GIN(nn.Module):
       self.norm = nn.BatchNorm1d(sum(widths[1:]))
       self.heads = nn.ModuleList(
         [
-          nn.Linear(sum(widths[1:]), head.width),
-          nn.Linear(head.width, num_classes),
+          nn.Linear(sum(widths[1:]), width),
+          nn.Linear(width, num_classes),
         ]
       )
 

@@ -35,12 +35,12 @@ def run(head, is_training, key=None):
   ("name", "kwargs", "widths"),
   [
     ("linear", {}, [11]),
-    ("mlp", {"width": 13, "dropout_rate": 0.5}, [18]),
+    ("mlp", {"dropout_rate": 0.5}, [18]),
     ("layerwise", {"dropout_rate": 0.5}, [2, 5, 11]),
   ],
 )
 def test_what_is_pooled(name, kwargs, widths):
-  head = heads.make_head(name, T, **kwargs)
+  head = heads.make_head(name, T, 13, **kwargs)
   joined = head.join(STATES)
   assert [x.shape for x in joined] == [(7, width) for width in widths]
   logits, _ = run(head, False)
@@ -48,7 +48,7 @@ def test_what_is_pooled(name, kwargs, widths):
 
 
 def test_layerwise_adds_up_linear_maps():
-  head = heads.make_head("layerwise", T, dropout_rate=0.5)
+  head = heads.make_head("layerwise", T, 13, dropout_rate=0.5)
   logits, params = run(head, False)
   expected = sum(
     np.asarray(x) @ params[f"head_{i}"]["w"] + params[f"head_{i}"]["b"]
@@ -59,8 +59,7 @@ def test_layerwise_adds_up_linear_maps():
 
 @pytest.mark.parametrize("name", ["layerwise", "mlp"])
 def test_dropout_in_training_only(name):
-  kwargs = {"dropout_rate": 0.5} | ({"width": 13} if name == "mlp" else {})
-  head = heads.make_head(name, T, **kwargs)
+  head = heads.make_head(name, T, 13, dropout_rate=0.5)
   first, second = (run(head, True, jax.random.key(k))[0] for k in (1, 2))
   assert not np.allclose(first, second)
   np.testing.assert_array_equal(run(head, False)[0], run(head, False)[0])
@@ -68,6 +67,6 @@ def test_dropout_in_training_only(name):
 
 def test_what_is_refused():
   with pytest.raises(ValueError, match="Did you mean 'layerwise'"):
-    heads.make_head("layer_wise", T)
+    heads.make_head("layer_wise", T, 13)
   with pytest.raises(ValueError, match=r"lie in \[0, 1\), got 1.0"):
-    heads.make_head("layerwise", T, dropout_rate=1.0)
+    heads.make_head("layerwise", T, 13, dropout_rate=1.0)

@@ -1,0 +1,432 @@
+"""Cross-validation on datasets without a split, by named protocols.
+
+Letters: P points of the grid of hyper-parameters, K folds, E evaluations, one
+per epoch. A protocol says which graphs a member is selected by, and how the
+curves of all members become one number per fold.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from gnn_readout import data, metrics
+from gnn_readout.data import folds
+from gnn_readout.data.store import GraphStore
+from gnn_readout.errors import suggest
+from gnn_readout.files import atomic_write_text, check_writable
+from gnn_readout.training import members, population, runlog, settings
+from gnn_readout.training.progress import ProgressLine, duration
+
+RECORD_KIND = "crossval"
+_FINAL_SEED = 1000  # Of the first of the runs that repeat what was chosen.
+
+
+class Choice(NamedTuple):
+  """What a protocol selected, and what it is worth.
+
+  Attributes:
+    points: [K], the index of the chosen point of the grid for each fold.
+    epochs: [K], the epochs after which each fold is scored.
+    tests: [K], test scores.
+    valid: The mean of what was selected by.
+  """
+
+  points: list[int]
+  epochs: list[int]
+  tests: list[float]
+  valid: float
+
+
+class Protocol(NamedTuple):
+  """How to come from curves to a number that can be compared.
+
+  Attributes:
+    reference: Where it is described, and in which words.
+    validation: A key of `folds.VALIDATIONS`.
+    repeats: How often, each time with other folds.
+    selected_on: 'valid' or 'test'.
+    select: (valid [P, K, E], test [P, K, E], sign) -> Choice; sign is -1 where
+      a lower score is a better one.
+    patience: Evaluations without a better validation score after which a
+      member stops; 0: never.
+    final_runs: If positive, the chosen point of each fold is trained again
+      so often, with other seeds, and their test scores are averaged.
+  """
+
+  reference: str
+  validation: str
+  repeats: int
+  selected_on: str
+  select: Callable[[np.ndarray, np.ndarray, int], Choice]
+  patience: int = 0
+  final_runs: int = 0
+
+
+def _by_mean_curve(curves: np.ndarray, tests: np.ndarray, sign: int) -> Choice:
+  """The point and the epoch that are best on average over the folds."""
+  mean = curves.mean(axis=1)  # [P, E]
+  p, e = np.unravel_index(np.argmax(sign * mean), mean.shape)
+  num_folds = curves.shape[1]
+  return Choice(
+    [int(p)] * num_folds,
+    [int(e) + 1] * num_folds,
+    tests[p, :, e].tolist(),
+    float(mean[p, e]),
+  )
+
+
+def _by_fold(curves: np.ndarray, tests: np.ndarray, sign: int) -> Choice:
+  """For each fold its own best point and epoch."""
+  num_points, num_folds, _ = curves.shape
+  flat = np.moveaxis(sign * curves, 1, 0).reshape(num_folds, -1)  # [K, P E]
+  # A member that stopped early has no scores after that.
+  best = np.nanargmax(flat, axis=1)
+  points, epochs = np.unravel_index(best, (num_points, curves.shape[2]))
+  k = np.arange(num_folds)
+  return Choice(
+    points.tolist(),
+    (epochs + 1).tolist(),
+    tests[points, k, epochs].tolist(),
+    float(curves[points, k, epochs].mean()),
+  )
+
+
+PROTOCOLS = {
+  "fspool2019": Protocol(
+    reference=(
+      "Y. Zhang's thesis (2020), A.3.4: ten folds, one of the other nine for"
+      " validation; hyper-parameters and epoch are those with the best mean"
+      " validation accuracy over the folds; ten repeats with other folds; mean"
+      " and sample deviation over the repeats"
+    ),
+    validation="next",
+    repeats=10,
+    selected_on="valid",
+    select=lambda valid, test, sign: _by_mean_curve(valid, test, sign),
+  ),
+  "gin2019": Protocol(
+    reference=(
+      "Xu et al. 2019, section 7: ten folds, nine of them to train on;"
+      " hyper-parameters and epoch are those with the best mean TEST accuracy"
+      " over the folds; mean and sample deviation over the folds"
+    ),
+    validation="test",
+    repeats=1,
+    selected_on="test",
+    select=lambda valid, test, sign: _by_mean_curve(test, test, sign),
+  ),
+  "errica2020": Protocol(
+    reference=(
+      "Errica et al. 2020, section 4: ten outer folds; in each the"
+      " hyper-parameters with the best score on a tenth held out of the others,"
+      " with early stopping; three runs of these with other seeds, each tested"
+      " at its best validation epoch; mean over the runs, then mean and sample"
+      " deviation over the folds"
+    ),
+    validation="holdout",
+    repeats=1,
+    selected_on="valid",
+    select=_by_fold,
+    patience=100,
+    final_runs=3,
+  ),
+}
+
+
+def run(
+  config: ConfigDict,
+  protocol: str,
+  workdir: str | os.PathLike[str],
+  data_dir: str | os.PathLike[str] | None = None,
+  cache_dir: str | os.PathLike[str] | None = None,
+  command: str = "",
+) -> dict[str, Any]:
+  """Cross-validates a config, or goes on where an earlier call stopped.
+
+  Args:
+    config: As `configs/tu.py` makes it: `grid` names hyper-parameters and
+      their values, `repeats` replaces the protocol's if positive.
+    protocol: A key of `PROTOCOLS`.
+    workdir: A folder that several datasets and readouts may share: `splits/`
+      holds the folds, and NAME-READOUT-PROTOCOL/ the scores of every chunk of
+      members and, at the end, record.json.
+    data_dir: As `gnn_readout.data.load` takes it.
+    cache_dir: Likewise.
+    command: What to type to repeat it, for the record.
+
+  Returns:
+    The record.
+
+  Raises:
+    ValueError: If the protocol is unknown, the config does not allow the runs,
+      the splits differ from those of an earlier call, or a member failed.
+  """
+  if protocol not in PROTOCOLS:
+    known = suggest(protocol, PROTOCOLS)
+    raise ValueError(f"unknown protocol {protocol!r}.{known}")
+  config = config.copy_and_resolve_references()
+  settings.check(config)
+  with config.unlocked():
+    config.folds.validation = PROTOCOLS[protocol].validation
+  check_writable(workdir)
+  study = _Study(config, protocol, pathlib.Path(workdir), data_dir, cache_dir)
+  return study.finish(command)
+
+
+class _Study:
+  """One dataset, one readout, one protocol."""
+
+  def __init__(self, config, protocol, workdir, data_dir, cache_dir):
+    self._config, self._workdir = config, workdir
+    self._name, self._protocol = protocol, PROTOCOLS[protocol]
+    self._repeats = config.repeats or self._protocol.repeats
+    self._grid = members.overrides(config, config.grid)
+    options = {name: value for name, value in config.tu.items() if value}
+    self._store = data.load(config.dataset, data_dir, cache_dir, **options)
+    name = config.dataset.rpartition("/")[2]
+    variant = f"{name}-{config.model.readout.name}"
+    if config.model.head.name == "layerwise":
+      variant += "-gin0"
+    self.folder = workdir / f"{variant}-{protocol}"
+    self._metric = self._store.schema.metric
+    self._sign = 1 if metrics.higher_is_better(self._metric) else -1
+    self._num_folds = config.folds.num_folds
+    self._hashes = [
+      folds.keep_folds(
+        workdir / "splits" / f"{name}-{self._num_folds}-seed{r}.json",
+        self._store,
+        self._num_folds,
+        r,
+      )
+      for r in range(self._repeats)
+    ]
+    self._clock, self._done, self._trained = time.monotonic(), 0, 0
+
+  def finish(self, command: str) -> dict[str, Any]:
+    """Trains what is not trained yet, selects, writes the record."""
+    per_fold = len(self._grid) + self._protocol.final_runs
+    total = per_fold * self._num_folds * self._repeats
+    schema = self._store.schema
+    print(
+      f"{schema.name}: {self._store.num_graphs:,} graphs,"
+      f" {self._config.model.readout.name}, {self._name}: {per_fold} runs x"
+      f" {self._num_folds} folds x {self._repeats} repeats = {total:,} runs, in"
+      f" {self.folder}",
+      flush=True,
+    )
+    rows = []
+    with ProgressLine(total) as self._progress:
+      for repeat in range(self._repeats):
+        rows.append(self._repeat(repeat, total))
+        self._progress.say(
+          f"repeat {repeat + 1}/{self._repeats}: test {self._metric}"
+          f" {rows[-1]['test']:.4f}, {self._protocol.selected_on}"
+          f" {rows[-1]['valid']:.4f}"
+        )
+    return self._write(rows, command)
+
+  def _repeat(self, repeat: int, total: int) -> dict[str, Any]:
+    """Trains and selects for one set of folds."""
+    protocol = self._protocol
+    runs = [
+      {
+        **point,
+        "fold": k,
+        "folds.seed": repeat,
+        "seed": repeat * self._num_folds + k,
+      }
+      for point in self._grid
+      for k in range(self._num_folds)
+    ]
+    valid, test = self._curves(runs, f"repeat{repeat}", total)
+    shape = (len(self._grid), self._num_folds, -1)
+    choice = protocol.select(
+      valid.reshape(shape), test.reshape(shape), self._sign
+    )
+    if protocol.final_runs:
+      choice = self._final(repeat, choice, total)
+    return {
+      "folds_hash": self._hashes[repeat],
+      "test": statistics.fmean(choice.tests),
+      "tests": choice.tests,
+      "valid": choice.valid,
+      "epochs": choice.epochs,
+      "chosen": [self._grid[p] for p in choice.points],
+    }
+
+  def _final(self, repeat: int, choice: Choice, total: int) -> Choice:
+    """Trains the chosen points again and averages their tests."""
+    times = self._protocol.final_runs
+    runs = [
+      {
+        **self._grid[p],
+        "fold": k,
+        "folds.seed": repeat,
+        "seed": _FINAL_SEED + r,
+      }
+      for k, p in enumerate(choice.points)
+      for r in range(times)
+    ]
+    valid, test = self._curves(runs, f"repeat{repeat}-final", total)
+    best = np.nanargmax(self._sign * valid, axis=1)  # [K R]
+    tests = test[np.arange(len(best)), best].reshape(-1, times).mean(axis=1)
+    epochs = best.reshape(-1, times).mean(axis=1)
+    return choice._replace(
+      tests=tests.tolist(), epochs=(np.round(epochs).astype(int) + 1).tolist()
+    )
+
+  def _curves(
+    self, runs: Sequence[dict[str, Any]], name: str, total: int
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the scores [runs, E] on 'valid' and 'test', NaN past a stop.
+
+    Runs of one shape are a chunk: its scores are written when it is done, and
+    read by a later call.
+    """
+    configs = [
+      members.with_fields(self._config, {**r, "repeats": 0, "grid": ""})
+      for r in runs
+    ]
+    stores = [folds.with_fold(self._store, c.fold, **c.folds) for c in configs]
+    scores: list[dict[str, list[float]]] = [{} for _ in runs]
+    for n, group in enumerate(population.programs(configs, stores)):
+      path = self.folder / f"{name}-{n}.json"
+      its_configs = [configs[i] for i in group]
+      found = self._read_chunk(path, its_configs)
+      if found is None:
+        found = self._train_chunk(
+          path, its_configs, [stores[i] for i in group], total
+        )
+      self._done += len(group)
+      for i, score in zip(group, found, strict=True):
+        scores[i] = score
+    length = max(len(s["valid"]) for s in scores)
+    valid, test = (
+      np.array([s[k] + [np.nan] * (length - len(s[k])) for s in scores])
+      for k in ("valid", "test")
+    )
+    return valid, test
+
+  def _read_chunk(
+    self, path: pathlib.Path, configs: Sequence[ConfigDict]
+  ) -> list[dict[str, list[float]]] | None:
+    if not path.exists():
+      return None
+    chunk = settings.read_json(path)
+    for config, there in zip(configs, chunk["configs"], strict=True):
+      differ = settings.differences(settings.as_json(config), there)
+      if differ:
+        raise ValueError(
+          f"{path} belongs to another config; {'; '.join(differ)}: give"
+          " another workdir, or delete the folder"
+        )
+    return chunk["scores"]
+
+  def _train_chunk(
+    self,
+    path: pathlib.Path,
+    configs: Sequence[ConfigDict],
+    stores: Sequence[GraphStore],
+    total: int,
+  ) -> list[dict[str, list[float]]]:
+    began, before = time.monotonic(), self._done
+
+    def show(step: int, of: int) -> None:
+      share = step / max(of, 1) * len(configs)
+      self._progress.show(
+        round(before + share), lambda: self._describe(before, share, total)
+      )
+
+    curves = population.train(
+      configs, stores, ("valid", "test"), self._protocol.patience, show
+    )
+    for config, c in zip(configs, curves, strict=True):
+      if c.failure:
+        raise ValueError(
+          f"fold {config.fold}, seed {config.seed}, learning rate"
+          f" {config.optimizer.learning_rate:g}: {c.failure}"
+        )
+    scores = [
+      {k: [value for _, value in c.scores[k]] for k in ("valid", "test")}
+      for c in curves
+    ]
+    chunk = {
+      "seconds": time.monotonic() - began,
+      "configs": [settings.as_json(config) for config in configs],
+      "scores": scores,
+    }
+    self._trained += len(configs)
+    atomic_write_text(path, json.dumps(chunk) + "\n")
+    return scores
+
+  def _describe(self, before: int, share: float, total: int) -> str:
+    seconds = time.monotonic() - self._clock
+    left = seconds / max(self._trained + share, 1e-9) * (total - before - share)
+    return (
+      f"{before + share:,.0f}/{total:,} runs  {duration(seconds)} so far  ETA"
+      f" {duration(left)}"
+    )
+
+  def _write(
+    self, rows: Sequence[dict[str, Any]], command: str
+  ) -> dict[str, Any]:
+    # Over repeats, or over folds where the protocol has but one repeat.
+    values = [row["test"] for row in rows]
+    if self._protocol.repeats == 1:
+      values = [test for row in rows for test in row["tests"]]
+    seconds = sum(
+      settings.read_json(p)["seconds"] for p in self.folder.glob("repeat*.json")
+    )
+    config = settings.as_json(self._config)
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    record = runlog.write_record(
+      self.folder,
+      {
+        "kind": RECORD_KIND,
+        "name": self.folder.name,
+        "command": command,
+        "config": config,
+        "config_hash": settings.config_hash(config),
+        **runlog.environment(),
+        "dataset": {
+          "name": self._store.schema.name,
+          "num_graphs": self._store.num_graphs,
+          "fingerprint": runlog.fingerprint(self._store),
+        },
+        "protocol": {
+          "name": self._name,
+          "reference": self._protocol.reference,
+          "selected_on": self._protocol.selected_on,
+          "repeats": self._repeats,
+          "repeats_published": self._protocol.repeats,
+          "num_folds": self._num_folds,
+          "grid": self._grid,
+          "epochs": self._config.num_epochs,
+        },
+        "repeats": list(rows),
+        "test": {
+          "metric": self._metric,
+          "value": statistics.fmean(values),
+          "deviation": deviation,
+          "count": len(values),
+        },
+        "wall_seconds": seconds,
+        "note": self._config.note,
+      },
+    )
+    spread = "" if deviation is None else f" ± {deviation:.4f}"
+    print(
+      f"{self._store.schema.name}, {self._config.model.readout.name}: test"
+      f" {self._metric} {record['test']['value']:.4f}{spread} over"
+      f" {len(values)}, selected on {self._protocol.selected_on}"
+    )
+    return record

@@ -1,0 +1,148 @@
+"""From one configuration with a `population` to those of its members.
+
+`config.population` names fields and the values they take:
+"seed=0,1,2 optimizer.learning_rate=1e-4,1e-3" makes six members. Those that
+differ in nothing but what one compiled program can take as an argument train
+together; see `spread.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from gnn_readout.errors import suggest
+from gnn_readout.training import settings
+
+# Fields that may be traced: arrays with one entry per member.
+TRACED = (
+  "model.head.dropout_rate",
+  "model.message_passing.dropout",
+  "model.readout.aux_weight",
+  "optimizer.learning_rate",
+)
+# Fields that decide what a member starts from and what it is trained on.
+PRIVATE = ("fold", "folds.seed", "seed")
+
+
+def overrides(config: ConfigDict, text: str) -> list[dict[str, Any]]:
+  """Returns the fields of every member, the last field changing fastest.
+
+  Args:
+    config: Says of which type the values of a field are.
+    text: Such as "seed=0,1 model.head.dropout_rate=0,0.5"; empty for one
+      member with nothing changed.
+
+  Raises:
+    ValueError: If a field is not there, has no values or one of them twice, or
+      a value is of another type.
+  """
+  known = settings.flatten(config.to_dict())
+  values: dict[str, list[Any]] = {}
+  for word in text.split():
+    name, equals, rest = word.partition("=")
+    if not equals or name in values:
+      raise ValueError(
+        f"{text!r}: {word!r} should be FIELD=VALUE,VALUE,... and no field be"
+        " there twice"
+      )
+    if name not in known:
+      raise ValueError(
+        f"the config has no field {name!r}.{suggest(name, known)}"
+      )
+    values[name] = [_parse(name, v, known[name]) for v in rest.split(",")]
+    if len(set(values[name])) < len(values[name]):
+      raise ValueError(f"{word!r} holds a value twice")
+  return [
+    dict(zip(values, combination, strict=True))
+    for combination in itertools.product(*values.values())
+  ]
+
+
+def _parse(name: str, text: str, like: Any) -> Any:
+  """Returns a value of the type the field has."""
+  kind = type(like)
+  if kind is bool and text.lower() in ("true", "false"):
+    return text.lower() == "true"
+  if kind in (int, float, str):
+    with contextlib.suppress(ValueError):
+      return kind(text)
+  raise ValueError(f"field {name!r} is {like!r}, it cannot be {text!r}")
+
+
+def with_fields(config: ConfigDict, fields: dict[str, Any]) -> ConfigDict:
+  """Returns a copy of a config with fields, named by dots, set anew.
+
+  Raises:
+    ValueError: If there is no such field, or the value is of another kind.
+  """
+  config = config.copy_and_resolve_references()
+  known = settings.flatten(config.to_dict())
+  for name, value in fields.items():
+    if name not in known:
+      raise ValueError(
+        f"the config has no field {name!r}.{suggest(name, known)}"
+      )
+    try:
+      config.update_from_flattened_dict({name: value})
+    except TypeError as error:
+      raise ValueError(
+        f"field {name!r} cannot be {value!r}: it is {known[name]!r}"
+      ) from error
+  return config
+
+
+def expand(config: ConfigDict) -> list[ConfigDict]:
+  """Returns the configs of the members, each as if it were run alone.
+
+  Args:
+    config: A config, with or without a `population`.
+  """
+  text = config.get("population", "")
+  alone = with_fields(config, {"population": ""} if text else {})
+  return [with_fields(alone, fields) for fields in overrides(alone, text)]
+
+
+def programs(configs: Sequence[ConfigDict]) -> list[list[int]]:
+  """Returns the indices of the members of each program.
+
+  Args:
+    configs: Of members. Those that differ in no field but `TRACED` and
+      `PRIVATE` ones share a program.
+  """
+  groups: dict[str, list[int]] = {}
+  for i, config in enumerate(configs):
+    fields = settings.flatten(settings.as_json(config))
+    for name in (*TRACED, *PRIVATE):
+      # A field that is not there, or 0 for good, is not the same program.
+      if name in fields:
+        fields[name] = None
+    groups.setdefault(json.dumps(fields, sort_keys=True), []).append(i)
+  return list(groups.values())
+
+
+def traced(configs: Sequence[ConfigDict]) -> dict[str, list[float]]:
+  """Returns the values, one per member, of every traced field there is."""
+  fields = [settings.flatten(config.to_dict()) for config in configs]
+  return {
+    name: [float(f[name]) for f in fields]
+    for name in TRACED
+    if name in fields[0]
+  }
+
+
+def nested(config: ConfigDict, values: dict[str, Any]) -> dict[str, Any]:
+  """Returns the config as a dictionary, fields replaced by (traced) values."""
+  result = config.to_dict()
+  for name, value in values.items():
+    *path, last = name.split(".")
+    part = result
+    for key in path:
+      part = part[key]
+    part[last] = value
+  return result

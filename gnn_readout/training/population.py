@@ -1,0 +1,514 @@
+"""Many runs that differ in little, trained as one program.
+
+A member is a run: its own seed, learning rate, dropout, fold of the data. A
+step of the program is a step of every member, on batches of its own, and a
+member's result is that of the same run alone. Letters: M members, here padded
+to a multiple of the number of devices with copies that never train.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import logging
+from jax import Array
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from gnn_readout import metrics, models
+from gnn_readout.data import batching
+from gnn_readout.data.store import GraphStore, Schema
+from gnn_readout.training import checkpoints, members, settings, spread
+from gnn_readout.training import step as step_lib
+
+_MAX_AHEAD = 2  # Steps that may wait for the devices.
+
+
+@dataclasses.dataclass
+class Curves:
+  """What is remembered of a member; plain values, saved with a checkpoint.
+
+  Attributes:
+    train: [step, mean training loss since the evaluation before].
+    scores: By split, [step, value of the metric].
+    diagnostics: By name, [step, value at that step].
+    best: The best score on 'valid', with the keys 'step' and 'valid'.
+    failure: Why the member was given up; empty if it was not.
+    real: Graphs, nodes and edges trained on.
+    padded: Graphs, nodes and edges of the batches they came in.
+    shapes: [nodes, edges] of these batches, each once.
+    seconds: Wall time so far, of all members together.
+  """
+
+  train: list[list[float]] = dataclasses.field(default_factory=list)
+  scores: dict[str, list[list[float]]] = dataclasses.field(default_factory=dict)
+  diagnostics: dict[str, list[list[float]]] = dataclasses.field(
+    default_factory=dict
+  )
+  best: dict[str, float] | None = None
+  failure: str = ""
+  real: list[int] = dataclasses.field(default_factory=lambda: [0, 0, 0])
+  padded: list[int] = dataclasses.field(default_factory=lambda: [0, 0, 0])
+  shapes: list[list[int]] = dataclasses.field(default_factory=list)
+  seconds: float = 0.0
+
+
+def programs(
+  configs: Sequence[ConfigDict], stores: Sequence[GraphStore]
+) -> list[list[int]]:
+  """Completes the configs and returns the members of each program.
+
+  Args:
+    configs: Of the members; what a readout measures on its training set is
+      filled in.
+    stores: Their datasets, which differ in their splits alone.
+
+  Returns:
+    Indices of members. Members of different shapes, such as widths or batch
+    sizes, are in different programs.
+  """
+  for config, store in zip(configs, stores, strict=True):
+    graphs = store.splits["train"]
+    models.complete_config(
+      config.model,
+      store.num_nodes[graphs],
+      functools.partial(store.in_degrees, graphs),
+    )
+  groups = []
+  for group in members.programs(configs):
+    by_steps: dict[int, list[int]] = {}
+    for i in group:
+      by_steps.setdefault(_pass(configs[i], stores[i]), []).append(i)
+    groups += by_steps.values()
+  return groups
+
+
+class _Functions(NamedTuple):
+  """What is compiled, of trees with one entry per member.
+
+  Attributes:
+    init: (hyper, seed, batch) -> state.
+    step: (hyper, active, state, loss, batch) -> (state, loss + that of the
+      step, the step's metrics); a member that is not active stays as it is.
+    predict: (state, batch) -> logits [M, G, T].
+    keep: (better, state, best) -> the better of both.
+    copy: state -> state.
+  """
+
+  init: Callable[..., Any]
+  step: Callable[..., Any]
+  predict: Callable[..., Any]
+  keep: Callable[..., Any]
+  copy: Callable[..., Any]
+
+
+# Programs that differ in seeds, folds and traced fields share the functions.
+@functools.lru_cache(maxsize=8)
+def _compiled(
+  config_text: str,
+  schema: Schema,
+  num_steps: int,
+  steps_per_epoch: int,
+  mesh: Mesh,
+  is_shared: bool,
+  is_split_shared: bool,
+) -> _Functions:
+  first = ConfigDict(json.loads(config_text))
+  loss_fn = metrics.masked_loss(schema.task_type)
+
+  def build(hyper):
+    config = members.nested(first, hyper)
+    optimizer = step_lib.make_optimizer(
+      **config["optimizer"],
+      num_steps=max(num_steps, 1),
+      steps_per_epoch=steps_per_epoch,
+    )
+    return models.build_model(config["model"], schema), optimizer
+
+  def init(hyper, seed, batch):
+    return step_lib.init_state(*build(hyper), batch, seed)
+
+  def step(hyper, active, state, loss, batch):
+    model, optimizer = build(hyper)
+    train_step = step_lib.make_train_step(model, loss_fn, optimizer)
+
+    def go():
+      after, values = train_step(state, batch)
+      return after, loss + values["loss"].astype(loss.dtype), values
+
+    def rest():
+      values = jax.eval_shape(train_step, state, batch)[1]
+      zeros = {k: jnp.zeros(v.shape, v.dtype) for k, v in values.items()}
+      return state, loss, zeros
+
+    return jax.lax.cond(active & (state.fault[0] < 0), go, rest)
+
+  model = models.build_model(first.model, schema)
+
+  def predict(state, batch):
+    output, _ = model.apply(
+      state.params, state.model_state, None, batch, is_training=False
+    )
+    return output.logits
+
+  def keep(better, state, best):
+    return jax.tree.map(lambda a, b: jnp.where(better, a, b), state, best)
+
+  over = functools.partial(spread.over_members, mesh=mesh)
+  return _Functions(
+    init=over(init, shared=(2,) if is_shared else ()),
+    step=over(step, shared=(4,) if is_shared else (), donate=(2, 3)),
+    predict=over(predict, shared=(1,) if is_split_shared else ()),
+    keep=over(keep, donate=(2,)),
+    copy=over(lambda state: jax.tree.map(jnp.copy, state)),
+  )
+
+
+class Program:
+  """Members that share a compiled step."""
+
+  def __init__(
+    self,
+    configs: Sequence[ConfigDict],
+    stores: Sequence[GraphStore],
+    splits: Sequence[str] = ("valid",),
+    patience: int = 0,
+    keep_best: bool = False,
+  ):
+    """Plans the batches and initialises the members.
+
+    Args:
+      configs: Of the members, of one of the groups of `programs`.
+      stores: Their datasets.
+      splits: What is scored at every evaluation.
+      patience: A member stops after so many evaluations without a better score
+        on 'valid'; 0: never.
+      keep_best: Whether to keep the state of the best score on 'valid'.
+    """
+    self.configs, self._stores = list(configs), list(stores)
+    self._splits, self._patience = tuple(splits), patience
+    self._keep_best = keep_best
+    first, store = configs[0], stores[0]
+    self._schema, self._first = store.schema, first
+    num_members = len(configs)
+    self.mesh = spread.member_mesh(num_members)
+    self._padded = spread.padded_size(num_members, self.mesh)
+    self._plans = self._make_plans()
+    steps_per_epoch = settings.epoch_steps(
+      first, self._plans[0].steps_per_epoch
+    )
+    self.steps_per_epoch = steps_per_epoch
+    self.num_steps = first.num_steps
+    if first.num_epochs > 0:
+      self.num_steps = round(first.num_epochs * steps_per_epoch)
+    self._eval_every = first.eval_every or steps_per_epoch
+    self._hyper = self._place(
+      {k: np.array(v) for k, v in members.traced(configs).items()}
+    )
+    self._functions = _compiled(
+      _static(first),
+      store.schema,
+      self.num_steps,
+      steps_per_epoch,
+      self.mesh,
+      self._is_shared,
+      self._is_split_shared,
+    )
+    self.curves = [Curves() for _ in configs]
+    self._active = np.ones(num_members, bool)
+    self._began = time.monotonic()
+    self.step = 0
+    seeds = self._place(np.array([c.seed for c in configs], np.int32))
+    _, batch = next(batching.member_batches(self._plans, prefetch=0))
+    self._state = self._functions.init(
+      self._hyper, seeds, self._place(batch, self._is_shared)
+    )
+    self._best = self._functions.copy(self._state) if keep_best else None
+    self.num_parameters = models.count_parameters(
+      jax.tree.map(lambda x: x[0], self._state.params)
+    )
+
+  def run(
+    self,
+    show: Callable[[int], None] = lambda step: None,
+    stop: Sequence[str] = (),
+    save: Callable[[int], None] = lambda step: None,
+  ) -> bool:
+    """Trains to the last step, or until `stop` has an entry.
+
+    Args:
+      show: Called with every step that is done.
+      stop: Gets an entry when the run is to stop.
+      save: Called after every evaluation, with the step.
+
+    Returns:
+      Whether all members are done.
+    """
+    losses = self._place(np.zeros(len(self.configs)))
+    since, ahead = 0, []
+    with contextlib.closing(
+      batching.member_batches(self._plans, self.step)
+    ) as batches:
+      active = self._place_active()
+      while self.step < self.num_steps and self._active.any() and not stop:
+        _, batch = next(batches)
+        self._count(batch)
+        self._state, losses, values = self._functions.step(
+          self._hyper,
+          active,
+          self._state,
+          losses,
+          self._place(batch, self._is_shared),
+        )
+        self.step += 1
+        since += 1
+        ahead.append(losses)
+        is_last = self.step == self.num_steps
+        if self.step % self._eval_every == 0 or is_last:
+          self._evaluate(np.asarray(losses) / since, values)
+          losses, since = self._place(np.zeros(len(self.configs))), 0
+          active, ahead = self._place_active(), []
+          save(self.step)
+        elif len(ahead) > _MAX_AHEAD:
+          # The sums are donated to the next step: wait for the fault instead.
+          jax.block_until_ready(values)
+          ahead = []
+        show(self.step)
+    for curves in self.curves:
+      curves.seconds = time.monotonic() - self._began
+    return self.step == self.num_steps or not self._active.any()
+
+  def best_state(self, member: int) -> step_lib.TrainState:
+    """Returns a member's state at its best evaluation, on the host."""
+    return jax.tree.map(lambda x: np.asarray(x[member]), self._best)
+
+  def save(self, workdir: Any) -> None:
+    """Writes the checkpoint `latest` of all members together."""
+    for curves in self.curves:
+      curves.seconds = time.monotonic() - self._began
+    meta = {
+      "schema": self._schema.to_json(),
+      "curves": [dataclasses.asdict(curves) for curves in self.curves],
+      "active": self._active.tolist(),
+    }
+    tree = {"state": self._state, "best": self._best}
+    checkpoints.save(workdir, "latest", self.step, tree, meta)
+
+  def restore(self, workdir: Any) -> None:
+    """Goes on from the checkpoint `latest`, if there is one."""
+    if checkpoints.latest_step(workdir) is None:
+      return
+    tree = {"state": self._state, "best": self._best}
+    like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
+    saved = checkpoints.restore(workdir, "latest", like, self._schema)
+    sharding = spread.sharding(self.mesh)
+    tree = jax.device_put(saved.state, sharding, may_alias=False)
+    self._state, self._best = tree["state"], tree["best"]
+    self.curves = [Curves(**c) for c in saved.meta["curves"]]
+    self._active = np.array(saved.meta["active"])
+    self._began -= max(curves.seconds for curves in self.curves)
+    self.step = saved.step
+
+  def _make_plans(self) -> list[batching.BatchPlan]:
+    """Plans all members' batches, or one plan if they are the same."""
+    configs = self.configs
+    self._is_shared = len({_data_key(c, True) for c in configs}) == 1
+    self._is_split_shared = len({_data_key(c, False) for c in configs}) == 1
+    made: dict[Any, batching.BatchPlan] = {}
+    plans = []
+    for config, store in zip(configs, self._stores, strict=True):
+      key = _data_key(config, True)
+      if key not in made:
+        made[key] = batching.make_plan(
+          store, "train", seed=config.seed, **config.batching
+        )
+      plans.append(made[key])
+    return plans[:1] if self._is_shared else plans
+
+  def _place(self, tree: Any, is_shared: bool = False) -> Any:
+    """Moves a tree, of one entry per member, to the devices."""
+    if is_shared:  # A plan of one member: its axis goes.
+      tree = jax.tree.map(lambda x: x[0], tree)
+    else:
+      tree = jax.tree.map(self._pad, tree)
+    return spread.place(tree, self.mesh, is_shared)
+
+  def _place_active(self) -> Array:
+    """Returns [M] bool, false for members that stopped, and for copies."""
+    extra = self._padded - len(self._active)
+    return spread.place(np.pad(self._active, (0, extra)), self.mesh)
+
+  def _pad(self, x: np.ndarray) -> np.ndarray:
+    extra = self._padded - len(x)
+    return np.concatenate([x, x[:1].repeat(extra, axis=0)]) if extra else x
+
+  def _count(self, batch: Any) -> None:
+    mask = batch.globals["mask"]  # [M, G], or [1, G]
+    real = [mask.sum(1), (batch.n_node * mask).sum(1)]
+    real = np.stack([*real, (batch.n_edge * mask).sum(1)], axis=1)  # [M, 3]
+    shape = [batch.nodes.shape[1], batch.senders.shape[1]]
+    padded = [mask.shape[1], *shape]
+    for m, curves in enumerate(self.curves):
+      if not self._active[m]:
+        continue
+      own = real[0 if self._is_shared else m].tolist()
+      curves.real = [a + b for a, b in zip(curves.real, own, strict=True)]
+      curves.padded = [
+        a + b for a, b in zip(curves.padded, padded, strict=True)
+      ]
+      if shape not in curves.shapes:
+        curves.shapes.append(shape)
+
+  @functools.cached_property
+  def _exam(self) -> list[tuple[Any, list[dict[str, np.ndarray]]]]:
+    """What is scored: batches, and where each split's graphs are in them."""
+    stores = self._stores[:1] if self._is_split_shared else self._stores
+    graphs = [
+      np.unique(np.concatenate([s.splits[name] for name in self._splits]))
+      for s in stores
+    ]
+    batches = batching.member_eval_batches(
+      self._stores[0], graphs, self._first.eval_batch_size
+    )
+    index = np.concatenate([b.globals["index"] for b in batches], axis=1)
+    place = [
+      {name: _positions(index[m], store.splits[name]) for name in self._splits}
+      for m, store in enumerate(stores)
+    ]
+    return [self._place(b, self._is_split_shared) for b in batches], place
+
+  def _evaluate(self, losses: np.ndarray, values: dict[str, Array]) -> None:
+    """Scores all active members; stops those that failed or had enough."""
+    batches, places = self._exam
+    logits = [self._functions.predict(self._state, batch) for batch in batches]
+    faults = np.asarray(self._state.fault)  # [M, 2]
+    values = jax.device_get(values)
+    logits = np.concatenate(jax.device_get(logits), axis=1)  # [M, G, T]
+    better = np.zeros(self._padded, bool)
+    for m in np.flatnonzero(self._active):
+      curves = self.curves[m]
+      if faults[m, 0] >= 0:
+        kind = step_lib.QUANTITIES[faults[m, 1]]
+        self._give_up(m, f"the {kind} was not finite at step {faults[m, 0]}")
+        continue
+      curves.train.append([self.step, float(losses[m])])
+      for name, value in values.items():
+        curve = curves.diagnostics.setdefault(name, [])
+        curve.append([self.step, float(f"{value[m]:.6g}")])
+      place = places[0 if self._is_split_shared else m]
+      try:
+        scores = {
+          name: self._score(m, name, logits[m][place[name]])
+          for name in self._splits
+        }
+      except ValueError as error:
+        self._give_up(m, f"{error}, at step {self.step}")
+        continue
+      for name, score in scores.items():
+        curves.scores.setdefault(name, []).append([self.step, score])
+      if "valid" in scores:
+        better[m] = self._note_best(m, scores["valid"])
+    if self._keep_best and better.any():
+      self._best = self._functions.keep(
+        spread.place(better, self.mesh), self._state, self._best
+      )
+
+  def _score(self, member: int, split: str, logits: np.ndarray) -> float:
+    store = self._stores[member]
+    labels = store.labels[store.splits[split]]
+    return metrics.evaluate(self._schema.metric, labels, logits).value
+
+  def _note_best(self, member: int, value: float) -> bool:
+    """Remembers a best score; whether it is one. Stops whoever waits long."""
+    curves = self.curves[member]
+    sign = 1 if metrics.higher_is_better(self._schema.metric) else -1
+    if not curves.best or sign * value > sign * curves.best["valid"]:
+      curves.best = {"step": self.step, "valid": value}
+      return True
+    waited = sum(s > curves.best["step"] for s, _ in curves.scores["valid"])
+    if self._patience and waited >= self._patience:
+      self._active[member] = False
+    return False
+
+  def _give_up(self, member: int, why: str) -> None:
+    self._active[member] = False
+    self.curves[member].failure = why
+    logging.warning("member %d: %s; it stops", member, why)
+
+
+def train(
+  configs: Sequence[ConfigDict],
+  stores: Sequence[GraphStore],
+  splits: Sequence[str] = ("valid", "test"),
+  patience: int = 0,
+  show: Callable[[int, int], None] = lambda step, of: None,
+) -> list[Curves]:
+  """Trains members and returns what is remembered of each.
+
+  Args:
+    configs: Of the members; completed in place.
+    stores: Their datasets, which differ in their splits alone.
+    splits: What is scored at every evaluation.
+    patience: As `Program` takes it.
+    show: Called with the number of member steps done and that of all.
+  """
+  groups = programs(configs, stores)
+  ready = [(g, [configs[i] for i in g], [stores[i] for i in g]) for g in groups]
+  total = sum(len(g) * _num_steps(c[0], s[0]) for g, c, s in ready)
+  results: list[Curves] = [Curves()] * len(configs)
+  done = 0
+  for group, its_configs, its_stores in ready:
+    program = Program(its_configs, its_stores, splits, patience)
+    size, before = len(group), done
+    program.run(lambda step, n=size, b=before: show(b + n * step, total))
+    done += size * program.num_steps
+    for i, curves in zip(group, program.curves, strict=True):
+      results[i] = curves
+  return results
+
+
+def _static(config: ConfigDict) -> str:
+  """Returns as JSON what of a config is compiled in."""
+  parts = settings.as_json(config)
+  parts = {name: parts[name] for name in ("model", "optimizer")}
+  zeros = dict.fromkeys(members.traced([config]), 0.0)
+  return json.dumps(members.nested(ConfigDict(parts), zeros), sort_keys=True)
+
+
+def _pass(config: ConfigDict, store: GraphStore) -> int:
+  """Returns the steps of one pass over the training set."""
+  batches = config.batching
+  return batching.num_batches(
+    len(store.splits["train"]),
+    batches.batch_size,
+    batches.get("keep_last", False),
+  )
+
+
+def _num_steps(config: ConfigDict, store: GraphStore) -> int:
+  if config.num_epochs > 0:
+    steps = settings.epoch_steps(config, _pass(config, store))
+    return round(config.num_epochs * steps)
+  return config.num_steps
+
+
+def _data_key(config: ConfigDict, with_order: bool) -> tuple[Any, ...]:
+  """What decides a member's splits, and the order of its batches."""
+  folds = config.get("folds")
+  split = (config.get("fold"), str(folds.to_dict()) if folds else "")
+  return (*split, config.seed) if with_order else split
+
+
+def _positions(index: np.ndarray, graphs: np.ndarray) -> np.ndarray:
+  """Returns where each of some graphs stands in `index`."""
+  order = np.argsort(index)
+  return order[np.searchsorted(index, graphs, sorter=order)]

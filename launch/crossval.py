@@ -1,0 +1,60 @@
+r"""Cross-validates a config by a named protocol, or goes on where it stopped.
+
+python -m launch.crossval --config=configs/tu.py:MUTAG,fspool \
+  --protocol=fspool2019 --workdir=runs/tu --data_dir=DATA
+
+All folds and points of the grid that have the same shapes train at once. The
+result is WORKDIR/DATASET-READOUT-PROTOCOL/record.json.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+from absl import flags
+from ml_collections import config_flags
+
+from launch import cli, devices
+
+_CONFIG = config_flags.DEFINE_config_file(
+  "config", None, "What to train, such as configs/tu.py:MUTAG,fspool."
+)
+_PROTOCOL = flags.DEFINE_string(
+  "protocol", "fspool2019", "fspool2019, gin2019 or errica2020."
+)
+_WORKDIR = flags.DEFINE_string(
+  "workdir", None, "A folder for many of these runs.", required=True
+)
+_RECORDS = flags.DEFINE_string(
+  "records", None, "Folder to copy the record to, such as results/records/tu."
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "The data folder.")
+_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Converted data.")
+flags.mark_flag_as_required("config")
+
+
+def main(argv: Sequence[str]) -> None:
+  """Cross-validates what the flags name."""
+  del argv
+  devices.use_all_cores()
+  from gnn_readout import files
+  from gnn_readout.training import crossval
+
+  record = crossval.run(
+    _CONFIG.value,
+    _PROTOCOL.value,
+    _WORKDIR.value,
+    _DATA_DIR.value,
+    _CACHE_DIR.value,
+    command=cli.command("launch.crossval", protocol=_PROTOCOL.value),
+  )
+  if _RECORDS.value:
+    name = f"{record['name']}.json"
+    text = pathlib.Path(_WORKDIR.value) / record["name"] / "record.json"
+    target = pathlib.Path(_RECORDS.value) / name
+    files.atomic_write_text(target, text.read_text())
+
+
+if __name__ == "__main__":
+  cli.run(main)
