@@ -5,6 +5,7 @@ python -m launch.benchmark train --config=configs/molpcba.py:gcn,sum \
   --against=pyg
 python -m launch.benchmark readout equilibrium --against=pyg --against=literal
 python -m launch.benchmark inner_steps
+python -m launch.benchmark population --config=configs/tu.py:MUTAG,sum
 
 A benchmark is a module of launch/benchmarks with a function `run`, which takes
 those of the flags below that it needs.
@@ -22,7 +23,14 @@ from ml_collections import config_flags
 
 from launch import cli
 
-BENCHMARKS = ("data", "inner_steps", "readout", "readouts", "train")
+BENCHMARKS = (
+  "data",
+  "inner_steps",
+  "population",
+  "readout",
+  "readouts",
+  "train",
+)
 
 _FLAGS = {
   "config": config_flags.DEFINE_config_file("config", None, "What to train."),

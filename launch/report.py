@@ -5,6 +5,11 @@
 rewrites the generated sections of results/README.md, results/molecules.csv and
 results/figures/ from the run records alone.
 
+  python -m launch.report median
+  python -m launch.report omniglot
+
+rewrite the section and the figure of a task from results/records/tasks/.
+
   python -m launch.report readouts
 
 measures every readout by itself and writes results/readouts.md.
@@ -12,6 +17,7 @@ measures every readout by itself and writes results/readouts.md.
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from collections.abc import Sequence
 
@@ -73,7 +79,19 @@ def _readouts(results: pathlib.Path) -> None:
   readout_card.write(results, _DATA_DIR.value)
 
 
-_REPORTS = {"molecules": _molecules, "readouts": _readouts}
+def _task(name: str, results: pathlib.Path) -> None:
+  """Writes and prints the section of a task."""
+  from gnn_readout.report import tasks
+
+  print(tasks.write(results, name))
+
+
+_REPORTS = {
+  "median": functools.partial(_task, "median"),
+  "molecules": _molecules,
+  "omniglot": functools.partial(_task, "omniglot"),
+  "readouts": _readouts,
+}
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from absl import flags
 from ml_collections import config_flags
 
-from launch import cli
+from launch import cli, devices
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "What to train, such as configs/molpcba.py:gcn,sum."
@@ -30,9 +30,11 @@ flags.mark_flag_as_required("config")
 def main(argv: Sequence[str]) -> None:
   """Trains what the flags name."""
   del argv
-  from gnn_readout.training import loop
+  if _CONFIG.value.get("population", ""):
+    devices.use_all_cores()
+  from gnn_readout.training import runs
 
-  loop.train(
+  runs.train(
     _CONFIG.value,
     _WORKDIR.value,
     _DATA_DIR.value,

@@ -7,9 +7,12 @@ import pathlib
 
 import pytest
 
-# Half the time of the suite is compilation, of programs that run once.
-_QUICK = "--xla_backend_optimization_level=0"
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_QUICK}".strip()
+# Half the time of the suite is compilation, of programs that run once. Two
+# devices, so that what spreads over devices does.
+_FLAGS = (
+  "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count=2"
+)
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS}".strip()
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ _BASE = {"graphs", "segments", "minimise", "transport", "layers"}
 _READOUTS = _BASE | {"readouts"}
 _MESSAGES = _READOUTS | {"message_passing"}
 _MODELS = _MESSAGES | {"models"}
-_DATA = {"data", "metrics"}
+_DATA = {"data", "metrics", "comparison"}
 ALLOWED = {
   "": _READOUTS,  # gnn_readout/__init__.py
   "errors": set(),
@@ -34,7 +34,9 @@ ALLOWED = {
   "models": _MODELS,
   "data": set(),
   "metrics": set(),
-  "training": _MODELS | _DATA | {"training"},
+  "comparison": {"metrics"},
+  "tasks": _MODELS | _DATA,
+  "training": _MODELS | _DATA | {"tasks", "training"},
   "report": set(),
 }
 

@@ -116,7 +116,9 @@ def with_fold(
   else:
     others = np.flatnonzero(~test)
     tenth = _classes(store)[others]
-    held = stratified_folds(tenth, _HOLDOUT, seed=1000 * seed + fold) == 0
+    rarest = np.unique(tenth, return_counts=True)[1].min()
+    parts = min(_HOLDOUT, int(rarest))  # A rare class gets its share too.
+    held = stratified_folds(tenth, parts, seed=1000 * seed + fold) == 0
     valid = np.zeros_like(test)
     valid[others[held]] = True
     train = ~test & ~valid

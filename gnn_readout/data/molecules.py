@@ -57,11 +57,10 @@ OGB_DATASETS = {
   "ogbg-moltoxcast": Task("binary", 617, "rocauc"),
 }
 
-# The release note of a folder that holds no real data begins with it, and the
-# name of such a dataset ends with it.
-STANDIN = "stand-in"
+# The release note of a folder that holds no real data begins with STANDIN, and
+# the name of such a dataset ends with it.
+RELEASE, STANDIN = "RELEASE_v1.txt", "stand-in"
 
-_RELEASE = "RELEASE_v1.txt"
 _RAW = (
   "num-node-list",
   "num-edge-list",
@@ -83,7 +82,7 @@ def is_standin(folder: str | os.PathLike[str]) -> bool:
   Args:
     folder: As `ogb_folder` returns it; need not exist.
   """
-  file = pathlib.Path(folder) / _RELEASE
+  file = pathlib.Path(folder) / RELEASE
   return file.is_file() and file.read_bytes().startswith(STANDIN.encode())
 
 

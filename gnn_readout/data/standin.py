@@ -84,7 +84,7 @@ def write_standin(
   chances = _chances(rng, store)
   texts = _texts(store, data_dir)
   with atomic_directory(folder) as work:
-    (work / "RELEASE_v1.txt").write_text(
+    (work / molecules.RELEASE).write_text(
       f"{molecules.STANDIN} for {NAME}, not {NAME}: {num_graphs} molecules"
       f" drawn with replacement from {SOURCE}, labels made up, with seed {seed}"
       f" and {missing:g} of them missing\n"

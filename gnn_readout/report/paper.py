@@ -138,3 +138,38 @@ def find(
     if (*key, row.split, row.setting) == wanted:
       return row
   return None
+
+
+# Zhang 2020 (thesis), tables 5.1-5.3: losses of reconstructed polygons with so
+# many points, in hundredths, as printed. "random" is not a model: the same
+# polygon in another rotation.
+_POLYGON_SIZES = (2, 4, 8, 16, 32, 64)
+# fmt: off
+_POLYGONS = {
+  ("direct", "fspool,direct"): (0.000, 0.001, 0.000, 0.000, 0.000, 0.0001),
+  ("direct", "random"): (100.323, 100.134, 99.367, 99.951, 99.438, 99.523),
+  ("chamfer", "fspool,direct"): (0.001, 0.001, 0.001, 0.000, 0.001, 0.002),
+  ("chamfer", "mlp,chamfer"): (1.189, 1.771, 0.274, 1.272, 0.316, 0.085),
+  ("chamfer", "mlp,hungarian"): (1.517, 0.400, 0.251, 1.266, 0.326, 0.081),
+  ("chamfer", "random"): (72.848, 19.866, 5.112, 1.271, 0.322, 0.081),
+  ("hungarian", "fspool,direct"): (0.000, 0.001, 0.000, 0.000, 0.000, 0.001),
+  ("hungarian", "mlp,chamfer"): (0.595, 0.885, 0.137, 0.641, 0.160, 0.285),
+  ("hungarian", "mlp,hungarian"): (0.758, 0.200, 0.126, 0.634, 0.163, 0.040),
+  ("hungarian", "random"): (36.424, 9.933, 2.556, 0.635, 0.161, 0.041),
+}
+# fmt: on
+
+
+def polygon_loss(metric: str, variant: str, num_points: int) -> float | None:
+  """Returns a loss of the polygon auto-encoders, None if none was published.
+
+  Args:
+    metric: 'direct', 'chamfer' or 'hungarian' (tables 5.1, 5.2 and 5.3); each a
+      mean over points and coordinates.
+    variant: That of `configs/polygons.py`, or 'random'.
+    num_points: n.
+  """
+  losses = _POLYGONS.get((metric, variant))
+  if losses is None or num_points not in _POLYGON_SIZES:
+    return None
+  return losses[_POLYGON_SIZES.index(num_points)] / 100

@@ -8,7 +8,6 @@ The same record gives the same bytes with the same version of matplotlib.
 from __future__ import annotations
 
 import html
-import io
 import math
 import os
 import pathlib
@@ -17,11 +16,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from gnn_readout import files
-from gnn_readout.report import tables
+from gnn_readout.report import figures, tables
 from gnn_readout.report.tables import Record
 
 SECTION = "inner_loop"
-FORMATS = ("png", "svg")
 
 
 class _Curve(NamedTuple):
@@ -65,25 +63,6 @@ _PARAMETERS = (
   _Curve("inner_regulariser", "regularisation\nweight", "#009E73", _DOTTED),
 )
 
-# A column of a journal is about 3.4 inches wide; 7 points are legible there.
-_WIDTH = 3.4
-_STYLE = {
-  "axes.grid": True,
-  "axes.linewidth": 0.6,
-  "axes.spines.right": False,
-  "axes.spines.top": False,
-  "axes.formatter.useoffset": False,
-  "figure.titlesize": 7.5,
-  "font.size": 7,
-  "grid.color": "0.88",
-  "grid.linewidth": 0.5,
-  "legend.frameon": False,
-  "legend.handlelength": 2.6,
-  "lines.linewidth": 1.3,
-  "savefig.dpi": 300,
-  "svg.hashsalt": "gnn_readout",  # Names of elements are random without it.
-}
-
 
 def convergence(record: Record) -> dict[str, bytes]:
   """Draws the inner gradient and auxiliary loss of a run (Figure 5).
@@ -98,14 +77,14 @@ def convergence(record: Record) -> dict[str, bytes]:
   Returns:
     The files, by name extension: 'png' and 'svg'.
   """
-  with _style():
+  with figures.style():
     figure, (axes,) = _figure(record, 1, height=2.6)
     axes.set_yscale("log")
     axes.set_ylabel("size of the inner gradient")
     for curve in _CONVERGENCE:
       _draw(axes, record, curve, positive=True)
     figure.legend(loc="outside lower left")
-    return _save(figure)
+    return figures.save(figure)
 
 
 def inner_parameters(record: Record) -> dict[str, bytes]:
@@ -120,7 +99,7 @@ def inner_parameters(record: Record) -> dict[str, bytes]:
   Returns:
     The files, by name extension: 'png' and 'svg'.
   """
-  with _style():
+  with figures.style():
     figure, panels = _figure(record, len(_PARAMETERS), height=3.6)
     for axes, curve in zip(panels, _PARAMETERS, strict=True):
       values = _draw(axes, record, curve)
@@ -130,7 +109,7 @@ def inner_parameters(record: Record) -> dict[str, bytes]:
       margin = max(0.1 * (high - low), 0.01 * abs(high), 1e-6)
       axes.set_ylim(low - margin, high + margin)
     figure.align_ylabels(panels)
-    return _save(figure)
+    return figures.save(figure)
 
 
 # What the name of a file ends in, and what draws it.
@@ -220,20 +199,11 @@ def _title(record: Record) -> str:
   return f"{record['dataset']['name']}, {model}, {readout} readout"
 
 
-def _style() -> Any:
-  """Returns a context in which no setting of the user's has a say."""
-  import matplotlib.style
-
-  return matplotlib.style.context(["default", _STYLE])
-
-
 def _figure(record: Record, panels: int, height: float) -> tuple[Any, Any]:
   """Returns an empty figure, `height` inches high, and its panels."""
-  from matplotlib import figure, ticker
-  from matplotlib.backends.backend_agg import FigureCanvasAgg
+  from matplotlib import ticker
 
-  result = figure.Figure((_WIDTH, height), layout="constrained")
-  FigureCanvasAgg(result)
+  result = figures.empty(height)
   axes = result.subplots(panels, sharex=True, squeeze=False)[:, 0]
   # Over all the width, where the longest names have room.
   result.suptitle(_title(record))
@@ -265,17 +235,3 @@ def _draw(
     markersize=3,
   )
   return values
-
-
-def _save(figure: Any) -> dict[str, bytes]:
-  """Returns the bytes of both formats, without date or program version."""
-  nothing = {
-    "png": {"Software": None},
-    "svg": {"Date": None, "Creator": None},
-  }
-  result = {}
-  for extension in FORMATS:
-    file = io.BytesIO()
-    figure.savefig(file, format=extension, metadata=nothing[extension])
-    result[extension] = file.getvalue()
-  return result

@@ -15,7 +15,7 @@ import operator
 import os
 import pathlib
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gnn_readout import files
@@ -93,7 +93,42 @@ def read_records(results_dir: str | os.PathLike[str]) -> list[Record]:
       a field; the message names the file and the field.
   """
   paths = sorted(pathlib.Path(results_dir, "records").glob("*.json"))
-  return [_read_record(path) for path in paths]
+  return [read_record(path, _FIELDS) for path in paths]
+
+
+def read_record(
+  path: pathlib.Path, fields: Mapping[str, type | tuple[type, ...]]
+) -> Record:
+  """Reads and checks one record.
+
+  Args:
+    path: A JSON file.
+    fields: The type of every field it must have; a dot goes one level down.
+
+  Raises:
+    ValueError: If it is not JSON, was written by a newer version, or lacks a
+      field; the message names the file and the field.
+  """
+  try:
+    record = json.loads(path.read_text())
+  except ValueError as error:
+    raise ValueError(f"{path}: not a JSON file: {error}") from error
+  for field, kind in fields.items():
+    value = record
+    for key in field.split("."):
+      if not isinstance(value, dict) or key not in value:
+        raise ValueError(f"{path}: field {field!r} is missing")
+      value = value[key]
+    # Before the other fields: a newer format may have dropped some of them.
+    if field == "schema_version" and value > SCHEMA_VERSION:
+      raise ValueError(
+        f"{path}: schema_version {value} is newer than this program's"
+        f" {SCHEMA_VERSION}; update the program"
+      )
+    wrong_number = isinstance(value, float) and not math.isfinite(value)
+    if not isinstance(value, kind) or wrong_number:
+      raise ValueError(f"{path}: field {field!r} cannot be {value!r}")
+  return record
 
 
 def by_configuration(records: Iterable[Record]) -> list[list[Record]]:
@@ -158,7 +193,7 @@ def molecule_table(records: Iterable[Record]) -> tuple[str, str]:
   writer.writeheader()
   writer.writerows(rows)
   cells = [display(row) for row in rows]
-  return _markdown(cells), text.getvalue()
+  return markdown_table(cells), text.getvalue()
 
 
 def display(row: dict[str, Any]) -> dict[str, str]:
@@ -191,6 +226,18 @@ def display(row: dict[str, Any]) -> dict[str, str]:
   }
 
 
+def markdown_table(rows: Sequence[dict[str, str]]) -> str:
+  """Returns rows with the same keys as Markdown, the keys as titles."""
+  if not rows:
+    return ""
+  lines = [list(rows[0]), ["---"] * len(rows[0])]
+  lines += [
+    [" ".join(cell.split()).replace("|", "\\|") for cell in row.values()]
+    for row in rows
+  ]
+  return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def write_section(path: str | os.PathLike[str], name: str, body: str) -> None:
   """Rewrites the generated section of a Markdown file, and nothing else in it.
 
@@ -215,29 +262,6 @@ def write_section(path: str | os.PathLike[str], name: str, body: str) -> None:
   if not found_end or begin in rest or end in before + after:
     raise ValueError(f"{path}: needs {begin} once and after it {end} once")
   files.atomic_write_text(path, f"{before}{begin}\n{body}\n{end}{after}")
-
-
-def _read_record(path: pathlib.Path) -> Record:
-  try:
-    record = json.loads(path.read_text())
-  except ValueError as error:
-    raise ValueError(f"{path}: not a JSON file: {error}") from error
-  for field, kind in _FIELDS.items():
-    value = record
-    for key in field.split("."):
-      if not isinstance(value, dict) or key not in value:
-        raise ValueError(f"{path}: field {field!r} is missing")
-      value = value[key]
-    # Before the other fields: a newer format may have dropped some of them.
-    if field == "schema_version" and value > SCHEMA_VERSION:
-      raise ValueError(
-        f"{path}: schema_version {value} is newer than this program's"
-        f" {SCHEMA_VERSION}; update the program"
-      )
-    wrong_number = isinstance(value, float) and not math.isfinite(value)
-    if not isinstance(value, kind) or wrong_number:
-      raise ValueError(f"{path}: field {field!r} cannot be {value!r}")
-  return record
 
 
 def _configuration(record: Record) -> str:
@@ -321,14 +345,3 @@ def _plus_minus(value: float | None, deviation: float | None) -> str:
   if value is None:
     return ""
   return f"{value:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
-
-
-def _markdown(rows: Sequence[dict[str, str]]) -> str:
-  if not rows:
-    return ""
-  lines = [list(rows[0]), ["---"] * len(rows[0])]
-  lines += [
-    [" ".join(cell.split()).replace("|", "\\|") for cell in row.values()]
-    for row in rows
-  ]
-  return "\n".join(f"| {' | '.join(line)} |" for line in lines)

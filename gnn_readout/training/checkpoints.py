@@ -99,7 +99,7 @@ def restore(
   workdir: str | os.PathLike[str],
   name: str,
   like: Any,
-  schema: Schema,
+  schema: Schema | None,
 ) -> Checkpoint:
   """Reads a checkpoint into host memory, whatever devices it came from.
 
@@ -107,7 +107,7 @@ def restore(
     workdir: The folder of the run.
     name: 'latest' or 'best'.
     like: A tree of arrays, or of their shapes, such as the checkpoint holds.
-    schema: That of the dataset at hand.
+    schema: That of the dataset at hand; None where there is none.
 
   Returns:
     The checkpoint, its arrays of numpy.
@@ -129,12 +129,13 @@ def restore(
       items = ocp.args.Composite(meta=ocp.args.JsonRestore())
       meta = manager.restore(step, args=items).meta
       checksum = meta.pop("checksum", None)  # Early checkpoints have none.
-      saved = Schema.from_json(meta["schema"])
+      saved = Schema.from_json(meta["schema"]) if schema else None
     except (ValueError, KeyError, TypeError, OSError) as error:
       raise ValueError(
         f"{folder / str(step)} is damaged: {_brief(error)}"
       ) from error
-    _check_schema(saved, schema, folder / str(step))
+    if schema:
+      _check_schema(saved, schema, folder / str(step))
     try:
       items = ocp.args.Composite(state=ocp.args.StandardRestore(like))
       state = manager.restore(step, args=items).state

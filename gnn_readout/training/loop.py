@@ -9,7 +9,6 @@ import functools
 import json
 import os
 import pathlib
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -22,11 +21,12 @@ from ml_collections import ConfigDict
 from gnn_readout import metrics, models
 from gnn_readout.data import batching
 from gnn_readout.data.store import GraphStore
-from gnn_readout.files import atomic_write_text, check_writable
+from gnn_readout.files import atomic_write_text
 from gnn_readout.training import checkpoints, evaluation, runlog, settings
 from gnn_readout.training import step as step_lib
 from gnn_readout.training.history import History
 from gnn_readout.training.progress import ProgressLine, duration
+from gnn_readout.training.signals import stop_signals
 
 # Steps that may wait for the device: enough to keep it busy, few enough that
 # their batches do not pile up in memory.
@@ -64,7 +64,7 @@ def train(
   config = config.copy_and_resolve_references()  # It will be completed.
   settings.check(config)
   workdir = pathlib.Path(workdir)
-  _check_workdir(workdir, settings.as_json(config))
+  settings.check_workdir(workdir, settings.as_json(config))
   if (workdir / "record.json").exists():
     record = settings.read_json(workdir / "record.json")
     print(f"{workdir} holds this run, complete: nothing to do")
@@ -73,47 +73,10 @@ def train(
   evaluation.check_scorable(store, ("valid", "test"))
   run = _Run(config, workdir, store)
   run.describe()
-  with _stop_signals() as stop:
+  with stop_signals() as stop:
     if not run.advance(stop):
       return None
   return run.finish(command)
-
-
-def _check_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> None:
-  """Refuses a folder that cannot be written or belongs to another run."""
-  check_writable(workdir)
-  file = workdir / "config.json"
-  if file.exists():
-    differ = settings.differences(config, settings.read_json(file))
-    if differ:
-      raise ValueError(
-        f"workdir {workdir} belongs to another config; {'; '.join(differ)}"
-      )
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[list[str]]:
-  """Yields a list that gets the name of the first signal to stop.
-
-  A second signal acts as it would without this program.
-  """
-  received: list[str] = []
-  before = {}
-
-  def handle(number: int, frame: Any) -> None:
-    received.append(signal.Signals(number).name)
-    restore()
-
-  def restore() -> None:
-    for number, handler in before.items():
-      signal.signal(number, handler)
-
-  for number in (signal.SIGTERM, signal.SIGINT):
-    before[number] = signal.signal(number, handle)
-  try:
-    yield received
-  finally:
-    restore()
 
 
 class _Run:

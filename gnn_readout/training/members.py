@@ -108,6 +108,14 @@ def expand(config: ConfigDict) -> list[ConfigDict]:
   return [with_fields(alone, fields) for fields in overrides(alone, text)]
 
 
+def names(config: ConfigDict) -> list[str]:
+  """Returns a name for every member, such as 'seed=0,learning_rate=0.001'."""
+  return [
+    ",".join(f"{k.rpartition('.')[2]}={v}" for k, v in fields.items())
+    for fields in overrides(config, config.get("population", ""))
+  ]
+
+
 def programs(configs: Sequence[ConfigDict]) -> list[list[int]]:
   """Returns the indices of the members of each program.
 

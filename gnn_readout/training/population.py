@@ -8,7 +8,6 @@ to a multiple of the number of devices with copies that never train.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import json
@@ -229,6 +228,9 @@ class Program:
     self.step = 0
     seeds = self._place(np.array([c.seed for c in configs], np.int32))
     _, batch = next(batching.member_batches(self._plans, prefetch=0))
+    self._values: dict[str, Array] = {}
+    self._losses, self._logged = self._no_losses(), 0
+    self._batches = batching.member_batches(self._plans)
     self._state = self._functions.init(
       self._hyper, seeds, self._place(batch, self._is_shared)
     )
@@ -246,46 +248,59 @@ class Program:
     """Trains to the last step, or until `stop` has an entry.
 
     Args:
-      show: Called with every step that is done.
+      show: Called with the number of steps done, now and then.
       stop: Gets an entry when the run is to stop.
       save: Called after every evaluation, with the step.
 
     Returns:
       Whether all members are done.
     """
-    losses = self._place(np.zeros(len(self.configs)))
-    since, ahead = 0, []
-    with contextlib.closing(
-      batching.member_batches(self._plans, self.step)
-    ) as batches:
-      active = self._place_active()
-      while self.step < self.num_steps and self._active.any() and not stop:
-        _, batch = next(batches)
-        self._count(batch)
-        self._state, losses, values = self._functions.step(
-          self._hyper,
-          active,
-          self._state,
-          losses,
-          self._place(batch, self._is_shared),
-        )
-        self.step += 1
-        since += 1
-        ahead.append(losses)
-        is_last = self.step == self.num_steps
-        if self.step % self._eval_every == 0 or is_last:
-          self._evaluate(np.asarray(losses) / since, values)
-          losses, since = self._place(np.zeros(len(self.configs))), 0
-          active, ahead = self._place_active(), []
-          save(self.step)
-        elif len(ahead) > _MAX_AHEAD:
-          # The sums are donated to the next step: wait for the fault instead.
-          jax.block_until_ready(values)
-          ahead = []
-        show(self.step)
+    while self.step < self.num_steps and self._active.any() and not stop:
+      due = self._eval_every - self.step % self._eval_every
+      due = min(due, self.num_steps - self.step)
+      if self.advance(due, show, stop):
+        self._evaluate()
+        save(self.step)
+    self._batches.close()
     for curves in self.curves:
       curves.seconds = time.monotonic() - self._began
     return self.step == self.num_steps or not self._active.any()
+
+  def advance(
+    self,
+    num_steps: int,
+    show: Callable[[int], None] = lambda step: None,
+    stop: Sequence[str] = (),
+  ) -> bool:
+    """Makes some steps of all active members, and waits for the last.
+
+    Args:
+      num_steps: How many.
+      show: Called with every step done.
+      stop: Gets an entry when the run is to stop.
+
+    Returns:
+      Whether all of them were made.
+    """
+    active = self._place_active()
+    for done in range(num_steps):
+      if stop:
+        return False
+      _, batch = next(self._batches)
+      self._count(batch)
+      self._state, self._losses, self._values = self._functions.step(
+        self._hyper,
+        active,
+        self._state,
+        self._losses,
+        self._place(batch, self._is_shared),
+      )
+      self.step += 1
+      if done % _MAX_AHEAD == 0:
+        jax.block_until_ready(self._values)
+      show(self.step)
+    jax.block_until_ready(self._values)
+    return True
 
   def best_state(self, member: int) -> step_lib.TrainState:
     """Returns a member's state at its best evaluation, on the host."""
@@ -299,24 +314,33 @@ class Program:
       "schema": self._schema.to_json(),
       "curves": [dataclasses.asdict(curves) for curves in self.curves],
       "active": self._active.tolist(),
+      "logged": self._logged,
     }
-    tree = {"state": self._state, "best": self._best}
-    checkpoints.save(workdir, "latest", self.step, tree, meta)
+    checkpoints.save(workdir, "latest", self.step, self._tree(), meta)
 
   def restore(self, workdir: Any) -> None:
     """Goes on from the checkpoint `latest`, if there is one."""
     if checkpoints.latest_step(workdir) is None:
       return
-    tree = {"state": self._state, "best": self._best}
-    like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
+    like = jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self._tree()
+    )
     saved = checkpoints.restore(workdir, "latest", like, self._schema)
     sharding = spread.sharding(self.mesh)
     tree = jax.device_put(saved.state, sharding, may_alias=False)
     self._state, self._best = tree["state"], tree["best"]
+    self._losses, self._logged = tree["losses"], saved.meta["logged"]
     self.curves = [Curves(**c) for c in saved.meta["curves"]]
     self._active = np.array(saved.meta["active"])
     self._began -= max(curves.seconds for curves in self.curves)
     self.step = saved.step
+    self._batches.close()
+    self._batches = batching.member_batches(self._plans, self.step)
+
+  def _tree(self) -> dict[str, Any]:
+    """Returns the arrays of a checkpoint."""
+    best = self._best if self._keep_best else {}
+    return {"state": self._state, "best": best, "losses": self._losses}
 
   def _make_plans(self) -> list[batching.BatchPlan]:
     """Plans all members' batches, or one plan if they are the same."""
@@ -386,12 +410,17 @@ class Program:
     ]
     return [self._place(b, self._is_split_shared) for b in batches], place
 
-  def _evaluate(self, losses: np.ndarray, values: dict[str, Array]) -> None:
+  def _no_losses(self) -> Array:
+    return self._place(np.zeros(len(self.configs)))
+
+  def _evaluate(self) -> None:
     """Scores all active members; stops those that failed or had enough."""
     batches, places = self._exam
     logits = [self._functions.predict(self._state, batch) for batch in batches]
     faults = np.asarray(self._state.fault)  # [M, 2]
-    values = jax.device_get(values)
+    losses, values = jax.device_get((self._losses, self._values))
+    losses = losses / (self.step - self._logged)
+    self._losses, self._logged = self._no_losses(), self.step
     logits = np.concatenate(jax.device_get(logits), axis=1)  # [M, G, T]
     better = np.zeros(self._padded, bool)
     for m in np.flatnonzero(self._active):

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -15,8 +16,10 @@ from gnn_readout import data
 from gnn_readout.data import batching, folds
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
+from gnn_readout.files import check_writable
 from gnn_readout.message_passing import network_class
 from gnn_readout.readouts import readout_class
+from gnn_readout.tasks import TASKS
 from gnn_readout.training.step import SCHEDULES
 
 # Fields that change what is shown or stored, but no number of the result.
@@ -53,6 +56,16 @@ _OTHERS = (
   "optimizer.schedule",
   "tensorboard",
 )
+# The same for tasks that draw their own examples; they check their own fields.
+_TASK_POSITIVE = (
+  "eval_every",
+  "num_eval_sets",
+  "num_steps",
+  "optimizer.learning_rate",
+)
+_TASK_NOT_NEGATIVE = ("chunk_size", "optimizer.warmup_steps", "seed")
+_TASK_OTHERS = ("note", "seed", "task")
+_TASK_SCHEDULES = ("constant", "cosine")  # The others count epochs.
 _LARGEST = 2**31 - 1  # Steps and keys are numbers of 32 bits.
 
 
@@ -60,45 +73,95 @@ def check(config: ConfigDict) -> None:
   """Refuses a configuration that cannot be trained, before any work is done.
 
   Args:
-    config: As `configs/molpcba.py` makes it.
+    config: As `configs/molpcba.py` makes it, or as `configs/median.py` does,
+      with a `task`.
 
   Raises:
     ValueError: If a field is missing or has an impossible value; the message
       names it.
   """
   fields = flatten(config.to_dict())
-  for name in (*_POSITIVE, *_NOT_NEGATIVE, *_OTHERS):
-    if name not in fields:
-      raise ValueError(f"the config has no field {name!r}")
+  for name, value in fields.items():
+    if isinstance(value, float) and not math.isfinite(value):
+      raise ValueError(f"{name} must be finite, got {value}")
+    if isinstance(value, int) and value > _LARGEST:
+      raise ValueError(f"{name} must be at most {_LARGEST}, got {value}")
+  (_check_task if "task" in fields else _check_graphs)(fields)
+
+
+def _check_graphs(fields: dict[str, Any]) -> None:
+  _check_there(fields, (*_POSITIVE, *_NOT_NEGATIVE, *_OTHERS))
   network = network_class(fields["model.message_passing.name"])
   for name in network.FIELDS:
     if f"model.message_passing.{name}" not in fields:
       raise ValueError(
         f"the config has no field 'model.message_passing.{name}'"
       )
-  for name, value in fields.items():
-    if isinstance(value, float) and not math.isfinite(value):
-      raise ValueError(f"{name} must be finite, got {value}")
-    if isinstance(value, int) and value > _LARGEST:
-      raise ValueError(f"{name} must be at most {_LARGEST}, got {value}")
   positive = list(_POSITIVE)
   mode = fields["batching.mode"]
-  if mode not in batching.MODES:
-    known = suggest(mode, batching.MODES)
-    raise ValueError(f"unknown batching.mode {mode!r}.{known}")
+  _check_known(fields, "batching.mode", batching.MODES)
   shape_field = {"paper": "max_nodes", "bucketed": "num_buckets"}[mode]
   positive.append(f"batching.{shape_field}")
+  _check_signs(fields, positive, _NOT_NEGATIVE)
+  _check_known(fields, "optimizer.schedule", SCHEDULES)
+  readout_class(fields["model.readout.name"])
+
+
+def _check_task(fields: dict[str, Any]) -> None:
+  _check_there(fields, (*_TASK_POSITIVE, *_TASK_OTHERS))
+  there = [name for name in _TASK_NOT_NEGATIVE if name in fields]
+  _check_signs(fields, _TASK_POSITIVE, there)
+  _check_known(fields, "task", TASKS)
+  if "optimizer.schedule" in fields:
+    _check_known(fields, "optimizer.schedule", _TASK_SCHEDULES)
+  if "model.readout.name" in fields:
+    readout_class(fields["model.readout.name"])
+
+
+def _check_there(fields: dict[str, Any], names: Iterable[str]) -> None:
+  for name in names:
+    if name not in fields:
+      raise ValueError(f"the config has no field {name!r}")
+
+
+def _check_signs(
+  fields: dict[str, Any], positive: Iterable[str], not_negative: Iterable[str]
+) -> None:
   for name in positive:
     if not fields[name] > 0:
       raise ValueError(f"{name} must be positive, got {fields[name]}")
-  for name in _NOT_NEGATIVE:
+  for name in not_negative:
     if not fields[name] >= 0:
       raise ValueError(f"{name} must not be negative, got {fields[name]}")
-  schedule = fields["optimizer.schedule"]
-  if schedule not in SCHEDULES:
-    known = suggest(schedule, SCHEDULES)
-    raise ValueError(f"unknown optimizer.schedule {schedule!r}.{known}")
-  readout_class(fields["model.readout.name"])
+
+
+def _check_known(
+  fields: dict[str, Any], name: str, known: Iterable[str]
+) -> None:
+  value = fields[name]
+  if value not in known:
+    raise ValueError(f"unknown {name} {value!r}.{suggest(value, known)}")
+
+
+def check_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> None:
+  """Refuses a folder that cannot be written or belongs to another run.
+
+  Args:
+    workdir: The folder of the run.
+    config: The run's configuration, as JSON.
+
+  Raises:
+    ValueError: If the folder's config.json is of another configuration.
+    OSError: If the folder cannot be written.
+  """
+  check_writable(workdir)
+  file = workdir / "config.json"
+  if file.exists():
+    differ = differences(config, read_json(file))
+    if differ:
+      raise ValueError(
+        f"workdir {workdir} belongs to another config; {'; '.join(differ)}"
+      )
 
 
 def epoch_steps(config: ConfigDict, steps_per_pass: int) -> int:

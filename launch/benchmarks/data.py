@@ -1,4 +1,4 @@
-"""Speed of the data's way: conversion, opening, batching."""
+"""Speed of the data's way: conversion, opening, batching, scoring."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 import jraph
 import numpy as np
 
-from gnn_readout import data
+from gnn_readout import comparison, data, metrics
 from gnn_readout.data import batching
 from gnn_readout.data.store import GraphStore
 from launch.benchmarks import timing
 
 _BATCH_SIZES = (8, 32)
+_NUM_RESAMPLES = 64
 _PEER_GRAPHS = 8192  # One Python object each, made before the clock starts.
 
 
@@ -35,7 +36,7 @@ class Loading(NamedTuple):
 def run(
   dataset: str | None = None, rounds: int = 5, data_dir: str | None = None
 ) -> dict[str, Any]:
-  """Measures conversion and opening, and batching against jraph's.
+  """Measures conversion, opening, scoring, and batching against jraph's.
 
   Args:
     dataset: As `gnn_readout.data.load` takes it; default ogbg-molhiv.
@@ -45,7 +46,8 @@ def run(
   Returns:
     The record of `timing.comparison` at batch 32, with one such record per
     batch size in `batch_sizes`, and `cold_seconds`, `warm_seconds`,
-    `peak_megabytes`.
+    `peak_megabytes`, `column_megabytes`, `metric_seconds`,
+    `comparison_seconds`.
   """
   dataset = dataset or "ogbg-molhiv"
   with tempfile.TemporaryDirectory() as cache_dir:
@@ -55,8 +57,12 @@ def run(
     records = {
       str(size): _batching(store, size, rounds) for size in _BATCH_SIZES
     }
+    scoring = _scoring(store, rounds)
+    columns = pathlib.Path(cache_dir).rglob("*.npy")
+    column_megabytes = sum(file.stat().st_size for file in columns) / 1e6
+  name = store.schema.name
   timing.print_comparisons(
-    f"{dataset}: batching against jraph.dynamically_batch, one thread",
+    f"{name}: batching against jraph.dynamically_batch, one thread",
     list(records.values()),
   )
   timing.print_table(
@@ -73,22 +79,56 @@ def run(
     ],
   )
   timing.print_table(
-    f"{dataset}: loading {store.num_graphs:,} graphs in a fresh process",
-    ["", "seconds", "peak memory, MB"],
+    f"{name}: {store.num_graphs:,} graphs in {column_megabytes:,.0f} MB",
+    ["in a fresh process", "seconds", "peak memory, MB"],
     [
-      [name, f"{loading.seconds:.2f}", f"{loading.peak_megabytes:,.0f}"]
-      for name, loading in (("converted", cold), ("opened", warm))
+      [how, f"{loading.seconds:.2f}", f"{loading.peak_megabytes:,.0f}"]
+      for how, loading in (("converted", cold), ("opened", warm))
+    ],
+  )
+  timing.print_table(
+    f"{name}: scoring random predictions",
+    [f"{len(store.splits['test']):,} x {store.schema.num_tasks}", "seconds"],
+    [
+      [store.schema.metric, f"{scoring['metric_seconds']:.3f}"],
+      [
+        f"{_NUM_RESAMPLES} paired resamples",
+        f"{scoring['comparison_seconds']:.3f}",
+      ],
     ],
   )
   return {
     **records[str(_BATCH_SIZES[-1])],
     "name": "data",
-    "dataset": dataset,
+    "dataset": name,
     "batch_sizes": records,
     "cold_seconds": cold.seconds,
     "warm_seconds": warm.seconds,
     "peak_megabytes": cold.peak_megabytes,
+    "column_megabytes": column_megabytes,
+    **scoring,
   }
+
+
+def _scoring(store: GraphStore, rounds: int) -> dict[str, float]:
+  """Measures the metric, and comparing two models, on random predictions."""
+  schema = store.schema
+  labels = store.labels[store.splits["test"]]
+  shape = 2, len(labels), schema.num_classes or schema.num_tasks
+  logits = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+  def score() -> int:
+    metrics.evaluate(schema.metric, labels, logits[0])
+    return 1
+
+  def compare() -> int:
+    comparison.compare(schema.metric, labels, *logits, _NUM_RESAMPLES)
+    return 1
+
+  measured = timing.alternate(
+    {"metric_seconds": score, "comparison_seconds": compare}, rounds
+  )
+  return {what: 1 / rate.median for what, rate in measured.items()}
 
 
 def _batching(

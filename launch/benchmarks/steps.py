@@ -47,14 +47,20 @@ def load(
   """Checks a config and makes batches for it.
 
   Args:
-    config: As for launch.train; its dataset is not used.
-    num_batches: How many batches of the first epoch.
+    config: As for launch.train; its dataset is not used, unless it is of the
+      TU collection.
+    num_batches: How many batches of the first epochs.
     dataset: By default `DATASET`.
     data_dir: As `gnn_readout.data.load` takes it.
     cache_dir: Likewise.
   """
   settings.check(config)
-  store = data.load(dataset or DATASET, data_dir, cache_dir)
+  if config.dataset.startswith("tu/"):
+    if dataset not in (None, config.dataset):
+      raise ValueError(f"the config is for {config.dataset}, got {dataset!r}.")
+    store = settings.load_dataset(config, data_dir, cache_dir)
+  else:
+    store = data.load(dataset or DATASET, data_dir, cache_dir)
   graphs = store.splits["train"]
   models.complete_config(
     config.model, store.num_nodes[graphs], lambda: store.in_degrees(graphs)
@@ -107,17 +113,23 @@ def pyg(work: Work) -> Callable[[], int]:
   try:
     import torch
 
-    from launch.benchmarks import pyg as peer
+    from launch.benchmarks import pyg, pyg_tu
   except ImportError as error:
     raise ValueError(
       f"the peer needs {error.name}: pip install '.[peers]'"
     ) from error
-  sizes = torch.from_numpy(
-    work.store.num_nodes[work.store.splits["train"]].astype("int64")
-  )
-  model = peer.Model(work.store.schema, work.config.model, sizes)
-  step = peer.make_step(model, work.config.optimizer.learning_rate)
-  tensors = [peer.to_torch(batch) for batch in work.batches]
+  schema, config = work.store.schema, work.config
+  if config.model.message_passing.name == "gin_blocks":
+    sizes = schema.node_sizes
+    model = pyg_tu.GIN(sum(sizes), schema.num_classes, config.model)
+    step = pyg_tu.make_step(model, config.optimizer.learning_rate)
+    tensors = [pyg_tu.to_torch(batch, sizes) for batch in work.batches]
+  else:
+    num_nodes = work.store.num_nodes[work.store.splits["train"]]
+    num_nodes = torch.from_numpy(num_nodes.astype("int64"))
+    model = pyg.Model(schema, config.model, num_nodes)
+    step = pyg.make_step(model, config.optimizer.learning_rate)
+    tensors = [pyg.to_torch(batch) for batch in work.batches]
 
   def epoch() -> int:
     for batch in tensors:
@@ -134,5 +146,7 @@ def _count(batches: Sequence[jraph.GraphsTuple]) -> int:
 def linear_flops(work: Work) -> float:
   """Returns operations per graph in linear layers, forward and backward."""
   passing = work.config.model.message_passing
-  products = {"gcn": 1, "gin": 4}[passing.name] * passing.num_layers
+  products = {"gcn": 1, "gin": 4, "gin_blocks": 2}[
+    passing.name
+  ] * passing.num_layers
   return 3 * 2 * work.nodes * products * passing.width**2

@@ -25,7 +25,8 @@ def run(
     config: As for launch.train.
     against: Peers: `pyg`, the default.
     rounds: Runs of each side.
-    dataset: Default ogbg-molhiv, whatever the config says.
+    dataset: Default ogbg-molhiv, whatever the config says, unless that is one
+      of the TU collection.
     data_dir: As `gnn_readout.data.load` takes it.
     cache_dir: Likewise.
 

@@ -28,6 +28,7 @@ def _assert_same(a, b):
 
 MODES = {
   "bucketed": {"batch_size": 7},
+  "keep_last": {"batch_size": 7, "keep_last": True},
   "paper": {"mode": "paper", "batch_size": 7, "max_nodes": 61},
 }
 
@@ -56,7 +57,8 @@ def test_every_graph_once_an_epoch(plan):
     seen = np.concatenate([_indices(batch) for batch in batches])
     assert len(set(seen.tolist())) == len(seen)
     assert set(seen) <= set(train)
-    dropped = len(train) % 7 if plan.mode == "bucketed" else 0
+    is_whole = plan.mode == "paper" or plan.steps_per_epoch * 7 >= len(train)
+    dropped = 0 if is_whole else len(train) % 7
     assert len(seen) == len(train) - dropped
 
 
@@ -310,3 +312,54 @@ def molhiv(data_dir, tmp_path_factory):
   from gnn_readout import data
 
   return data.load("ogbg-molhiv", data_dir, tmp_path_factory.mktemp("cache"))
+
+
+@pytest.mark.parametrize("start", [0, 11])
+@pytest.mark.parametrize("keep_last", [False, True])
+def test_members_get_the_graphs_they_would_get_alone(
+  nasty_store, keep_last, start
+):
+  half = len(nasty_store.splits["train"]) // 2
+  splits = [
+    {"train": nasty_store.splits["train"][k : k + half]} for k in (0, 3)
+  ]
+  plans = [
+    batching.make_plan(
+      dataclasses.replace(nasty_store, splits=split),
+      "train",
+      batch_size=5,
+      keep_last=keep_last,
+      seed=seed,
+    )
+    for split, seed in zip(splits, (3, 4))
+  ]
+  stacked = _take(batching.member_batches(plans, start), 9)
+  for m, plan in enumerate(plans):
+    alone = _take(batching.train_batches(plan, start), 9)
+    for (step, batch), (expected, _, own) in zip(stacked, alone):
+      mine = jax.tree.map(lambda x: x[m], batch)
+      assert step == expected
+      np.testing.assert_array_equal(_indices(mine), _indices(own))
+      real = int(own.n_node[own.globals["mask"]].sum())
+      np.testing.assert_array_equal(mine.nodes[:real], own.nodes[:real])
+
+
+def test_members_meet_each_of_their_graphs_once(nasty_store):
+  count = nasty_store.num_graphs
+  graphs = [np.arange(0, count, 2), np.arange(1, count, 3)]
+  batches = batching.member_eval_batches(nasty_store, graphs, batch_size=7)
+  for m, expected in enumerate(graphs):
+    parts = [jax.tree.map(lambda x: x[m], batch) for batch in batches]
+    found = np.concatenate([_indices(part) for part in parts])
+    np.testing.assert_array_equal(np.sort(found), expected)
+  assert len({b.nodes.shape for b in batches}) == 1
+
+
+def test_members_need_plans_that_fit(nasty_store):
+  plans = [
+    batching.make_plan(nasty_store, "train", batch_size=size) for size in (3, 7)
+  ]
+  with pytest.raises(ValueError, match="as many steps per epoch, got"):
+    batching.member_batches(plans)
+  with pytest.raises(ValueError, match="start_step must not be negative"):
+    batching.member_batches(plans[:1], -1)

@@ -96,3 +96,13 @@ def test_smallest_is_the_first_that_fits():
   ]
   got = budgets.smallest(chosen, np.array(totals))
   np.testing.assert_array_equal(got, [0, 1, 2, 0, 2, 3, 3])
+
+
+def test_rounded_budgets_are_few_and_large_enough():
+  rounded = [
+    budgets.rounded(budgets.Budget(3, n, 2 * n), 4) for n in range(1, 400)
+  ]
+  for n, budget in enumerate(rounded, start=1):
+    assert n <= budget.num_nodes <= max(n + 1, 1.13 * n)
+    assert budget.num_graphs == 3
+  assert len(set(rounded)) < 60

@@ -17,7 +17,7 @@ import zipfile
 
 import pytest
 
-from gnn_readout.data import download
+from gnn_readout.data import download, omniglot
 
 ROOT = pathlib.Path(__file__).parents[2]
 DATASET = "ogbg-molpcba"
@@ -348,10 +348,49 @@ def test_the_tu_collection_offline(tmp_path, monkeypatch):
   assert str(tmp_path / "tu/MUTAG.zip") in message
 
 
-def _flipped():
-  data = bytearray(_zip({"pcba/raw/a": random.Random(1).randbytes(10_007)}))
+OMNIGLOT = {
+  "images_background": {"images_background/Greek/01/1.png": b"one" * 5_003},
+  "images_evaluation": {"images_evaluation/Malay/01/1.png": b"two" * 5_009},
+}
+
+
+def test_zips_that_stay_zips(server, tmp_path):
+  folder = tmp_path / "omniglot"
+  folder.mkdir()
+  bodies = {f"{name}.zip": _zip(OMNIGLOT[name]) for name in OMNIGLOT}
+  server.name = "images_evaluation.zip"
+  server.body = bodies[server.name]
+  by_hand = folder / "images_background.zip"
+  by_hand.write_bytes(bodies[by_hand.name])
+  for _ in range(2):
+    assert download.download("omniglot", tmp_path, server.url) == folder
+  assert server.log == [(200, None)]
+  assert {p.name: p.read_bytes() for p in folder.iterdir()} == bodies
+  # These are the files the reader looks for.
+  assert [f"{n}.zip" for n in omniglot.DATASETS["omniglot"]] == list(bodies)
+
+
+def _flipped(name="pcba/raw/a"):
+  data = bytearray(_zip({name: random.Random(1).randbytes(10_007)}))
   data[5_003] ^= 1
   return bytes(data)
+
+
+@pytest.mark.parametrize(
+  ("body", "match"),
+  [
+    (_zip({"other/1.png": b""}), "no folder 'images_background' but other"),
+    (b"<html>log in</html>", "not a whole, readable zip"),
+    (_flipped("images_background/1.png"), "not match its checksum"),
+  ],
+  ids=["other", "html", "flipped"],
+)
+def test_zips_that_stay_zips_are_checked(server, tmp_path, body, match):
+  server.name, server.body = "images_background.zip", body
+  path = tmp_path / "omniglot/images_background.zip"
+  with pytest.raises(ValueError, match=match) as error:
+    download.download("omniglot", tmp_path, server.url)
+  assert str(path) in str(error.value)
 
 
 def _encrypted():

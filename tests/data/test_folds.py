@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -77,6 +78,36 @@ def test_regression_has_plain_folds(make_store):
   )
 
 
+def test_a_holdout_is_a_stratified_tenth_of_the_others(store):
+  for fold in range(5):
+    splits = folds.with_fold(
+      store, fold, num_folds=5, validation="holdout"
+    ).splits
+    together = np.concatenate(list(splits.values()))
+    np.testing.assert_array_equal(np.sort(together), np.arange(53))
+    assert len(splits["valid"]) in range(3, 7)
+    plain = folds.with_fold(store, fold, num_folds=5).splits
+    np.testing.assert_array_equal(splits["test"], plain["test"])
+
+
+def test_validation_on_the_test_fold(store):
+  splits = folds.with_fold(store, 1, num_folds=5, validation="test").splits
+  np.testing.assert_array_equal(splits["valid"], splits["test"])
+  assert len(splits["train"]) + len(splits["test"]) == 53
+
+
+def test_folds_are_kept_in_a_file(store, tmp_path):
+  path = tmp_path / "splits" / "random.json"
+  digest = folds.keep_folds(path, store, 5, seed=3)
+  assert folds.keep_folds(path, store, 5, seed=3) == digest
+  facts = json.loads(path.read_text())
+  expected = folds.assign_folds(store, 5, seed=3)
+  assert facts["fold_of_graph"] == expected.tolist()
+  assert facts["hash"] == digest
+  with pytest.raises(ValueError, match=rf"{digest}.*than those of 'random'"):
+    folds.keep_folds(path, store, 5, seed=4)
+
+
 @pytest.mark.parametrize(
   ("arguments", "words"),
   [
@@ -84,6 +115,7 @@ def test_regression_has_plain_folds(make_store):
     ({"fold": -1}, "random: fold must be from 0 to 9, got -1"),
     ({"num_folds": 2}, "num_folds must be at least 3, got 2"),
     ({"num_folds": 29}, "random: class 1 has 10 members, fewer than"),
+    ({"validation": "nxt"}, "'nxt'. Did you mean 'next'"),
   ],
 )
 def test_an_impossible_fold_is_named(store, arguments, words):

@@ -83,6 +83,8 @@ cli.run(benchmark.main, takes_arguments=True)
     assert record["node_fill"] > 0.8
   assert result["warm_seconds"] > 0 and result["cold_seconds"] > 0
   assert 10 < result["peak_megabytes"] < 4000
+  assert 1 < result["column_megabytes"] < 100
+  assert result["metric_seconds"] > 0 and result["comparison_seconds"] > 0
 
 
 def test_alternate_takes_turns_and_rates_are_items_per_second(monkeypatch):

@@ -39,6 +39,39 @@ def test_the_latest_checkpoint_on_another_split(launcher, whole):
   assert [facts["step"], facts["value"]] == record["curves"]["valid"][-1]
 
 
+def test_a_run_does_not_differ_from_itself(launcher, whole):
+  flags = ("--compare=whole", "--resamples=37", "--seed=3", "--json")
+  done = launcher.run("evaluate", "--workdir=whole", *flags)
+  assert done.returncode == 0, done.stderr
+  *_, first, second, sentence, last = done.stdout.splitlines()
+  assert first == second
+  assert sentence.startswith("A - B: +0.00000 ap, 95% interval")
+  facts = json.loads(last)
+  compared = facts["comparison"]
+  assert compared["value_a"] == compared["value_b"] == facts["value"]
+  assert (compared["workdir"], compared["seed"]) == ("whole", 3)
+  assert 0 < compared["num_resamples"] <= 37
+  for name in ("difference", "low", "high", "share_better"):
+    assert compared[name] == 0
+
+
+def test_runs_on_other_labels_are_not_compared(launcher, whole, tmp_path):
+  lines = (launcher.folder / "molecules.csv").read_text().splitlines()
+  row = next(i for i, line in enumerate(lines) if ",test," in line)
+  fields = lines[row].split(",")
+  fields[-1] = str(1 - int(fields[-1] or 0))
+  lines[row] = ",".join(fields)
+  (tmp_path / "molecules.csv").write_text("\n".join(lines) + "\n")
+  other = tmp_path / "run"
+  shutil.copytree(whole, other)
+  config = json.loads((other / "config.json").read_text())
+  config["dataset"] = str(tmp_path / "molecules.csv")
+  (other / "config.json").write_text(json.dumps(config))
+  line = launcher.fail("evaluate", "--workdir=whole", f"--compare={other}")
+  assert "cannot compare: the labels of 1 of 11 graphs are not the same" in line
+  assert f"graph {row - 1} of molecules" in line
+
+
 @pytest.mark.parametrize(
   ("flags", "message"),
   [

@@ -16,7 +16,7 @@ import pytest
 
 from gnn_readout.graphs import make_sets
 from gnn_readout.readouts import EquilibriumAggregation
-from gnn_readout.report import plots, tables
+from gnn_readout.report import figures, plots, tables
 
 ROOT = pathlib.Path(__file__).parents[2]
 STEPS = range(101, 1010, 101)
@@ -97,7 +97,7 @@ def test_the_same_record_gives_the_same_bytes(draw):
   with matplotlib.rc_context({"font.size": 20, "lines.linewidth": 9}):
     first = draw(_record())
     assert matplotlib.rcParams["font.size"] == 20  # The caller's own again.
-  assert set(first) == set(plots.FORMATS)
+  assert set(first) == set(figures.FORMATS)
   assert first["png"].startswith(b"\x89PNG")
   assert ElementTree.fromstring(first["svg"]).tag.endswith("}svg")
   assert draw(_record()) == first

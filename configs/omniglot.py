@@ -1,0 +1,122 @@
+"""Counting the classes among 16 images of Omniglot.
+
+Reproduces: "Equilibrium Aggregation" (Bartunov et al. 2022), section 5.2,
+  figure 4.
+Published: no numbers, but curves of the accuracy in training and on new
+  characters, in both of which equilibrium aggregation is above attention and
+  sum.
+Cost: on two cores a step takes 55 ms with sum or attention and 140 ms with
+  equilibrium, an evaluation 6 s and 17 s: 100,000 steps 1.6 and 4 hours.
+Command:
+  python -m launch.download --dataset=omniglot --data_dir=DATA
+  python -m launch.train --config=configs/omniglot.py:equilibrium \
+    --data_dir=DATA --workdir=DIR
+
+The variant is READOUT[,small]: any readout by name, and `small` for the two
+small background sets (122 characters to train on) instead of the background and
+evaluation sets (868). The classes of training, validation and test sets are
+different characters; those of test sets are of different alphabets too.
+
+Differs from the paper: it takes 1e7 steps. The weight of the auxiliary loss is
+not given for this experiment and is that of its other global readouts. With
+this potential and elements of unit variance the inner loop of equilibrium
+aggregation diverges at initialisation; so the initial weights of its last layer
+are 0.3 times the usual ones.
+
+The sweeps `figure4` and `figure4_small` are functions that yield overrides, one
+dict for each run: "variant" is the argument of `get_config`, every other key a
+field with dots.
+"""
+
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+import ml_collections
+from ml_collections import config_dict
+
+# The arguments that each readout takes from the paper. A type stands for a
+# value of that type that is not given.
+READOUTS = {
+  "attention": {"num_heads": 4},
+  "equilibrium": {
+    "widths": (512, 512, 32),
+    "square_reduction": "sum",
+    "num_steps": 10,
+    "last_layer_scale": 0.3,
+    "aux_weight": 1.0,
+    "gradient": "unrolled",  # Or "implicit".
+    "test_num_steps": int,  # Not given: as in training.
+  },
+  "pna": {"delta": float},  # Not given: that of sets of `sets.set_size`.
+}
+
+LEARNING_RATES = (1e-4, 3e-4, 1e-3)
+FIGURE4 = ("sum", "attention", "equilibrium")
+
+
+def get_config(variant: str = "sum") -> ml_collections.ConfigDict:
+  """Returns the config of a variant such as `equilibrium,small`."""
+  readout, *options = [word.strip() for word in variant.split(",")]
+  if not readout or options not in ([], ["small"]):
+    near = difflib.get_close_matches("".join(options), ["small"], n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(
+      f"Unknown variant {variant!r}.{hint} Write READOUT[,small], such as"
+      " equilibrium or sum,small."
+    )
+
+  config = ml_collections.ConfigDict()
+  config.task = "omniglot"
+  config.dataset = "omniglot-small" if options else "omniglot"
+  config.seed = 0
+  # Fields and values, such as "seed=0,1,2 optimizer.learning_rate=0.001,0.0001":
+  # all combinations are trained as one program.
+  config.population = ""
+  # A set has `set_size` images of 1 to `num_classes` characters.
+  config.sets = ml_collections.ConfigDict({"set_size": 16, "num_classes": 10})
+
+  config.model = ml_collections.ConfigDict()
+  config.model.encoder = ml_collections.ConfigDict(
+    {"channels": (16, 32, 64), "width": 256}
+  )
+  config.model.readout = ml_collections.ConfigDict(
+    {"name": readout, "aux_weight": 0.0}
+  )
+  for argument, value in READOUTS.get(readout, {}).items():
+    if isinstance(value, type):
+      value = config_dict.placeholder(value)
+    config.model.readout[argument] = value
+  # Of the hidden layers; the last one has `num_classes` outputs.
+  config.model.output = ml_collections.ConfigDict({"widths": (128,)})
+
+  config.batch_size = 8  # Sets.
+  config.chunk_size = 0  # Of them computed at a time; 0: all.
+  config.optimizer = ml_collections.ConfigDict(
+    {
+      "learning_rate": 3e-4,
+      "schedule": "constant",  # Or "cosine".
+      "warmup_steps": 0,
+    }
+  )
+  config.num_steps = 100_000
+  config.eval_every = 5_000
+  config.num_eval_sets = 4_000
+  config.note = ""  # What was reduced; printed beside the result.
+  return config.lock()
+
+
+def figure4() -> Iterator[dict[str, Any]]:
+  """Figure 4b: three readouts, each with the paper's three learning rates."""
+  rates = ",".join(map(str, LEARNING_RATES))
+  for readout in FIGURE4:
+    yield {
+      "variant": readout,
+      "population": f"optimizer.learning_rate={rates}",
+    }
+
+
+def figure4_small() -> Iterator[dict[str, Any]]:
+  """Figure 4b on the two small background sets."""
+  for run in figure4():
+    yield run | {"variant": f"{run['variant']},small"}

@@ -1,0 +1,68 @@
+r"""Writes a stand-in for ogbg-molpcba, of its size and in its layout.
+
+python -m launch.standin --data_dir=data --output=standin
+python -m launch.train --config=configs/molpcba.py:gcn,sum --data_dir=standin \
+  --workdir=runs/rehearsal
+
+It rehearses at full size where the real dataset is not at hand: the molecules
+are those of ogbg-molhiv, drawn with replacement, and the labels are made up.
+Its name, in all that is printed and recorded, is `ogbg-molpcba (stand-in)`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+
+from absl import flags
+
+from launch import cli
+
+_DATA_DIR = flags.DEFINE_string(
+  "data_dir",
+  os.environ.get("GNN_READOUT_DATA", "data"),
+  "The data folder with ogbg-molhiv.",
+)
+_OUTPUT = flags.DEFINE_string(
+  "output", None, "The data folder to write ogb/ogbg_molpcba in.", required=True
+)
+_NUM_GRAPHS = flags.DEFINE_integer("num_graphs", 437_929, "Graphs.", 10)
+_SEED = flags.DEFINE_integer("seed", 0, "Of molecules and labels.", 0)
+_MISSING = flags.DEFINE_float(
+  "missing", 0.6, "Share of the labels that are missing.", 0.0
+)
+
+
+def main(argv: Sequence[str]) -> None:
+  """Writes what the flags name."""
+  del argv
+  from gnn_readout.data import standin
+  from gnn_readout.training.progress import ProgressLine, duration
+
+  total, began = _NUM_GRAPHS.value, time.monotonic()
+  with ProgressLine(total) as line:
+
+    def show(done: int) -> None:
+      left = (time.monotonic() - began) / done * (total - done)
+      line.show(
+        done, lambda: f"{done:,} of {total:,} graphs  ETA {duration(left)}"
+      )
+
+    folder = standin.write_standin(
+      _DATA_DIR.value,
+      _OUTPUT.value,
+      total,
+      _SEED.value,
+      _MISSING.value,
+      progress=show,
+    )
+  print(
+    f"{standin.NAME} (stand-in) is ready: {folder}\n"
+    f"Not the real dataset: {total:,} molecules drawn from {standin.SOURCE},"
+    " labels made up."
+  )
+
+
+if __name__ == "__main__":
+  cli.run(main)

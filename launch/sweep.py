@@ -1,0 +1,58 @@
+r"""Does all runs of a sweep that have no complete record yet.
+
+python -m launch.sweep --sweep=configs/molpcba.py:table2 \
+  --workdir=runs/table2 --set dataset=ogbg-moltox21 --set num_epochs=20
+
+A run lies in WORKDIR/NAME, what it prints in log.txt there. One that dies goes
+on from its checkpoint, at most twice in a row without a later one; then it has
+failed, and the exit status is 1. SIGTERM and Ctrl-C let the runs save and exit
+with status 0. The same command goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from launch import cli
+
+_SWEEP = flags.DEFINE_string("sweep", None, "FILE:NAME.", required=True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Its folder.", required=True)
+_SET = flags.DEFINE_multi_string(
+  "set", [], "FIELD=VALUE, for every run; may be repeated."
+)
+_WORKERS = flags.DEFINE_integer(
+  "workers",
+  1,
+  "Runs at a time, each on its share of the cores if there are enough. On one"
+  " accelerator, divide its memory by XLA_PYTHON_CLIENT_MEM_FRACTION.",
+  lower_bound=1,
+)
+_DRY_RUN = flags.DEFINE_bool(
+  "dry_run", False, "Time a few steps, print what there is to do, and end."
+)
+_RECORDS = flags.DEFINE_string(
+  "records", None, "Where to copy records to, as SWEEP_NAME.json."
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "The data folder.")
+_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Converted data.")
+
+
+def main(argv: Sequence[str]) -> int:
+  """Does what the flags name."""
+  del argv
+  from gnn_readout.training import forecast, sweeps
+  from launch import sweep_files
+
+  name, runs = sweep_files.read(_SWEEP.value, _SET.value)
+  given = (_WORKDIR.value, _WORKERS.value, _DATA_DIR.value, _CACHE_DIR.value)
+  if _DRY_RUN.value:
+    forecast.print_plan(runs, *given)
+    return 0
+  records = sweep_files.records(_RECORDS.value, name, runs)
+  return 0 if sweeps.run_sweep(runs, *given, records=records) else 1
+
+
+if __name__ == "__main__":
+  cli.run(main)

@@ -1,0 +1,232 @@
+"""Protocols select what they say, and a study goes on where it stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from configs import tu
+from gnn_readout import data
+from gnn_readout.training import crossval, population
+
+P, K, E = 3, 5, 7  # Points of the grid, folds, epochs.
+
+
+@pytest.fixture
+def scores():
+  rng = np.random.default_rng(0)
+  return rng.random((P, K, E)), rng.random((P, K, E))
+
+
+@pytest.fixture
+def store(make_store, monkeypatch):
+  """Two classes, no splits."""
+  store = make_store(node_sizes=(7,))
+  schema = dataclasses.replace(
+    store.schema,
+    name="tu/T",
+    task_type="multiclass",
+    num_tasks=1,
+    num_classes=2,
+    metric="accuracy",
+    task_names=("class",),
+  )
+  labels = np.resize([0.0, 1, 1], store.num_graphs)[:, None]
+  store = dataclasses.replace(
+    store, schema=schema, labels=labels.astype(np.float32), splits={}
+  )
+  monkeypatch.setattr(data, "load", lambda *unused, **options: store)
+  return store
+
+
+@pytest.fixture
+def config():
+  config = tu.get_config("T,sum")
+  config.folds.num_folds = K
+  config.grid = "model.message_passing.width=5,7 model.head.dropout_rate=0,0.5"
+  config.update(num_epochs=2.0, repeats=2)
+  return config
+
+
+@pytest.fixture
+def train(monkeypatch):
+  """Replaces training by scores that follow from the config; counts calls."""
+  calls = []
+
+  def fake(configs, stores, splits, patience, show):
+    calls.append([c.to_dict() for c in configs])
+    show(1, 2)
+    results = []
+    for config, store in zip(configs, stores, strict=True):
+      base = 0.5 + 0.01 * config.model.message_passing.width
+      base += 0.1 * config.model.head.dropout_rate
+      test = base + 0.001 * config.fold + 0.1 * config.folds.seed
+      curves = population.Curves()
+      curves.scores["valid"] = [[4, base], [8, base - 0.1]]
+      curves.scores["test"] = [[4, test], [8, 0.9]]
+      assert not set(store.splits["test"]) & set(store.splits["train"])
+      results.append(curves)
+    return results
+
+  monkeypatch.setattr(population, "train", fake)
+  return calls
+
+
+def test_fspool2019_takes_the_best_mean_validation(scores):
+  valid, test = scores
+  choice = crossval.PROTOCOLS["fspool2019"].select(valid, test, 1)
+  best = max((valid[p, :, e].mean(), p, e) for p in range(P) for e in range(E))
+  assert choice.valid == best[0]
+  assert choice.points == [best[1]] * K
+  assert choice.epochs == [best[2] + 1] * K
+  assert choice.tests == test[best[1], :, best[2]].tolist()
+
+
+def test_gin2019_takes_the_best_mean_test(scores):
+  valid, test = scores
+  choice = crossval.PROTOCOLS["gin2019"].select(valid, test, 1)
+  assert np.mean(choice.tests) == test.mean(axis=1).max()
+  assert crossval.PROTOCOLS["gin2019"].selected_on == "test"
+  honest = crossval.PROTOCOLS["fspool2019"].select(valid, test, 1)
+  assert np.mean(honest.tests) < np.mean(choice.tests)
+
+
+def test_errica2020_chooses_in_every_fold(scores):
+  valid, test = scores
+  valid[1, 2, 4:] = np.nan  # It stopped early.
+  choice = crossval.PROTOCOLS["errica2020"].select(valid, test, 1)
+  for k in range(K):
+    best = np.unravel_index(np.nanargmax(valid[:, k]), (P, E))
+    assert (choice.points[k], choice.epochs[k] - 1) == best
+    assert choice.tests[k] == test[best[0], k, best[1]]
+
+
+def test_where_lower_is_better_the_lowest_is_chosen(scores):
+  valid, test = scores
+  for name in ("fspool2019", "errica2020"):
+    choice = crossval.PROTOCOLS[name].select(valid, test, -1)
+    assert choice.valid < valid.mean()
+
+
+def test_a_study(store, config, train, tmp_path):
+  record = crossval.run(config, "fspool2019", tmp_path, command="typed")
+  # The widest with dropout has the best validation score, after one epoch.
+  expected = [0.62 + 0.002 + 0.1 * seed for seed in (0, 1)]
+  assert record["test"]["value"] == pytest.approx(np.mean(expected))
+  assert record["test"]["deviation"] == pytest.approx(np.std(expected, ddof=1))
+  assert record["test"]["count"] == 2
+  chosen = {
+    "model.message_passing.width": 7,
+    "model.head.dropout_rate": 0.5,
+  }
+  assert record["repeats"][1]["chosen"] == [chosen] * K
+  assert record["repeats"][1]["epochs"] == [1] * K
+  assert len(record["repeats"][0]["tests"]) == K
+  assert record["protocol"]["selected_on"] == "valid"
+  # Two widths, each of two repeats: four chunks of all folds and dropouts.
+  assert [len(call) for call in train] == [2 * K] * 4
+  runs = [c for call in train for c in call]
+  assert len({(c["folds"]["seed"], c["fold"], c["seed"]) for c in runs}) == (
+    2 * K
+  )
+  assert (tmp_path / "splits" / f"T-{K}-seed1.json").exists()
+  again = crossval.run(config, "fspool2019", tmp_path)
+  assert len(train) == 4  # Nothing was trained again.
+  assert again["repeats"] == record["repeats"]
+
+
+def test_a_stopped_study_goes_on(store, config, train, tmp_path, monkeypatch):
+  whole = population.train
+
+  def stops(configs, stores, *arguments):
+    if len(train) == 3:
+      raise KeyboardInterrupt
+    return whole(configs, stores, *arguments)
+
+  monkeypatch.setattr(population, "train", stops)
+  with pytest.raises(KeyboardInterrupt):
+    crossval.run(config, "fspool2019", tmp_path)
+  monkeypatch.setattr(population, "train", whole)
+  crossval.run(config, "fspool2019", tmp_path)
+  assert len(train) == 4
+
+
+def test_errica2020_trains_the_chosen_again(store, config, train, tmp_path):
+  config.repeats = 1
+  record = crossval.run(config, "errica2020", tmp_path)
+  assert [len(call) for call in train] == [2 * K, 2 * K, 3 * K]
+  assert {c["folds"]["validation"] for c in train[2]} == {"holdout"}
+  assert len({c["seed"] for c in train[2]}) == 3
+  assert record["test"]["count"] == K
+  assert record["repeats"][0]["tests"] == pytest.approx(
+    [0.62 + 0.001 * k for k in range(K)]
+  )
+
+
+def test_gin2019_tests_on_what_it_selects_by(store, config, train, tmp_path):
+  record = crossval.run(config, "gin2019", tmp_path)
+  assert train[0][0]["folds"]["validation"] == "test"
+  assert record["protocol"]["selected_on"] == "test"
+  assert record["test"]["value"] == pytest.approx(0.9)
+
+
+def test_other_settings_in_the_same_folder_are_refused(
+  store, config, train, tmp_path
+):
+  crossval.run(config, "fspool2019", tmp_path)
+  config.num_epochs = 3.0
+  with pytest.raises(ValueError, match=r"num_epochs: here 3\.0, there 2\.0"):
+    crossval.run(config, "fspool2019", tmp_path)
+
+
+def test_other_splits_in_the_same_folder_are_refused(
+  store, config, train, tmp_path
+):
+  crossval.run(config, "fspool2019", tmp_path)
+  file = tmp_path / "splits" / f"T-{K}-seed0.json"
+  facts = json.loads(file.read_text())
+  facts["fold_of_graph"][0] += 1
+  file.write_text(json.dumps(facts))
+  with pytest.raises(
+    ValueError, match=r"seed0.json holds other folds of 'tu/T'"
+  ):
+    crossval.run(config, "fspool2019", tmp_path)
+  file.write_text("{")
+  with pytest.raises(ValueError, match=r"seed0.json is damaged"):
+    crossval.run(config, "fspool2019", tmp_path)
+
+
+def test_a_failed_member_is_named(store, config, train, tmp_path, monkeypatch):
+  monkeypatch.setattr(
+    population,
+    "train",
+    lambda configs, *rest: [
+      population.Curves(failure="the loss was not finite at step 3")
+      for _ in configs
+    ],
+  )
+  with pytest.raises(ValueError, match="fold 0, seed 0, .* not finite at st"):
+    crossval.run(config, "fspool2019", tmp_path)
+
+
+def test_bad_input_is_named(store, config, train, tmp_path):
+  with pytest.raises(ValueError, match="'fspool'. Did you mean 'fspool2019'"):
+    crossval.run(config, "fspool", tmp_path)
+  config.folds.num_folds = 31
+  with pytest.raises(ValueError, match="tu/T: class 0 has 28 members, fewer"):
+    crossval.run(config, "fspool2019", tmp_path)
+  config.grid = "model.width=3"
+  with pytest.raises(ValueError, match="no field 'model.width'"):
+    crossval.run(config, "fspool2019", tmp_path)
+
+
+def test_a_real_study_of_a_moment(store, config, tmp_path):
+  config.grid = "model.head.dropout_rate=0,0.5"
+  config.update(num_epochs=1.0, repeats=1)
+  config.model.message_passing.num_layers = 1
+  record = crossval.run(config, "fspool2019", tmp_path)
+  assert 0 < record["test"]["value"] < 1
+  assert record["test"]["deviation"] is None

@@ -1,0 +1,151 @@
+"""A member of a population is the run it would be alone."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from configs import tu
+from gnn_readout import data
+from gnn_readout.data import folds
+from gnn_readout.training import loop, members, population, settings
+
+
+@pytest.fixture
+def classes(make_store):
+  """The tiny dataset with three classes, and no splits of its own."""
+  store = make_store(node_sizes=(7,))
+  schema = dataclasses.replace(
+    store.schema,
+    task_type="multiclass",
+    num_tasks=1,
+    num_classes=3,
+    metric="accuracy",
+    task_names=("class",),
+  )
+  labels = np.resize([0, 2, 1, 1, 0, 2, 2], store.num_graphs)
+  return dataclasses.replace(
+    store, schema=schema, labels=labels[:, None].astype(np.float32), splits={}
+  )
+
+
+@pytest.fixture
+def tu_config():
+  config = tu.get_config("T,sum")
+  config.model.message_passing.update(width=5, num_layers=2)
+  config.batching.update(batch_size=13, num_buckets=1)
+  config.folds.num_folds = 5
+  config.update(num_epochs=2.0, eval_every=1, log_every=1, eval_batch_size=11)
+  return config
+
+
+def split(store, configs):
+  return [folds.with_fold(store, c.fold, **c.folds) for c in configs]
+
+
+def test_a_member_is_the_run_alone(classes, tu_config, tmp_path, monkeypatch):
+  monkeypatch.setattr(data, "load", lambda *unused, **options: classes)
+  fields = [
+    {"seed": 3, "fold": 2, "model.head.dropout_rate": 0.0},
+    {"seed": 5, "fold": 0, "optimizer.learning_rate": 0.003},
+    {"seed": 3, "fold": 1},
+  ]
+  with jax.enable_x64(True):
+    configs = [members.with_fields(tu_config, f) for f in fields]
+    curves = population.train(configs, split(classes, configs))
+    for i in (0, 1):
+      alone = members.with_fields(tu_config, fields[i])
+      record = loop.train(alone, tmp_path / str(i))
+      np.testing.assert_allclose(
+        curves[i].train, record["curves"]["train"], rtol=1e-9
+      )
+      assert curves[i].scores["valid"] == record["curves"]["valid"]
+      assert curves[i].best == record["best"]
+      tests = dict(curves[i].scores["test"])
+      assert tests[record["best"]["step"]] == record["test"]["value"]
+  assert curves[0].train != curves[2].train
+
+
+def test_a_stopped_population_goes_on_the_same(store, config, tmp_path):
+  config.update(num_steps=7, eval_every=3)
+  configs = [
+    members.with_fields(config, {"seed": s, "optimizer.learning_rate": rate})
+    for s, rate in [(0, 0.1), (1, 0.1), (0, 0.02)]
+  ]
+
+  def make():
+    return population.Program(configs, [store] * 3, keep_best=True)
+
+  whole, first, second = make(), make(), make()
+  assert whole.run()
+  stop = []
+  assert not first.run(
+    show=lambda step: stop.append("TERM") if step == 4 else None, stop=stop
+  )
+  first.save(tmp_path)
+  second.restore(tmp_path)
+  assert second.step == 4
+  assert second.run()
+  for a, b in zip(whole.curves, second.curves, strict=True):
+    a.seconds = b.seconds = 0.0
+    assert a == b
+  for m in range(3):
+    jax.tree.map(
+      np.testing.assert_array_equal, whole.best_state(m), second.best_state(m)
+    )
+
+
+def test_members_may_share_their_batches(store, config):
+  rates = [{"optimizer.learning_rate": rate} for rate in (0.1, 0.02)]
+  configs = [members.with_fields(config, f) for f in rates]
+  shared = population.train(configs, [store] * 2, ("valid",))
+  # With a member of another seed, batches are separate.
+  configs += [members.with_fields(config, {"seed": 1})]
+  separate = population.train(configs, [store] * 3, ("valid",))
+  for a, b in zip(shared, separate, strict=False):
+    np.testing.assert_allclose(a.train, b.train, rtol=1e-6)
+    assert a.real == b.real
+  assert separate[2].train != separate[0].train
+
+
+def test_a_member_that_fails_does_not_stop_the_others(store, config):
+  fields = [{"optimizer.learning_rate": rate} for rate in (1e-2, 3e38)]
+  configs = [members.with_fields(config, f) for f in fields]
+  good, bad = population.train(configs, [store] * 2, ("valid",))
+  assert not good.failure
+  assert len(good.scores["valid"]) == 3
+  assert "at step" in bad.failure
+  assert len(bad.scores.get("valid", [])) < 3
+
+
+def test_patience_stops_a_member_and_only_it(store, config):
+  config.update(num_steps=24, eval_every=1, num_epochs=0.0)
+  # A rate of almost nothing: the score never changes.
+  fields = [{"optimizer.learning_rate": rate} for rate in (1e-30, 0.3)]
+  configs = [members.with_fields(config, f) for f in fields]
+  still, moving = population.train(configs, [store] * 2, ("valid",), patience=4)
+  assert [step for step, _ in still.scores["valid"]] == [1, 2, 3, 4, 5]
+  assert still.real[0] == 5 * config.batching.batch_size
+  assert len(moving.scores["valid"]) > 5
+
+
+def test_shapes_decide_the_programs(classes, tu_config):
+  tu_config.population = "model.message_passing.width=5,7 fold=0,1,4 seed=0,1"
+  configs = members.expand(tu_config)
+  groups = population.programs(configs, split(classes, configs))
+  # 83 graphs in 5 folds: trainings sets of 49 and 50 have 4 batches of 13.
+  assert [len(group) for group in groups] == [6, 6]
+
+
+def test_batches_of_changing_numbers_are_refused(store, config):
+  config.batching.update(mode="paper", max_nodes=64)
+  with pytest.raises(ValueError, match="need batching.mode 'bucketed'"):
+    population.train([config], [store])
+
+
+def test_epoch_steps_are_the_configs_own(tu_config):
+  assert settings.epoch_steps(tu_config, 7) == 7
+  assert settings.epoch_steps(tu.get_config("T,sum,gin0"), 7) == 50

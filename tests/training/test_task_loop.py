@@ -1,0 +1,360 @@
+"""The loop of tasks, on one whose every step can be written down."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import pytest
+
+from gnn_readout import tasks
+from gnn_readout.training import runs, task_loop, task_program, task_step
+from gnn_readout.training import step as step_lib
+from gnn_readout.training.task_history import Member
+
+# A rate that sends the quadratic to infinity within a few steps.
+DIVERGING = 1e37
+RECORD_FIELDS = {
+  "schema_version",
+  "name",
+  "command",
+  "git_commit",
+  "git_dirty",
+  "versions",
+  "hardware",
+  "task",
+  "config",
+  "config_hash",
+  "seed",
+  "num_parameters",
+  "steps",
+  "curves",
+  "best",
+  "test",
+  "lower_is_better",
+  "failure",
+  "wall_seconds",
+  "steps_per_second",
+  "num_members",
+  "num_devices",
+  "describe",
+  "note",
+  "finished_at",
+}
+
+
+def make_task(config, data_dir=None, cache_dir=None):
+  """Draws x [5, 3] ~ N(2, 1); the loss is the mean of (w - x)^2."""
+
+  def sample(key):
+    shape = (config["batch_size"], 3)
+    return 2 + jax.random.normal(key, shape, jnp.result_type(float))
+
+  def loss(params, key, x):
+    noise = 0.1 * jax.random.normal(key, x.shape, x.dtype)
+    mean = jnp.mean((params["w"] - x - noise) ** 2)
+    return mean, {"size": jnp.abs(params["w"]).max()}
+
+  def init(key):
+    return {"w": jax.random.normal(key, (3,), jnp.result_type(float))}
+
+  return tasks.Task(
+    init=init,
+    sample=sample,
+    loss=loss,
+    evaluate=lambda params, x: {
+      "mse": jnp.mean((params["w"] - x) ** 2),
+      "mean": jnp.mean(x),
+    },
+    sample_valid=sample,
+    sample_test=sample,
+    metric="mse",
+    lower_is_better=True,
+  )
+
+
+def describe(params):
+  return {"w": np.asarray(params["w"]).round(3).tolist()}
+
+
+def _config():
+  """Eleven steps of four members, scored after 4, 8 and 11 of them."""
+  return ml_collections.ConfigDict(
+    {
+      "task": "toy",
+      "seed": 3,
+      "population": "seed=3,7 optimizer.learning_rate=0.01,0.1",
+      "batch_size": 5,
+      "optimizer": {"learning_rate": 0.1, "warmup_steps": 0},
+      "num_steps": 11,
+      "eval_every": 4,
+      "num_eval_sets": 13,
+      "note": "toy",
+    }
+  ).lock()
+
+
+@pytest.fixture
+def config(monkeypatch):
+  monkeypatch.setitem(tasks.TASKS, "toy", make_task)
+  return _config()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+  """The folder and the records of a run that nothing stopped."""
+  workdir = tmp_path_factory.mktemp("whole") / "run"
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setitem(tasks.TASKS, "toy", make_task)
+    return workdir, runs.train(_config(), workdir, command="python -m x")
+
+
+def _alone(config, **fields):
+  config = config.copy_and_resolve_references()
+  config.population = ""
+  config.update_from_flattened_dict(fields)
+  return config
+
+
+def _program(rates, seeds, chunk_size=0):
+  task = make_task({"batch_size": 6})
+
+  def optimizer(rate):
+    return step_lib.make_optimizer(rate, "constant", 0, num_steps=1)
+
+  return task_program.Program(task, optimizer, rates, seeds, 7, chunk_size)
+
+
+def test_a_run_and_its_records(whole):
+  workdir, records = whole
+  names = [
+    f"seed={seed},learning_rate={rate}"
+    for seed in (3, 7)
+    for rate in (0.01, 0.1)
+  ]
+  for record, name in zip(records, names, strict=True):
+    path = workdir / "members" / name / "record.json"
+    assert record == json.loads(path.read_text())
+    assert record["name"] == f"run-{name}"
+  record = records[1]
+  assert set(record) == RECORD_FIELDS
+  assert record["task"] == "toy"
+  assert record["command"] == "python -m x"
+  assert record["config"]["optimizer"]["learning_rate"] == 0.1
+  assert record["config"]["population"] == ""
+  assert (record["seed"], record["steps"], record["note"]) == (3, 11, "toy")
+  assert (record["num_members"], record["num_parameters"]) == (4, 3)
+  assert record["failure"] == ""
+  curves = record["curves"]
+  assert [step for step, _ in curves["train"]] == [4, 8, 11]
+  assert [step for step, _ in curves["valid"]] == [4, 8, 11]
+  assert set(curves["diagnostics"]) == {"size", "grad_norm"}
+  best = min(curves["valid"], key=lambda point: point[1])
+  assert record["best"] == {"step": best[0], "valid": best[1]}
+  test = record["test"]
+  assert (test["metric"], test["step"]) == ("mse", best[0])
+  assert test["scores"]["mse"] == test["value"] != best[1]
+  # The same examples for all members: only what is learned differs.
+  means = {r["test"]["scores"]["mean"] for r in records}
+  assert len(means) == 1
+  assert len({r["test"]["value"] for r in records}) == 4
+  assert len(record["describe"]["w"]) == 3
+  lines = (workdir / "metrics.jsonl").read_text().splitlines()
+  lines = [json.loads(line) for line in lines]
+  assert [(line["step"], line["member"]) for line in lines] == [
+    (step, name) for step in (4, 8, 11) for name in names
+  ]
+  assert lines[1]["valid_mse"] == curves["valid"][0][1]
+  assert lines[1]["loss"] == curves["train"][0][1]
+
+
+def test_a_complete_run_is_not_repeated(whole, config, capsys):
+  workdir, records = whole
+  assert task_loop.train(config, workdir) == records
+  assert "nothing to do" in capsys.readouterr().out
+  config.num_steps = 5
+  with pytest.raises(ValueError, match="config; num_steps: here 5, there 11"):
+    task_loop.train(config, workdir)
+
+
+def test_without_a_population_there_is_one_record(tmp_path, config):
+  (record,) = task_loop.train(_alone(config, num_steps=1), tmp_path)
+  assert record == json.loads((tmp_path / "record.json").read_text())
+  assert record["name"] == tmp_path.name
+  (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()
+  assert "member" not in json.loads(line)
+
+
+def test_steps_are_those_of_adam_on_what_was_drawn():
+  """Against float64 numpy, gradients by hand."""
+  with jax.enable_x64(True):
+    program = _program([0.05], [3])
+    start = program.arrays()["state"]
+    program.advance(3)
+    w, moments = start.params["w"][0], (np.zeros(3), np.zeros(3))
+    task = make_task({"batch_size": 6})
+    losses = []
+    for step in range(3):
+      key = jax.random.fold_in(jax.random.wrap_key_data(start.key[0]), step)
+      sample_key, loss_key = jax.random.split(key)
+      x = task.sample(sample_key)
+      x = np.asarray(x + 0.1 * jax.random.normal(loss_key, x.shape, x.dtype))
+      losses.append(np.mean((w - x) ** 2))
+      gradient = 2 * np.mean(w - x, axis=0) / 3
+      moments = (
+        0.9 * moments[0] + 0.1 * gradient,
+        0.999 * moments[1] + 0.001 * gradient**2,
+      )
+      m, v = moments[0] / (1 - 0.9 ** (step + 1)), moments[1]
+      v = v / (1 - 0.999 ** (step + 1))
+      w = w - 0.05 * m / (np.sqrt(v) + 1e-8)
+    state = program.arrays()["state"]
+    np.testing.assert_allclose(state.params["w"][0], w, rtol=1e-12)
+    np.testing.assert_allclose(program.take_sums()["loss"], [sum(losses)])
+    np.testing.assert_array_equal(program.take_sums()["loss"], [0])
+
+
+def test_a_member_is_the_same_run_alone_in_double_precision():
+  with jax.enable_x64(True):
+    together = _program([0.01, 0.3, 0.1], [5, 2, 11])
+    alone = _program([0.3], [2])
+    for program in (together, alone):
+      program.advance(4)
+      program.advance(3)
+      program.keep_best(np.ones(len(program.active), bool))
+    pairs = zip(
+      jax.tree.leaves(together.arrays()),
+      jax.tree.leaves(alone.arrays()),
+      strict=True,
+    )
+    for several, one in pairs:
+      np.testing.assert_allclose(several[1], one[0], rtol=1e-9)
+    for name, values in alone.score_valid().items():
+      several = together.score_valid()[name]
+      np.testing.assert_allclose(several[1], values[0], rtol=1e-9)
+    others = together.arrays()["state"].params["w"]
+    assert np.ptp(others, axis=0).min() > 1e-3
+
+
+def test_chunks_are_the_whole_batch():
+  def loss(params, key, x):
+    return jnp.mean((params["w"] - x) ** 2), {}
+
+  with jax.enable_x64(True):
+    results = []
+    for num_chunks in (1, 3):
+      task = make_task({"batch_size": 6})._replace(loss=loss)
+      advance = task_step.make_advance(task, _adam, num_chunks)
+      state = task_step.make_init(task, _adam)(0.1, 3)
+      results.append(jax.jit(advance)(0.1, True, 5, state))
+    pairs = zip(*map(jax.tree.leaves, results), strict=True)
+    for one, three in pairs:
+      np.testing.assert_allclose(three, one, rtol=1e-12)
+  with pytest.raises(ValueError, match="chunk_size must divide the 6 examples"):
+    _program([0.1], [3], chunk_size=4)
+
+
+def _adam(rate):
+  return step_lib.make_optimizer(rate, "constant", 0, num_steps=1)
+
+
+def test_members_that_rest_or_fail_do_not_change_nor_hold_up_others():
+  program = _program([0.1, DIVERGING, 0.1], [3, 3, 4])
+  program.active[2] = False
+  before = program.arrays()["state"]
+  program.advance(9)
+  state = program.arrays()["state"]
+  np.testing.assert_array_equal(state.params["w"][2], before.params["w"][2])
+  fault = int(state.fault[1, 0])
+  assert 1 < fault < 9
+  assert state.step.tolist() == [9, fault - 1, 0]
+  assert np.isfinite(state.params["w"]).all()
+  assert all(np.isfinite(x).all() for x in program.take_sums().values())
+  first, second, third = program.faults()
+  assert (first, third) == ("", "")
+  assert second == f"the loss was not finite at step {fault}"
+
+
+def test_a_diverging_member_is_given_up_and_said_to_be(
+  tmp_path, config, capsys
+):
+  # Small at first: what it did before it failed still counts.
+  config.population = "optimizer.learning_rate=4.7e+19,0.1"
+  config.optimizer.warmup_steps = 11
+  config.eval_every = 1
+  failed, fine = task_loop.train(config, tmp_path)
+  assert "was not finite at step" in failed["failure"]
+  said = capsys.readouterr().out
+  assert f"learning_rate=4.7e+19: {failed['failure']}; it stops" in said
+  assert 0 < len(failed["curves"]["valid"]) < 11
+  assert failed["best"]["step"] == failed["test"]["step"]
+  assert fine["failure"] == ""
+  assert len(fine["curves"]["valid"]) == 11
+
+
+def test_a_run_all_of_whose_members_fail_is_an_error(tmp_path, config):
+  config = _alone(config, **{"optimizer.learning_rate": DIVERGING})
+  with pytest.raises(ValueError, match=r"not finite at step \d.*may help"):
+    task_loop.train(config, tmp_path)
+  assert not (tmp_path / "record.json").exists()
+
+
+def test_a_stopped_run_ends_bit_identical(
+  tmp_path, whole, config, capsys, monkeypatch
+):
+  workdir, expected = whole
+  real, calls = task_program.Program.advance, []
+
+  def advance(self, steps):
+    real(self, steps)
+    calls.append(steps)
+    # A call of no steps, one of 1, one of 3: at an evaluation, and after it.
+    if len(calls) in (3, 5):
+      os.kill(os.getpid(), signal.SIGTERM)
+
+  monkeypatch.setattr(task_program.Program, "advance", advance)
+  for step in (4, 5):
+    assert task_loop.train(config, tmp_path) is None
+    assert f"SIGTERM: saved step {step}" in capsys.readouterr().out
+  records = task_loop.train(config, tmp_path)
+  said = capsys.readouterr().out
+  assert "going on from the checkpoint of step 5" in said
+  for one, other in zip(expected, records, strict=True):
+    for field in ("curves", "best", "test", "config_hash", "describe"):
+      assert one[field] == other[field], field
+  lines = [(x / "metrics.jsonl").read_text() for x in (workdir, tmp_path)]
+  assert lines[0] == lines[1]
+
+
+@pytest.mark.parametrize(
+  ("fields", "message"),
+  [
+    ({"population": "seed=1,2 num_steps=3,4"}, "not in num_steps"),
+    ({"population": "sed=1,2"}, "Did you mean 'seed'"),
+    ({"population": "optimizer.learning_rate=0.1,-0.1"}, "must be positive"),
+    ({"task": "to"}, "unknown task 'to'. Did you mean 'toy'"),
+    ({"num_steps": 0}, "num_steps must be positive, got 0"),
+    ({"seed": -1}, "seed must not be negative"),
+  ],
+)
+def test_a_config_that_cannot_be_trained(tmp_path, config, fields, message):
+  config = config.copy_and_resolve_references()
+  config.update(fields)
+  with pytest.raises(ValueError, match=message):
+    task_loop.train(config, tmp_path / "run")
+  assert not (tmp_path / "run").exists()
+
+
+def test_the_best_is_the_first_of_the_lowest_or_highest():
+  for sign, best in ((-1, 2), (1, 1)):
+    member = Member()
+    for step, value in enumerate((0.5, 0.7, 0.2, 0.2)):
+      member.add(step, {"loss": 1.0, "x": 1 / 3}, value, sign)
+    assert member.best["step"] == best
+  assert member.diagnostics == {"x": [[s, 0.333333] for s in range(4)]}
+  assert member.train == [[s, 1.0] for s in range(4)]
