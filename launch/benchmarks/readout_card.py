@@ -55,6 +55,7 @@ REDUCES_TO = {
 }
 
 _TOLERANCE = 1e-3  # Of float32 values, relative to the largest.
+_LARGE = "tu/REDDIT-BINARY"  # Graphs of up to 3,782 nodes.
 _TITLE = "# Readouts"
 
 
@@ -71,22 +72,29 @@ def write(
     cache_dir: Likewise.
   """
   given = readouts.problem(None, data_dir, cache_dir)
+  large = readouts.large_problem(_LARGE, data_dir, cache_dir)
   rows = []
   for number, name in enumerate(READOUTS, start=1):
-    rows.append(_measure(name, given))
+    rows.append(_measure(name, given, large))
     print(f"{number}/{len(READOUTS)} {name}", flush=True)
   base = next(row for row in rows if row["name"] == "sum")
   for row in rows:
     for kind in ("forward", "training"):
       row[f"{kind}_relative"] = row[kind] / base[kind]
-  facts = {"hardware": _hardware(), "jax": jax.__version__, "rows": rows}
+  facts = {
+    "hardware": _hardware(),
+    "jax": jax.__version__,
+    "large_nodes": int(large.sizes.sum()),
+    "large_largest": int(large.sizes.max()),
+    "rows": rows,
+  }
   results_dir = pathlib.Path(results_dir)
   text = json.dumps(facts, indent=1)
   files.atomic_write_text(results_dir / "readouts.json", text + "\n")
   files.atomic_write_text(results_dir / "readouts.md", markdown(facts))
   timing.print_table(
     "Readouts, 300 wide, relative to sum",
-    ["", "parameters", "forward", "gradient", "MiB", "checked"],
+    ["", "parameters", "forward", "gradient", "MiB", "large, MiB", "checked"],
     [
       [
         row["name"],
@@ -94,6 +102,7 @@ def write(
         f"{row['forward_relative']:.1f}",
         f"{row['training_relative']:.1f}",
         f"{row['mebibytes']:.0f}",
+        f"{row['large_mebibytes']:.0f}",
         ", ".join(k for k, v in row["deviations"].items() if v < _TOLERANCE),
       ]
       for row in rows
@@ -113,16 +122,19 @@ def markdown(facts: dict[str, Any]) -> str:
     f" `sum`, which takes {base['forward']:.1f} µs forward and"
     f" {base['training']:.1f} µs for the gradient per molecule on"
     f" {facts['hardware']}, jax {facts['jax']}; memory is what the gradient"
-    " needs besides its arguments and results. Checked: the values stay the"
+    " needs besides its arguments and results, and 'large' the same for 32"
+    f" graphs of REDDIT-BINARY, 64 wide, {facts['large_nodes']:,} nodes in all"
+    f" and {facts['large_largest']:,} in the largest: no readout lays sets out"
+    " side by side. Checked: the values stay the"
     " same, to 1e-3 of the largest in float32, when the elements of a set"
     " change places (order), when a set is alone in its batch (company), and"
     " when there is more padding, filled with NaN (padding). The contract tests"
     " check the same and more in float64. Made by"
     " `python -m launch.report readouts`.",
     "",
-    "| readout | formula | parameters | forward | gradient | MiB | checked |"
-    " reduces to | reference |",
-    "| --- | --- | ---: | ---: | ---: | ---: | --- | --- | --- |",
+    "| readout | formula | parameters | forward | gradient | MiB | large, MiB |"
+    " checked | reduces to | reference |",
+    "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- | --- |",
   ]
   for row in rows:
     checked = [k for k, v in row["deviations"].items() if v < _TOLERANCE]
@@ -133,6 +145,7 @@ def markdown(facts: dict[str, Any]) -> str:
       f"{row['forward_relative']:.1f}",
       f"{row['training_relative']:.1f}",
       f"{row['mebibytes']:.0f}",
+      f"{row['large_mebibytes']:.0f}",
       ", ".join(checked),
       REDUCES_TO[row["name"]],
       row["reference"],
@@ -142,7 +155,9 @@ def markdown(facts: dict[str, Any]) -> str:
   return "\n".join(lines) + "\n"
 
 
-def _measure(name: str, given: readouts.Problem) -> dict[str, Any]:
+def _measure(
+  name: str, given: readouts.Problem, large: readouts.Problem
+) -> dict[str, Any]:
   programs = readouts.ours(name, given)
   measured = timing.alternate(
     {"forward": programs.forward, "training": programs.training},
@@ -157,6 +172,7 @@ def _measure(name: str, given: readouts.Problem) -> dict[str, Any]:
     "reference": " ".join(reference[1].split()) if reference else "",
     "parameters": programs.num_parameters,
     "mebibytes": programs.mebibytes,
+    "large_mebibytes": readouts.ours(name, large).mebibytes,
     "deviations": deviations(name, given),
     **{kind: 1e6 / rate.median for kind, rate in measured.items()},
   }

@@ -126,9 +126,33 @@ def problem(
 ) -> Problem:
   """Returns sets of the sizes of the first training graphs of a dataset."""
   store = data.load(dataset or steps.DATASET, data_dir, cache_dir)
-  sizes = store.num_nodes[store.splits["train"][:_NUM_GRAPHS]]
+  return _random(store.num_nodes[store.splits["train"][:_NUM_GRAPHS]], _WIDTH)
+
+
+def large_problem(
+  dataset: str,
+  data_dir: str | None,
+  cache_dir: str | None,
+  num_graphs: int = 32,
+  width: int = 64,
+) -> Problem:
+  """Returns sets of the sizes of evenly chosen graphs, with the largest one.
+
+  Args:
+    dataset: Such as 'tu/REDDIT-BINARY'.
+    data_dir: As `gnn_readout.data.load` takes it.
+    cache_dir: Likewise.
+    num_graphs: S.
+    width: D.
+  """
+  sizes = np.sort(data.load(dataset, data_dir, cache_dir).num_nodes)
+  chosen = np.linspace(0, len(sizes) - 1, num_graphs).round().astype(int)
+  return _random(sizes[chosen], width)
+
+
+def _random(sizes: np.ndarray, width: int) -> Problem:
   rng = np.random.default_rng(0)
-  shapes = (sizes.sum(), _WIDTH), (len(sizes), _WIDTH)
+  shapes = (sizes.sum(), width), (len(sizes), width)
   elements, slopes = (rng.normal(size=s).astype(np.float32) for s in shapes)
   return Problem(elements, sizes, slopes)
 
@@ -136,8 +160,9 @@ def problem(
 def ours(name: str, given: Problem) -> Programs:
   """Compiles a readout of the table, with the arguments its data asks for."""
   arguments = readout_class(name).data_defaults(given.sizes)
+  width = given.elements.shape[1]
   transformed = hk.transform(
-    lambda elements, sets: make_readout(name, output_size=_WIDTH, **arguments)(
+    lambda elements, sets: make_readout(name, output_size=width, **arguments)(
       elements, sets, is_training=True
     )
   )

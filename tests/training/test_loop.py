@@ -13,7 +13,13 @@ import pytest
 
 from gnn_readout import data
 from gnn_readout.data import batching
-from gnn_readout.training import checkpoints, evaluation, history, loop
+from gnn_readout.training import (
+  checkpoints,
+  evaluation,
+  history,
+  loop,
+  signals,
+)
 
 RECORD_FIELDS = {
   "schema_version",
@@ -172,7 +178,7 @@ def test_long_curves_resume_exactly(tmp_path, store, config, monkeypatch):
 def test_a_second_signal_is_not_caught():
   # A job in the background of a shell would ignore it.
   signal.signal(signal.SIGINT, signal.default_int_handler)
-  with loop._stop_signals() as stop:
+  with signals.stop_signals() as stop:
     os.kill(os.getpid(), signal.SIGINT)
     assert stop == ["SIGINT"]
     with pytest.raises(KeyboardInterrupt):
