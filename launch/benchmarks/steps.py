@@ -13,6 +13,7 @@ from gnn_readout import data, metrics, models
 from gnn_readout.data import batching
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
+from gnn_readout.readouts import readout_class
 from gnn_readout.training import settings
 from gnn_readout.training import step as step_lib
 
@@ -35,6 +36,15 @@ class Work(NamedTuple):
   batches: Sequence[jraph.GraphsTuple]
   nodes: float
   rows: float
+
+  def with_readout(self, name: str) -> Work:
+    """Returns the same with another readout, of default arguments."""
+    config = self.config.copy_and_resolve_references().unlock()
+    measured = readout_class(name).data_defaults(
+      self.store.num_nodes[self.store.splits["train"]]
+    )
+    config.model.readout = {"name": name, "aux_weight": 0.0, **measured}
+    return self._replace(config=config)
 
 
 def load(

@@ -1,4 +1,4 @@
-"""Speed of a training step, against the same model in PyTorch Geometric."""
+"""Speed of a training step, against a peer or with another readout."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from gnn_readout.readouts import READOUTS
 from launch.benchmarks import steps, timing
 
 _NUM_BATCHES = 32
@@ -23,7 +24,8 @@ def run(
 
   Args:
     config: As for launch.train.
-    against: Peers: `pyg`, the default.
+    against: One peer: `pyg`, the default, for the same model in PyTorch
+      Geometric, or the name of a readout to take the place of the config's.
     rounds: Runs of each side.
     dataset: Default ogbg-molhiv, whatever the config says, unless that is one
       of the TU collection.
@@ -36,9 +38,16 @@ def run(
   """
   if config is None:
     raise ValueError("benchmark 'train' needs --config.")
-  steps.check_peers(against, ("pyg",))
+  peer, *more = against or ["pyg"]
+  steps.check_peers([peer], ("pyg", *READOUTS))
+  if more:
+    raise ValueError(f"benchmark 'train' takes one --against, got {against}.")
   work = steps.load(config, _NUM_BATCHES, dataset, data_dir, cache_dir)
-  functions = {"ours": steps.ours(work), "peer": steps.pyg(work)}
+  functions = {"ours": steps.ours(work)}
+  if peer == "pyg":
+    functions["peer"] = steps.pyg(work)
+  else:
+    functions["peer"] = steps.ours(work.with_readout(peer))
   measured = timing.alternate(functions, rounds)
   passing = config.model.message_passing
   name = f"{passing.name},{config.model.readout.name}"
@@ -48,7 +57,7 @@ def run(
   batch_size = config.batching.batch_size
   timing.print_comparisons(
     f"{work.store.schema.name}: training step, batch {batch_size}, "
-    f"{passing.width} wide, {os.cpu_count()} cores, float32",
+    f"{passing.width} wide, {os.cpu_count()} cores, float32, against {peer}",
     [record],
   )
   print(
@@ -57,6 +66,7 @@ def run(
   )
   return {
     **record,
+    "against": peer,
     "dataset": work.store.schema.name,
     "batch_size": batch_size,
     "milliseconds_per_step": 1e3 * batch_size / measured["ours"].median,
