@@ -43,7 +43,8 @@ class PNA(Readout):
     """Creates the readout.
 
     Args:
-      delta: Mean of log(n+1) over the training sets.
+      delta: Mean of log(n+1) over the training sets; may be traced, so that
+        the members of a population can each have their own.
       output_size: D_out, or None for D.
       name: Haiku's name of the module.
 
@@ -51,7 +52,7 @@ class PNA(Readout):
       ValueError: if `delta` is not positive.
     """
     super().__init__(output_size, name)
-    if not delta > 0:
+    if isinstance(delta, (int, float)) and not delta > 0:
       raise ValueError(f"delta must be positive, got {delta}.")
     self._delta = delta
 

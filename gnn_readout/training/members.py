@@ -24,6 +24,7 @@ TRACED = (
   "model.head.dropout_rate",
   "model.message_passing.dropout",
   "model.readout.aux_weight",
+  "model.readout.delta",
   "optimizer.learning_rate",
 )
 # Fields that decide what a member starts from and what it is trained on.

@@ -509,8 +509,8 @@ def _static(config: ConfigDict) -> str:
   """Returns as JSON what of a config is compiled in."""
   parts = settings.as_json(config)
   parts = {name: parts[name] for name in ("model", "optimizer")}
-  zeros = dict.fromkeys(members.traced([config]), 0.0)
-  return json.dumps(members.nested(ConfigDict(parts), zeros), sort_keys=True)
+  ones = dict.fromkeys(members.traced([config]), 0.5)  # Allowed everywhere.
+  return json.dumps(members.nested(ConfigDict(parts), ones), sort_keys=True)
 
 
 def _pass(config: ConfigDict, store: GraphStore) -> int:

@@ -140,6 +140,23 @@ def test_shapes_decide_the_programs(classes, tu_config):
   assert [len(group) for group in groups] == [6, 6]
 
 
+def test_what_a_fold_measures_does_not_decide_the_program(classes, tu_config):
+  with tu_config.unlocked():
+    tu_config.model.readout = {"name": "pna", "aux_weight": 0.0, "delta": None}
+  tu_config.num_epochs = 1.0
+  tu_config.population = "fold=0,2"
+  configs = members.expand(tu_config)
+  stores = split(classes, configs)
+  assert population.programs(configs, stores) == [[0, 1]]
+  deltas = [config.model.readout.delta for config in configs]
+  assert deltas[0] != deltas[1]
+  # The second, trained with the first's delta, would be another.
+  with jax.enable_x64(True):
+    both = population.train(configs, stores)
+    (alone,) = population.train(configs[1:], stores[1:])
+  np.testing.assert_allclose(both[1].train, alone.train, rtol=1e-9)
+
+
 def test_batches_of_changing_numbers_are_refused(store, config):
   config.batching.update(mode="paper", max_nodes=64)
   with pytest.raises(ValueError, match="need batching.mode 'bucketed'"):
