@@ -70,7 +70,7 @@ def get_config(variant: str = "sum") -> ml_collections.ConfigDict:
   config.task = "omniglot"
   config.dataset = "omniglot-small" if options else "omniglot"
   config.seed = 0
-  # Fields and values, such as "seed=0,1,2 optimizer.learning_rate=0.001,0.0001":
+  # Fields and values, such as "seed=0,1 optimizer.learning_rate=0.001,0.0001":
   # all combinations are trained as one program.
   config.population = ""
   # A set has `set_size` images of 1 to `num_classes` characters.

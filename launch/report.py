@@ -1,23 +1,23 @@
-"""Makes the tables and figures in results/.
+"""Makes the tables and figures in results/ from the run records alone.
 
   python -m launch.report
 
-rewrites the generated sections of results/README.md, results/molecules.csv and
-results/figures/ from the run records alone.
+or `python -m launch.report all` makes everything: the generated sections of
+results/README.md, runs.md, *.csv, figures/ and the page report.html.
 
-  python -m launch.report median
-  python -m launch.report omniglot
+  python -m launch.report table2|ablations|tu|median|omniglot|runs
 
-rewrite the section and the figure of a task from results/records/tasks/.
+makes one section, with its figures and tables, and prints it.
 
   python -m launch.report readouts
 
-measures every readout by itself and writes results/readouts.md.
+measures every readout by itself and writes results/readouts.json, of which it
+and `all` make readouts.md.
 """
 
 from __future__ import annotations
 
-import functools
+import json
 import pathlib
 from collections.abc import Sequence
 
@@ -34,64 +34,62 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "Datasets, for `readouts`.")
 def main(argv: Sequence[str]) -> None:
   """Makes the report that the one positional argument names."""
   from gnn_readout.errors import suggest
+  from gnn_readout.report import reports
 
-  name = " ".join(argv[1:]) or "molecules"
-  if name not in _REPORTS:
-    raise ValueError(f"unknown report {name!r}.{suggest(name, _REPORTS)}")
-  _REPORTS[name](pathlib.Path(_RESULTS_DIR.value))
+  name = " ".join(argv[1:]) or "all"
+  results = pathlib.Path(_RESULTS_DIR.value)
+  whole = {"all": _all, "readouts": _readouts}
+  if name in whole:
+    whole[name](results)
+  elif name in reports.SECTIONS:
+    _show(reports.write(results, name))
+  else:
+    known = suggest(name, [*whole, *reports.SECTIONS])
+    raise ValueError(f"unknown report {name!r}.{known}")
 
 
-def _molecules(results: pathlib.Path) -> None:
-  """Reads the records, writes tables and figures, prints the tables."""
-  import rich.console
-  import rich.table
+def _all(results: pathlib.Path) -> None:
+  from gnn_readout.report import reports
 
-  from gnn_readout import files
-  from gnn_readout.report import plots, tables
+  reports.write_all(results)
+  path = results / "readouts.json"
+  if path.exists():
+    from gnn_readout import files
+    from launch.benchmarks import readout_card
 
-  records = tables.read_records(results)
-  if not records:
-    raise ValueError(
-      f"no run records in {results / 'records'}; a finished run writes one:"
-      " python -m launch.train --config=configs/molpcba.py:gcn,sum"
-      " --workdir=runs/gcn_sum"
-    )
-  markdown, csv = tables.molecule_table(records)
-  tables.write_section(results / "README.md", "molecules", markdown)
-  files.atomic_write_text(results / "molecules.csv", csv)
-  plots.write_figures(results, records)
-
-  rows = [tables.display(row) for row in tables.molecule_rows(records)]
-  hidden = ("train / valid / test", "parameters", "note", "command")
-  titles = [title for title in rows[0] if title not in hidden]
-  table = rich.table.Table(*titles, box=None)
-  for row in rows:
-    table.add_row(*(row[title] for title in titles))
-  console = rich.console.Console()
-  console.width = console.width if console.is_terminal else 240
-  console.print(table)
+    try:
+      text = readout_card.markdown(json.loads(path.read_text()))
+    except KeyError as error:
+      raise ValueError(
+        f"{path}: field {error} is missing; measure again:"
+        " python -m launch.report readouts"
+      ) from error
+    files.atomic_write_text(results / "readouts.md", text)
 
 
 def _readouts(results: pathlib.Path) -> None:
-  """Measures the readouts and writes their card."""
   from launch.benchmarks import readout_card
 
   readout_card.write(results, _DATA_DIR.value)
 
 
-def _task(name: str, results: pathlib.Path) -> None:
-  """Writes and prints the section of a task."""
-  from gnn_readout.report import tasks
+def _show(section) -> None:
+  """Prints a section, without the columns that are too wide for it."""
+  import rich.console
+  import rich.table
 
-  print(tasks.write(results, name))
-
-
-_REPORTS = {
-  "median": functools.partial(_task, "median"),
-  "molecules": _molecules,
-  "omniglot": functools.partial(_task, "omniglot"),
-  "readouts": _readouts,
-}
+  console = rich.console.Console()
+  console.width = console.width if console.is_terminal else 240
+  for block in section.blocks:
+    if isinstance(block, str):
+      console.print(block, markup=False, highlight=False)
+    elif hasattr(block, "rows"):
+      hidden = ("command", "note", "parameters", "train / valid / test")
+      titles = [title for title in block.rows[0] if title not in hidden]
+      table = rich.table.Table(*titles, box=None, title=block.caption)
+      for row in block.rows:
+        table.add_row(*(row[title] for title in titles))
+      console.print(table)
 
 
 if __name__ == "__main__":

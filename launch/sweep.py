@@ -50,8 +50,8 @@ def main(argv: Sequence[str]) -> int:
   if _DRY_RUN.value:
     forecast.print_plan(runs, *given)
     return 0
-  records = sweep_files.records(_RECORDS.value, name, runs)
-  return 0 if sweeps.run_sweep(runs, *given, records=records) else 1
+  is_well = sweeps.run_sweep(runs, *given, _RECORDS.value, name)
+  return 0 if is_well else 1
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gnn_readout.errors import suggest
-from gnn_readout.training import settings
+from gnn_readout.training import members, settings
 from gnn_readout.training.sweeps import Run, run_name
 from launch import cli
 
@@ -36,23 +35,6 @@ def read(sweep: str, changes: Sequence[str]) -> tuple[str, list[Run]]:
   if not runs:
     raise ValueError(f"sweep {sweep} is empty: it yields no run")
   return name, list(runs.values())
-
-
-def records(
-  folder: str | None, name: str, runs: Sequence[Run]
-) -> dict[str, pathlib.Path]:
-  """Returns, by name of a run, the file for a copy of its record.
-
-  Args:
-    folder: Where the copies go; none are made without one.
-    name: Of the sweep.
-    runs: Its runs.
-  """
-  if not folder:
-    return {}
-  return {
-    run.name: pathlib.Path(folder, f"{name}_{run.name}.json") for run in runs
-  }
 
 
 def _function(path: str, name: str) -> Callable[[], Iterator[Any]]:
@@ -101,7 +83,8 @@ def _run(
     arguments.append(f"--config.{field}={value}")
   try:
     config = cli.parse_config(arguments)
-    settings.check(config)
+    for member in members.expand(config):  # One without a population.
+      settings.check(member)
   except ValueError as error:
     raise ValueError(f"run {' '.join(arguments)}: {error}") from error
   return Run(run_name(variant, overrides, config), arguments, config)

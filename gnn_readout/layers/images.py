@@ -8,6 +8,7 @@ import haiku as hk
 import jax
 from jax import Array
 
+from gnn_readout.layers.convolution import Convolution
 from gnn_readout.layers.mlp import check_widths
 
 
@@ -53,11 +54,12 @@ class ImageEncoder(hk.Module):
     """Returns [N, D] from images [N, height, width, channels]."""
     x = images
     for k, channels in enumerate(self._channels):
-      u = hk.Conv2D(channels, 3, stride=2, name=f"first_{k}")(x)
+      u = Convolution(channels, 3, stride=2, name=f"first_{k}")(x)
       u = jax.nn.relu(_normalise(u, f"first_norm_{k}"))  # [N, h/2, w/2, C_k]
-      u = hk.Conv2D(channels, 3, name=f"second_{k}")(u)
+      u = Convolution(channels, 3, name=f"second_{k}")(u)
       u = _normalise(u, f"second_norm_{k}")
-      x = jax.nn.relu(hk.Conv2D(channels, 1, stride=2, name=f"skip_{k}")(x) + u)
+      skip = Convolution(channels, 1, stride=2, name=f"skip_{k}")(x)
+      x = jax.nn.relu(skip + u)
     return hk.Linear(self._width, name="linear")(x.reshape(len(x), -1))
 
 

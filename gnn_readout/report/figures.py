@@ -1,6 +1,7 @@
 """What all figures have in common: size, style, and bytes that repeat.
 
-The same data gives the same bytes with the same version of matplotlib.
+A browser shows the values of an SVG under the pointer. The same data gives the
+same bytes with the same version of matplotlib.
 """
 
 from __future__ import annotations
@@ -8,7 +9,20 @@ from __future__ import annotations
 import io
 from typing import Any
 
+from gnn_readout.report import svg
+
 FORMATS = ("png", "svg")
+
+# Colours of Okabe and Ito, which the colour-blind can tell apart; in print
+# without colours the line styles and markers can be.
+LOOKS = (
+  ("#0072B2", "solid", "o"),
+  ("#D55E00", (0, (5, 1.5)), "s"),
+  ("#009E73", (0, (1, 1)), "^"),
+  ("#CC79A7", (0, (5, 1, 1, 1)), "D"),
+  ("#E69F00", (0, (3, 1, 1, 1, 1, 1)), "v"),
+  ("#56B4E9", (0, (8, 2)), "P"),
+)
 
 # A column of a journal is about 3.4 inches wide; 7 points are legible there.
 _WIDTH = 3.4
@@ -58,4 +72,5 @@ def save(figure: Any) -> dict[str, bytes]:
     file = io.BytesIO()
     figure.savefig(file, format=extension, metadata=nothing[extension])
     result[extension] = file.getvalue()
+  result["svg"] = svg.with_values(result["svg"], figure)
   return result

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from gnn_readout import files
-from gnn_readout.report import figures, tables
-from gnn_readout.report.tables import Record
+from gnn_readout.report import figures, markup, tables
+from gnn_readout.report.records import LOWER_IS_BETTER, Record
 
 SECTION = "inner_loop"
 
@@ -129,8 +129,7 @@ def write_figures(
 
   Of the configurations with the same dataset, model and readout the one with
   the best validation score is drawn, of its seeds the lowest with curves. The
-  files
-  are results_dir/figures/NAME_convergence.png and so on, NAME that of the
+  files are results_dir/figures/NAME_convergence.png and so on, NAME that of the
   record; a section of results_dir/README.md shows them.
 
   Args:
@@ -164,7 +163,7 @@ def write_figures(
         paths.append(results_dir / "figures" / f"{name}_{kind}.{extension}")
         files.atomic_write_bytes(paths[-1], data)
   section = _section(list(drawn.values()))
-  tables.write_section(results_dir / "README.md", SECTION, section)
+  markup.write_section(results_dir / "README.md", SECTION, section)
   return paths
 
 
@@ -189,7 +188,7 @@ def _section(records: Sequence[Record]) -> str:
 
 def _rank(record: Record) -> tuple[float, str]:
   """Sorts the best validation score first."""
-  sign = 1 if record["test"]["metric"] in tables.LOWER_IS_BETTER else -1
+  sign = 1 if record["test"]["metric"] in LOWER_IS_BETTER else -1
   return sign * record["best"]["valid"], record["name"]
 
 

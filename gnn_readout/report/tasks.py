@@ -7,7 +7,6 @@ the one with the best mean validation score over the seeds counts.
 
 from __future__ import annotations
 
-import html
 import itertools
 import json
 import math
@@ -17,19 +16,24 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from gnn_readout import files
 from gnn_readout.errors import suggest
-from gnn_readout.report import figures, tables
-from gnn_readout.report.tables import Record
+from gnn_readout.report import figures, sections
+from gnn_readout.report.records import (
+  NUMBER,
+  Fields,
+  NoRecordsError,
+  Record,
+  read_folder,
+)
+from gnn_readout.report.sections import Figure, Section, Table
 
-_NUMBER = (int, float)
-_FIELDS: dict[str, type | tuple[type, ...]] = {
+_FIELDS: Fields = {
   "schema_version": int,
   "name": str,
   "command": str,
   "task": str,
   "config.model.readout.name": str,
-  "config.optimizer.learning_rate": _NUMBER,
+  "config.optimizer.learning_rate": NUMBER,
   "seed": int,
   "num_parameters": int,
   "steps": int,
@@ -40,21 +44,10 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
   "test": (dict, type(None)),
   "lower_is_better": bool,
   "failure": str,
-  "wall_seconds": _NUMBER,
+  "wall_seconds": NUMBER,
   "num_members": int,
   "note": str,
 }
-
-# Colours of Okabe and Ito, which the colour-blind can tell apart; in print
-# without colours the line styles and markers can be.
-_LOOKS = (
-  ("#0072B2", "solid", "o"),
-  ("#D55E00", (0, (5, 1.5)), "s"),
-  ("#009E73", (0, (1, 1)), "^"),
-  ("#CC79A7", (0, (5, 1, 1, 1)), "D"),
-  ("#E69F00", (0, (3, 1, 1, 1, 1, 1)), "v"),
-  ("#56B4E9", (0, (8, 2)), "P"),
-)
 
 
 class Summary(NamedTuple):
@@ -108,8 +101,8 @@ def read_records(
   Raises:
     ValueError: If a file is not a record of a task.
   """
-  paths = sorted(pathlib.Path(results_dir, "records", "tasks").glob("*.json"))
-  records = [tables.read_record(path, _FIELDS) for path in paths]
+  folder = pathlib.Path(results_dir, "records", "tasks")
+  records = read_folder(folder, _FIELDS).values()
   return [record for record in records if record["task"] == task]
 
 
@@ -187,7 +180,9 @@ def error_by_width(rows: Sequence[Summary]) -> dict[str, bytes]:
     axes = figure.subplots()
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    for label, look in zip(labels, itertools.cycle(_LOOKS), strict=False):
+    for label, look in zip(
+      labels, itertools.cycle(figures.LOOKS), strict=False
+    ):
       color, style, marker = look
       line = sorted(
         (row for key, row in chosen.items() if key[0] == label),
@@ -237,7 +232,7 @@ def learning_curves(rows: Sequence[Summary]) -> dict[str, bytes]:
     axes = figure.subplots()
     metric = rows[0].best["test"]["metric"]
     for label, look in zip(
-      sorted(chosen), itertools.cycle(_LOOKS), strict=False
+      sorted(chosen), itertools.cycle(figures.LOOKS), strict=False
     ):
       color, _, marker = look
       runs = chosen[label].runs
@@ -274,6 +269,43 @@ REPORTS = {
 }
 
 
+def section(results_dir: str | os.PathLike[str], task: str) -> Section:
+  """Makes the section of a task.
+
+  Args:
+    results_dir: The folder that holds `records`.
+    task: A key of `REPORTS`.
+
+  Raises:
+    ValueError: If the task is unknown or has no record with a score.
+  """
+  if task not in REPORTS:
+    raise ValueError(f"no report of task {task!r}.{suggest(task, REPORTS)}")
+  report = REPORTS[task]
+  rows = summaries(read_records(results_dir, task))
+  if not rows:
+    raise NoRecordsError(
+      f"record of task {task!r} with a score",
+      pathlib.Path(results_dir, "records", "tasks"),
+      f"python -m launch.train --config=configs/{task}.py --workdir=DIR",
+    )
+  title = report.text.partition(".")[0]
+  text = (
+    f"{report.text} Of the learning rates the best on validation, mean and"
+    " sample standard deviation over the seeds; `failed` counts runs of all"
+    " learning rates."
+  )
+  return Section(
+    task,
+    title,
+    [
+      text,
+      Figure(report.figure, title, report.draw(rows)),
+      Table(title, [display(row) for row in rows]),
+    ],
+  )
+
+
 def write(results_dir: str | os.PathLike[str], task: str) -> str:
   """Writes the figure of a task and its section of results/README.md.
 
@@ -282,39 +314,14 @@ def write(results_dir: str | os.PathLike[str], task: str) -> str:
     task: A key of `REPORTS`.
 
   Returns:
-    The table, as Markdown.
+    The section, as Markdown.
 
   Raises:
     ValueError: If the task is unknown or has no record with a score.
   """
-  if task not in REPORTS:
-    raise ValueError(f"no report of task {task!r}.{suggest(task, REPORTS)}")
-  report, results_dir = REPORTS[task], pathlib.Path(results_dir)
-  rows = summaries(read_records(results_dir, task))
-  if not rows:
-    raise ValueError(
-      f"no record of task {task!r} with a score in"
-      f" {results_dir / 'records' / 'tasks'}; a finished run writes some:"
-      f" python -m launch.train --config=configs/{task}.py --workdir=DIR"
-    )
-  for extension, data in report.draw(rows).items():
-    path = results_dir / "figures" / f"{report.figure}.{extension}"
-    files.atomic_write_bytes(path, data)
-  table = tables.markdown_table([display(row) for row in rows])
-  image = f"figures/{report.figure}"
-  text = html.escape(report.text.partition(".")[0])
-  picture = f'<img src="{image}.png" width="60%" alt="{text}">'
-  lines = [
-    report.text,
-    "Of the learning rates the best on validation, mean and sample standard",
-    "deviation over the seeds; `failed` counts runs of all learning rates.",
-    "",
-    f'<a href="{image}.svg">{picture}</a>',
-    "",
-    table,
-  ]
-  tables.write_section(results_dir / "README.md", task, "\n".join(lines))
-  return table
+  made = section(results_dir, task)
+  sections.write(results_dir, made)
+  return sections.markdown(made)
 
 
 def _configuration(record: Record) -> str:

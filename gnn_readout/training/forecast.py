@@ -76,10 +76,13 @@ def print_plan(
     began = time.monotonic()
     for n, group in enumerate(groups):
       first = runs[group[0]]
+      if "task" in first.config or first.config.get("population", ""):
+        missing["they are tasks or populations"] = None
+        continue
       try:
         store = settings.load_dataset(first.config, data_dir, cache_dir)
       except FileNotFoundError as error:
-        missing[str(error)] = None
+        missing[f"their dataset is not there: {error}"] = None
         continue
       cost = measure(first.config, store)
       costs |= dict.fromkeys(group, cost)
@@ -92,7 +95,7 @@ def print_plan(
   _print_table(runs, states, costs)
   _print_total(states, costs, num_workers, cores)
   for reason in missing:
-    print(f"no estimate for runs whose dataset is not there: {reason}")
+    print(f"no estimate for some runs: {reason}")
 
 
 def measure(config: ConfigDict, store: GraphStore) -> Cost:
@@ -108,8 +111,9 @@ def measure(config: ConfigDict, store: GraphStore) -> Cost:
   config = config.copy_and_resolve_references()
   plan = batching.make_plan(store, "train", seed=config.seed, **config.batching)
   num_steps = config.num_steps
+  epoch_steps = settings.epoch_steps(config, plan.steps_per_epoch)
   if config.num_epochs > 0:
-    num_steps = round(config.num_epochs * plan.steps_per_epoch)
+    num_steps = round(config.num_epochs * epoch_steps)
   graphs = store.splits["train"]
   models.complete_config(
     config.model, store.num_nodes[graphs], lambda: store.in_degrees(graphs)
@@ -120,7 +124,7 @@ def measure(config: ConfigDict, store: GraphStore) -> Cost:
   optimizer = step_lib.make_optimizer(
     **config.optimizer,
     num_steps=max(num_steps, 1),
-    steps_per_epoch=plan.steps_per_epoch,
+    steps_per_epoch=epoch_steps,
   )
   state = step_lib.init_state(model, optimizer, batches[0], config.seed)
   step = step_lib.make_train_step(
@@ -172,7 +176,7 @@ def _on_cores(cores: set[int]) -> Iterator[None]:
 
 def _configured(config: ConfigDict) -> str:
   """Returns the length of a run as far as it is known without the data."""
-  if config.num_epochs > 0:
+  if config.get("num_epochs", 0) > 0:
     return f"{config.num_epochs:g} epochs"
   return f"{config.num_steps:,}"
 

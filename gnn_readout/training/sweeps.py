@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from gnn_readout.files import atomic_write_text, check_writable
-from gnn_readout.training import locks, settings, workers
+from gnn_readout.training import locks, members, settings, workers
 
 _LONGEST_NAME = 160  # Names of files may have 255 bytes.
 
@@ -41,8 +41,9 @@ class State(NamedTuple):
   """How far a run is.
 
   Attributes:
-    is_done: Whether its record is there.
-    step: The step of its last checkpoint; 0 if there is none.
+    is_done: Whether its record is there; of a population, every member's.
+    step: The step of its last checkpoint, summed over the programs of a
+      population; 0 if there is none.
   """
 
   is_done: bool
@@ -87,15 +88,14 @@ def state(run: Run, workdir: str | os.PathLike[str]) -> State:
       is damaged.
   """
   folder = pathlib.Path(workdir, run.name)
-  here = settings.as_json(run.config)
-  record = folder / "record.json"
-  is_done = record.exists()
-  if is_done:
-    _refuse_another(here, _config_of(record), record)
-  elif (folder / "config.json").exists():
-    there = settings.read_json(folder / "config.json")
-    _refuse_another(here, there, folder / "config.json")
-  return State(is_done, _saved_step(folder))
+  records = {folder / file: config for file, config in _records(run).items()}
+  there = [record for record in records if record.exists()]
+  for record in there:
+    _refuse_another(records[record], _config_of(record), record)
+  if (folder / "config.json").exists():
+    saved = settings.read_json(folder / "config.json")
+    _refuse_another(run.config, saved, folder / "config.json")
+  return State(len(there) == len(records), _saved_step(folder))
 
 
 def run_sweep(
@@ -104,7 +104,8 @@ def run_sweep(
   num_workers: int = 1,
   data_dir: str | None = None,
   cache_dir: str | None = None,
-  records: Mapping[str, pathlib.Path] | None = None,
+  records: str | os.PathLike[str] | None = None,
+  sweep: str = "sweep",
 ) -> bool:
   """Runs what has no complete record yet.
 
@@ -114,7 +115,9 @@ def run_sweep(
     num_workers: Processes at a time.
     data_dir: Where the datasets are.
     cache_dir: Where their converted columns are.
-    records: By name of a run, where to copy its record to.
+    records: A folder for copies of all records, SWEEP_NAME.json; none are made
+      without one.
+    sweep: The first word of their names.
 
   Returns:
     Whether no run failed. Those that a signal stopped have not failed.
@@ -133,32 +136,29 @@ def run_sweep(
       " give this one another workdir"
     )
   try:
-    return _run_locked(
-      runs, workdir, num_workers, data_dir, cache_dir, records or {}
+    states = {run.name: state(run, workdir) for run in runs}
+    copies = _copies(runs, records, sweep)
+    return _run_rest(
+      runs, states, workdir, num_workers, data_dir, cache_dir, copies
     )
   finally:
     os.close(lock)
 
 
-def _run_locked(
+def _run_rest(
   runs: Sequence[Run],
+  states: Mapping[str, State],
   workdir: pathlib.Path,
   num_workers: int,
   data_dir: str | None,
   cache_dir: str | None,
-  records: Mapping[str, pathlib.Path],
+  copies: Mapping[str, Mapping[str, pathlib.Path]],
 ) -> bool:
-  states = {run.name: state(run, workdir) for run in runs}
   by_name = {run.name: run for run in runs}
-  for name, target in records.items():
-    check_writable(target.parent)
-    if target.exists():
-      here = settings.as_json(by_name[name].config)
-      _refuse_another(here, _config_of(target), target)
 
   def publish(name: str) -> None:
-    if name in records:
-      _copy_record(workdir / name / "record.json", records[name])
+    for file, copy in copies[name].items():
+      _copy_record(workdir / name / file, copy)
 
   done = [run.name for run in runs if states[run.name].is_done]
   for name in done:
@@ -171,7 +171,7 @@ def _run_locked(
     flush=True,
   )
   # Found missing, or converted, once and not by every run. Runs of one program
-  # (`members.programs`) could become one job here, as a population.
+  # (`members.programs`) could become one job below, with a `population`.
   for config in _by_dataset(rest):
     settings.load_dataset(config, data_dir, cache_dir)
   flags = {"data_dir": data_dir, "cache_dir": cache_dir}
@@ -212,6 +212,34 @@ def _shortest(field: str, known: Iterable[str]) -> str:
   return field
 
 
+def _records(run: Run) -> dict[str, ConfigDict]:
+  """Returns the config of every record of a run, by its file in the folder."""
+  names = members.names(run.config)  # One, and empty, without a population.
+  files = [f"members/{x}/record.json" if x else "record.json" for x in names]
+  return dict(zip(files, members.expand(run.config), strict=True))
+
+
+def _copies(
+  runs: Sequence[Run], folder: str | os.PathLike[str] | None, sweep: str
+) -> dict[str, dict[str, pathlib.Path]]:
+  """Returns, by name of a run and file of a record, where to copy it to.
+
+  Refuses a folder in which such a file is of another config.
+  """
+  copies: dict[str, dict[str, pathlib.Path]] = {run.name: {} for run in runs}
+  if folder is None:
+    return copies
+  check_writable(folder)
+  for run in runs:
+    for file, config in _records(run).items():
+      words = [sweep, run.name, pathlib.Path(file).parent.name]
+      copy = pathlib.Path(folder, "_".join(filter(None, words)) + ".json")
+      if copy.exists():
+        _refuse_another(config, _config_of(copy), copy)
+      copies[run.name][file] = copy
+  return copies
+
+
 def _config_of(record: pathlib.Path) -> dict[str, Any]:
   """Returns the config in a record, which fits the hash beside it."""
   facts = settings.read_json(record)
@@ -226,26 +254,31 @@ def _config_of(record: pathlib.Path) -> dict[str, Any]:
 
 
 def _refuse_another(
-  here: dict[str, Any], there: dict[str, Any], path: pathlib.Path
+  here: ConfigDict, there: dict[str, Any], path: pathlib.Path
 ) -> None:
-  differ = settings.differences(here, there)
+  differ = settings.differences(settings.as_json(here), there)
   if differ:
     raise ValueError(f"{path} is of another config; {'; '.join(differ)}")
 
 
 def _saved_step(folder: pathlib.Path) -> int:
   # Read by name: orbax clears up whatever a run has not finished writing.
-  latest = folder / "checkpoints" / "latest"
-  steps = [int(x.name) for x in latest.glob("*") if x.name.isdecimal()]
-  return max(steps, default=0)
+  total = 0
+  for program in (folder, *folder.glob("programs/*")):
+    latest = program / "checkpoints" / "latest"
+    steps = [int(x.name) for x in latest.glob("*") if x.name.isdecimal()]
+    total += max(steps, default=0)
+  return total
 
 
 def _by_dataset(runs: Sequence[Run]) -> list[ConfigDict]:
-  """Returns a config for each dataset that the runs need."""
+  """Returns a config for each dataset that the runs need; tasks draw theirs."""
   fields = ("dataset", "csv", "tu")
   configs = {}
   for run in runs:
     values = settings.as_json(run.config)
+    if "task" in values:
+      continue
     key = json.dumps([values.get(field) for field in fields])
     configs.setdefault(key, run.config)
   return list(configs.values())

@@ -94,18 +94,14 @@ def _members(config: ConfigDict) -> dict[str, ConfigDict]:
       "population must be text such as 'seed=0,1,2', or empty, got"
       f" {type(text).__name__}"
     )
-  fields = members.overrides(config, text)
-  for name in fields[0]:
+  for name in members.overrides(config, text)[0]:
     if name not in FIELDS:
       raise ValueError(
         f"population {text!r}: the members of a task may differ in"
         f" {' and '.join(FIELDS)}, not in {name}"
       )
-  folders = [
-    ",".join(f"{k.rpartition('.')[2]}={v}" for k, v in values.items())
-    for values in fields
-  ]
-  folders = [f"members/{folder}" if folder else "." for folder in folders]
+  names = members.names(config)
+  folders = [f"members/{name}" if name else "." for name in names]
   configs = dict(zip(folders, members.expand(config), strict=True))
   for member in configs.values():
     settings.check(member)

@@ -53,17 +53,17 @@ class Program:
     """
     batch = jax.eval_shape(task.sample, jax.random.key(0))
     size = jax.tree.leaves(batch)[0].shape[0]
-    chunk_size = chunk_size or size
-    if size % chunk_size:
+    if chunk_size and size % chunk_size:
       raise ValueError(
         f"chunk_size must divide the {size} examples of a batch, got"
         f" {chunk_size}"
       )
+    num_chunks = size // (chunk_size or size)
     self._num_members = len(rates)
     self._mesh = spread.member_mesh(len(rates))
     over = functools.partial(spread.over_members, mesh=self._mesh)
     init = over(task_step.make_init(task, optimizer))
-    advance = task_step.make_advance(task, optimizer, size // chunk_size)
+    advance = task_step.make_advance(task, optimizer, num_chunks)
     self._advance = over(advance, shared=(2,), donate=(3,))
     self._evaluate = over(task_step.make_evaluate(task), shared=(1,))
     self._choose = over(_choose, donate=(2,))
@@ -74,7 +74,7 @@ class Program:
     self._best = jax.tree.map(jnp.copy, self._state.params)
     self._valid, self._test = (
       spread.place(
-        task_step.draw_batches(sample, key, num_eval_sets),
+        _cut(task_step.draw_batches(sample, key, num_eval_sets), chunk_size),
         self._mesh,
         is_shared=True,
       )
@@ -174,6 +174,16 @@ class Program:
     return jax.tree.map(
       lambda x: np.asarray(x)[: self._num_members], jax.device_get(tree)
     )
+
+
+def _cut(batches: Any, chunk_size: int) -> Any:
+  """Cuts K batches [K, B, ...] into chunks, if they can be."""
+  size = jax.tree.leaves(batches)[0].shape[1]
+  if not chunk_size or size % chunk_size:
+    return batches
+  return jax.tree.map(
+    lambda x: x.reshape(-1, chunk_size, *x.shape[2:]), batches
+  )
 
 
 def _choose(choice: jax.Array, first: Any, second: Any) -> Any:

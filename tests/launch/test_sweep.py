@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from configs import molpcba
+from configs import median, molpcba, omniglot, polygons
 from launch import sweep_files
 
 # On one worker, with the other tests of binaries.
@@ -180,13 +180,24 @@ def test_changes_go_over_every_run_as_on_the_command_line(tiny):
   assert run.name == _NAMES[1]
 
 
-@pytest.mark.parametrize("name", ["table2", "ablation_time"])
-def test_the_sweeps_of_the_paper(launcher, name):
-  path = launcher.root / "configs" / "molpcba.py"
-  _, runs = sweep_files.read(f"{path}:{name}", [])
-  assert len(runs) == len(list(getattr(molpcba, name)()))
-  if name == "table2":
-    assert runs[0].name == "gcn,sum-learning_rate=0.0001"
+@pytest.mark.parametrize(
+  ("config", "name", "first"),
+  [
+    (molpcba, "table2", "gcn,sum-learning_rate=0.0001"),
+    (
+      molpcba,
+      "ablation_time",
+      "gcn,sum,paper-learning_rate=0.0003-num_epochs=0.0-num_steps=2000",
+    ),
+    (median, "figure3", None),
+    (omniglot, "figure4", None),
+    (polygons, "table5_2", None),
+  ],
+)
+def test_sweeps_that_there_are(config, name, first):
+  _, runs = sweep_files.read(f"{config.__file__}:{name}", [])
+  assert len(runs) == len(list(getattr(config, name)()))
+  assert first in (None, runs[0].name)
 
 
 @pytest.mark.slow

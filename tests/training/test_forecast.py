@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from configs import molpcba
+from configs import median, molpcba
 from gnn_readout.training import forecast, sweeps
 from gnn_readout.training.forecast import time_of_all
 
@@ -31,12 +31,17 @@ def test_without_the_dataset_it_says_that_it_has_no_estimate(tmp_path, capsys):
   run = sweeps.Run("one", [], config)
   longer = config.copy_and_resolve_references()
   longer.update(num_epochs=0.0, num_steps=1234)
-  forecast.print_plan([run, sweeps.Run("two", [], longer)], tmp_path / "w")
-  one, two, *rest = capsys.readouterr().out.splitlines()[1:]
+  task = sweeps.Run("three", [], median.get_config("sum"))
+  runs = [run, sweeps.Run("two", [], longer), task]
+  forecast.print_plan(runs, tmp_path / "w")
+  one, two, three, *rest = capsys.readouterr().out.splitlines()[1:]
   assert one.split() == ["one", "new", "100", "epochs"]
   assert two.split() == ["two", "new", "1,234"]
+  assert three.split() == ["three", "new", f"{task.config.num_steps:,}"]
   assert rest == [
-    "2 runs, 0 done, 2 to do",
-    "no estimate for runs whose dataset is not there: none.csv: no such file",
+    "3 runs, 0 done, 3 to do",
+    "no estimate for some runs: their dataset is not there: none.csv: no such"
+    " file",
+    "no estimate for some runs: they are tasks or populations",
   ]
   assert not (tmp_path / "w").exists()

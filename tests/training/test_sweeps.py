@@ -90,6 +90,27 @@ def test_a_value_measured_on_the_data_makes_no_other_config(tmp_path):
   assert sweeps.state(wanted, tmp_path).is_done
 
 
+def test_a_population_is_done_when_all_its_members_are(tmp_path):
+  run, folder = _run(population="seed=0,1"), tmp_path / "w" / "one"
+  for seed in (0, 1):
+    assert not sweeps.state(run, tmp_path / "w").is_done
+    record = folder / "members" / f"seed={seed}" / "record.json"
+    _write(record, _record(_run(seed=seed)))
+  for program, step in (("0", "30"), ("1", "7")):
+    latest = folder / "programs" / program / "checkpoints" / "latest"
+    (latest / step).mkdir(parents=True)
+  assert sweeps.state(run, tmp_path / "w") == sweeps.State(True, 37)
+  records = (tmp_path / "records", "tiny")
+  assert sweeps.run_sweep([run], tmp_path / "w", 1, None, None, *records)
+  assert sorted(path.name for path in records[0].iterdir()) == [
+    "tiny_one_seed=0.json",
+    "tiny_one_seed=1.json",
+  ]
+  other = _run(population="seed=0,1", num_epochs=7.0)
+  with pytest.raises(ValueError, match="seed=0/record.json is of another conf"):
+    sweeps.state(other, tmp_path / "w")
+
+
 @pytest.mark.parametrize("file", ["record.json", "config.json"])
 def test_another_config_is_refused_before_anything_starts(tmp_path, file):
   other = _run(seed=7, num_epochs=3.0)
@@ -146,9 +167,10 @@ def test_a_missing_dataset_is_found_out_before_anything_starts(tmp_path):
 
 def test_records_are_copied_under_a_name_of_their_own(tmp_path, capsys):
   run, target = _run(), tmp_path / "records" / "tiny_one.json"
+  records = (tmp_path / "records", "tiny")
   source = _write(tmp_path / "w" / "one" / "record.json", _record(run))
   for _ in range(2):
-    assert sweeps.run_sweep([run], tmp_path / "w", records={"one": target})
+    assert sweeps.run_sweep([run], tmp_path / "w", 1, None, None, *records)
     copy = json.loads(target.read_text())
     assert copy.pop("name") == "tiny_one"
     assert copy.items() <= json.loads(source.read_text()).items()
@@ -156,5 +178,5 @@ def test_records_are_copied_under_a_name_of_their_own(tmp_path, capsys):
   text = _record(_run(seed=1))
   target.write_text(text)
   with pytest.raises(ValueError, match="seed: here 0, there 1"):
-    sweeps.run_sweep([run], tmp_path / "w", records={"one": target})
+    sweeps.run_sweep([run], tmp_path / "w", 1, None, None, *records)
   assert target.read_text() == text

@@ -255,6 +255,8 @@ def test_chunks_are_the_whole_batch():
     pairs = zip(*map(jax.tree.leaves, results), strict=True)
     for one, three in pairs:
       np.testing.assert_allclose(three, one, rtol=1e-12)
+  scores = [_program([0.1], [3], size).score_valid()["mse"] for size in (0, 2)]
+  np.testing.assert_allclose(*scores, rtol=1e-5)
   with pytest.raises(ValueError, match="chunk_size must divide the 6 examples"):
     _program([0.1], [3], chunk_size=4)
 

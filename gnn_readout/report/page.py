@@ -1,0 +1,119 @@
+"""results/report.html: all sections as one page that needs no network.
+
+Tables sort by a click on a header, figures say the value under the pointer,
+light and dark follow the reader's system.
+"""
+
+from __future__ import annotations
+
+import html
+import pathlib
+import re
+from collections.abc import Sequence
+
+from gnn_readout.report import svg
+from gnn_readout.report.sections import Block, Figure, Section, Table
+
+_HERE = pathlib.Path(__file__).parent
+_TITLE = "gnn_readout: results"
+
+
+def html_page(sections: Sequence[Section]) -> str:
+  """Returns the page, the same bytes for the same sections.
+
+  Args:
+    sections: In the order of the page.
+  """
+  style = (_HERE / "page.css").read_text()
+  script = (_HERE / "page.js").read_text()
+  links = [
+    f'<li><a href="#{s.name}">{_text(s.title)}</a></li>' for s in sections
+  ]
+  body = "\n".join(_section(section) for section in sections)
+  return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{_TITLE}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<header>
+<h1>{_TITLE}</h1>
+<p>Made from the run records by <code>python -m launch.report all</code>. A
+click on the header of a column sorts by it; figures show their values under
+the pointer.</p>
+<nav aria-label="Sections"><ul>
+{"".join(links)}
+</ul></nav>
+</header>
+<main>
+{body}
+</main>
+<script>
+{script}</script>
+</body>
+</html>
+"""
+
+
+def _section(section: Section) -> str:
+  blocks = "\n".join(
+    _block(block, f"{section.name}-{number}")
+    for number, block in enumerate(section.blocks)
+  )
+  return (
+    f'<section aria-labelledby="{section.name}">\n'
+    f'<h2 id="{section.name}">{_text(section.title)}</h2>\n{blocks}\n</section>'
+  )
+
+
+def _block(block: Block, name: str) -> str:
+  if isinstance(block, str):
+    return f"<p>{_text(block)}</p>"
+  if isinstance(block, Figure):
+    picture = svg.inline(block.data["svg"], block.name, block.caption)
+    caption = f"<figcaption>{_text(block.caption)}</figcaption>"
+    return f"<figure>\n{picture}\n{caption}\n</figure>"
+  return _table(block, name)
+
+
+def _table(table: Table, name: str) -> str:
+  if not table.rows:
+    return ""
+  titles = list(table.rows[0])
+  head = "".join(f'<th scope="col">{_text(title)}</th>' for title in titles)
+  lines = [_row(list(row.values()), titles) for row in table.rows]
+  # What is wider than the window scrolls by itself, with the keyboard too.
+  region = f'role="region" tabindex="0" aria-labelledby="{name}"'
+  return (
+    f'<div class="scroll" {region}>\n'
+    f'<table>\n<caption id="{name}">{_text(table.caption)}</caption>\n'
+    f"<thead><tr>{head}</tr></thead>\n<tbody>\n"
+    + "\n".join(lines)
+    + "\n</tbody>\n</table>\n</div>"
+  )
+
+
+def _row(cells: Sequence[str], titles: Sequence[str]) -> str:
+  first, *rest = cells
+  line = f'<th scope="row">{_text(first)}</th>'
+  for title, cell in zip(titles[1:], rest, strict=True):
+    if title == "command":
+      line += f"<td><code>{_escape(cell)}</code></td>" if cell else "<td></td>"
+    else:
+      line += f"<td>{_text(cell)}</td>"
+  return f"<tr>{line}</tr>"
+
+
+def _escape(text: str) -> str:
+  return html.escape(text, quote=False)
+
+
+def _text(text: str) -> str:
+  """The little Markdown that sections use: `code` and [links](to)."""
+  text = re.sub(r"`([^`]+)`", r"<code>\1</code>", _escape(text))
+  return re.sub(r"\[([^]]+)\]\(([\w./#-]+)\)", r'<a href="\2">\1</a>', text)
