@@ -8,8 +8,8 @@ Published, Hungarian loss in hundredths for 2, 4, 8, 16, 32, 64 points:
   mlp,hungarian  .758  .200  .126  .634  .163  .040
   by chance    36.424 9.933 2.556  .635  .161  .041
 Cost: one run, on two cores, 1 to 3 seconds for 2, 4 and 8 points, 10 for 16, 20
-  for 32 and 60 to 80 for 64. `table5_2`, three seeds of all, is 16 minutes, of
-  which those of 64 points are 11.
+  for 32 and 60 to 80 for 64. `table5_2`, three seeds of all, is an estimated 20
+  minutes, two thirds of them for 64 points.
 Command:
   python -m launch.train --config=configs/polygons.py:fspool,direct \
     --config.num_points=8 --workdir=DIR

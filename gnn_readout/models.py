@@ -15,7 +15,7 @@ from jax import Array
 from gnn_readout import graphs as graphs_lib
 from gnn_readout.layers.heads import make_head
 from gnn_readout.message_passing import network_class, split_weight
-from gnn_readout.readouts import make_readout, readout_class
+from gnn_readout.readouts import make_readout, measured
 
 
 class Output(NamedTuple):
@@ -116,11 +116,8 @@ def complete_config(
 
 def _measure(readout, sizes: np.ndarray) -> None:
   """Sets the fields that are None, in a config that may be locked."""
-  measured = readout_class(readout.name).data_defaults(sizes)
-  for field, value in measured.items():
-    if readout.get(field) is None:
-      with readout.unlocked():
-        readout[field] = value
+  with readout.unlocked():
+    readout.update(measured(readout, sizes))
 
 
 def count_parameters(params) -> int:

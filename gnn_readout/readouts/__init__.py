@@ -6,6 +6,11 @@ readout is a file here, a row there, and a test of what only it promises.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
 from gnn_readout.errors import suggest
 from gnn_readout.readouts.attention import Attention
 from gnn_readout.readouts.base import Aggregate, Readout
@@ -82,6 +87,21 @@ def readout_class(name: str) -> type[Readout]:
   return READOUTS[name]
 
 
+def measured(readout: Mapping[str, Any], sizes: np.ndarray) -> dict[str, Any]:
+  """Returns the arguments that are not given but measured, such as PNA's delta.
+
+  Args:
+    readout: A readout's part of a config: its name and arguments; those that
+      are None are not given.
+    sizes: [S], of the training sets.
+
+  Raises:
+    ValueError: if no readout has its name.
+  """
+  values = readout_class(readout["name"]).data_defaults(sizes)
+  return {k: v for k, v in values.items() if readout.get(k) is None}
+
+
 def make_readout(
   name: str, output_size: int | None = None, **kwargs
 ) -> Readout:
@@ -111,5 +131,6 @@ __all__ = [
   "EquilibriumAggregation",
   "Readout",
   "make_readout",
+  "measured",
   "readout_class",
 ]

@@ -143,7 +143,7 @@ def table_rows(
     its_groups: From `groups`.
   """
   published = _published(ablation.table)
-  title = f"published valid, {_PAPER_DATASET} (MAP)"
+  title = "published (MAP)"
   rows, seen = [], set()
   for value, entry in (item for g in its_groups for item in g.items()):
     record, model = entry.record, tables.model_name(entry.record)
@@ -264,7 +264,10 @@ def time_rows(its_groups: Sequence[Sequence[Chosen]]) -> list[dict[str, str]]:
 def _blocks(
   ablation: Ablation, its_groups: Sequence[dict[float, Chosen]]
 ) -> list[Block]:
-  caption = f"Table {ablation.table}: {ablation.what}"
+  caption = (
+    f"Table {ablation.table}: {ablation.what}; published are validation scores"
+    f" on {_PAPER_DATASET}"
+  )
   rows = table_rows(ablation, its_groups)
   return [Table(caption, rows), sentence(ablation, its_groups)]
 

@@ -38,16 +38,12 @@ const sort = (table, column) => {
 };
 
 for (const table of document.querySelectorAll("table")) {
-  const rows = [...table.tBodies[0].rows];
   [...table.tHead.rows[0].cells].forEach((header, column) => {
     const button = document.createElement("button");
     button.type = "button";
     button.append(...header.childNodes);
     button.addEventListener("click", () => sort(table, column));
     header.append(button);
-    if (column > 0 && isNumeric(rows, column)) {
-      for (const row of rows) row.cells[column].classList.add("number");
-    }
   });
 }
 

@@ -16,6 +16,8 @@ from gnn_readout.report.sections import Block, Figure, Section, Table
 
 _HERE = pathlib.Path(__file__).parent
 _TITLE = "gnn_readout: results"
+_NUMBER = r"[+-]?[\d,.]*"  # Or nothing: what is set to the right.
+_LONG = 36  # Characters of a cell that may be broken into lines.
 
 
 def html_page(sections: Sequence[Section]) -> str:
@@ -86,7 +88,12 @@ def _table(table: Table, name: str) -> str:
     return ""
   titles = list(table.rows[0])
   head = "".join(f'<th scope="col">{_text(title)}</th>' for title in titles)
-  lines = [_row(list(row.values()), titles) for row in table.rows]
+  numeric = {
+    title
+    for title in titles
+    if all(re.fullmatch(_NUMBER, row[title]) for row in table.rows)
+  }
+  lines = [_row(list(row.values()), titles, numeric) for row in table.rows]
   # What is wider than the window scrolls by itself, with the keyboard too.
   region = f'role="region" tabindex="0" aria-labelledby="{name}"'
   return (
@@ -98,14 +105,19 @@ def _table(table: Table, name: str) -> str:
   )
 
 
-def _row(cells: Sequence[str], titles: Sequence[str]) -> str:
-  first, *rest = cells
-  line = f'<th scope="row">{_text(first)}</th>'
-  for title, cell in zip(titles[1:], rest, strict=True):
-    if title == "command":
-      line += f"<td><code>{_escape(cell)}</code></td>" if cell else "<td></td>"
+def _row(cells: Sequence[str], titles: Sequence[str], numeric: set[str]) -> str:
+  line = ""
+  for title, cell in zip(titles, cells, strict=True):
+    text = _text(cell)
+    if title == "command" and cell:  # As it is: it is for a shell.
+      text = f"<code>{_escape(cell)}</code>"
+    if not line:
+      line = f'<th scope="row">{text}</th>'
     else:
-      line += f"<td>{_text(cell)}</td>"
+      kind = (
+        "number" if title in numeric else "long" if len(cell) > _LONG else ""
+      )
+      line += f'<td class="{kind}">{text}</td>' if kind else f"<td>{text}</td>"
   return f"<tr>{line}</tr>"
 
 

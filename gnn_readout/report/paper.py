@@ -260,4 +260,8 @@ def tu(dataset: str, model: str, readout: str) -> Tu | None:
   if (model, readout) not in published:
     return None
   percent, deviation, *rest = published[model, readout]
-  return Tu(percent / 100, deviation and deviation / 100, *rest)
+  return Tu(_fraction(percent), deviation and _fraction(deviation), *rest)
+
+
+def _fraction(percent: float) -> float:
+  return round(percent / 100, 4)  # As printed, not 0.7210000000000001.

@@ -289,19 +289,18 @@ def section(results_dir: str | os.PathLike[str], task: str) -> Section:
       pathlib.Path(results_dir, "records", "tasks"),
       f"python -m launch.train --config=configs/{task}.py --workdir=DIR",
     )
-  title = report.text.partition(".")[0]
-  text = (
-    f"{report.text} Of the learning rates the best on validation, mean and"
-    " sample standard deviation over the seeds; `failed` counts runs of all"
-    " learning rates."
+  title, _, text = report.text.partition(".")
+  how = (
+    "Of the learning rates the best on validation, mean and sample standard"
+    " deviation over the seeds; `failed` counts runs of all learning rates."
   )
   return Section(
     task,
     title,
     [
-      text,
+      f"{text} {how}".strip(),
       Figure(report.figure, title, report.draw(rows)),
-      Table(title, [display(row) for row in rows]),
+      Table("Scores", [display(row) for row in rows]),
     ],
   )
 

@@ -39,8 +39,8 @@ def bars(rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
         bar = _bar(axes, row, x, 0.9 * width, color)
         handles.setdefault(_name(row), bar)
         if row["published"] is not None:
-          handles["published"] = _diamond(axes, row, x)
-    axes.set_xticks(range(len(groups)), list(groups))
+          handles["published"] = _diamond(axes, row, x + width / 4)
+    axes.set_xticks(range(len(groups)), list(groups), rotation=30, ha="right")
     axes.tick_params(axis="x", length=0)
     axes.grid(visible=False, axis="x")
     axes.set_axisbelow(True)

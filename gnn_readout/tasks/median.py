@@ -22,7 +22,7 @@ from gnn_readout.graphs import make_sets
 from gnn_readout.layers.mlp import check_widths
 from gnn_readout.layers.residual import ResidualMLP
 from gnn_readout.message_passing import split_weight
-from gnn_readout.readouts import make_readout, readout_class
+from gnn_readout.readouts import make_readout, measured
 from gnn_readout.tasks.base import Task
 
 
@@ -110,12 +110,7 @@ def make_task(
     }
   )
   readout, aux_weight = split_weight(model["readout"])
-  measured = readout_class(readout["name"]).data_defaults(
-    np.array([config["set_size"]])
-  )
-  for name, value in measured.items():
-    if readout.get(name) is None:
-      readout[name] = value
+  readout |= measured(readout, np.array([config["set_size"]]))
 
   def forward(numbers: Array, is_training: bool) -> tuple[Array, Any]:
     num_sets, set_size = numbers.shape

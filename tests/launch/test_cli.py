@@ -49,7 +49,7 @@ def test_no_binary_ignores_an_argument(launcher, binary, message):
   [
     (
       "{configs}",
-      "no config file '{configs}'. Known: demo.py, molpcba.py, tu.py.",
+      "no config file '{configs}'. Known: demo.py, median.py, molpcba.py.",
     ),
     ("{configs}/molpbca.py", "Did you mean 'molpcba.py'?"),
     ("no/folder/x.py", "no config file 'no/folder/x.py'."),

@@ -258,5 +258,4 @@ def test_launch_report_draws(tmp_path):
       path = tmp_path / "figures" / f"run_{kind}.{extension}"
       assert path.read_bytes() == data  # Another process, the same bytes.
   readme = (tmp_path / "README.md").read_text()
-  assert "<!-- molecules:begin -->" in readme
   assert "<!-- inner_loop:begin -->" in readme

@@ -8,15 +8,11 @@ import io
 import json
 import pathlib
 import random
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from gnn_readout.report import paper, tables
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 RECORD = {
   "schema_version": 1,
@@ -251,76 +247,6 @@ def test_a_broken_file_is_named(tmp_path):
   path.write_text(path.read_text()[:-20])
   with pytest.raises(ValueError, match=r"run0\.json: not a JSON file"):
     tables.read_records(tmp_path)
-
-
-def test_write_section_keeps_what_is_around(tmp_path):
-  path = tmp_path / "README.md"
-  around = "# Title\n\n<!-- t:begin -->\n{}\n<!-- t:end -->\n\nafter\n"
-  path.write_text(around.format("old"))
-  for body in ("new", "new", "newer"):
-    tables.write_section(path, "t", body)
-    assert path.read_text() == around.format(body)
-
-
-def test_write_section_appends_what_is_not_there(tmp_path):
-  path = tmp_path / "README.md"
-  for title in ("# Results\n", "# Mine\n"):
-    tables.write_section(path, "t", "new")
-    section = "\n<!-- t:begin -->\nnew\n<!-- t:end -->\n"
-    assert path.read_text() == title + section
-    path.write_text("# Mine\n")
-
-
-@pytest.mark.parametrize(
-  "text",
-  [
-    "<!-- t:begin --> only",
-    "<!-- t:end --> only",
-    "<!-- t:end --> then <!-- t:begin -->",
-    "<!-- t:begin --> <!-- t:begin --> <!-- t:end -->",
-    "<!-- t:begin --> <!-- t:end --> <!-- t:end -->",
-  ],
-)
-def test_write_section_refuses_anything_but_one_pair(tmp_path, text):
-  path = tmp_path / "README.md"
-  path.write_text(text)
-  with pytest.raises(ValueError, match=r"README\.md: needs <!-- t:begin -->"):
-    tables.write_section(path, "t", "new")
-  assert path.read_text() == text
-
-
-def _report(results: pathlib.Path) -> subprocess.CompletedProcess:
-  return subprocess.run(
-    [sys.executable, "-m", "launch.report", f"--results_dir={results}"],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    timeout=60,
-  )
-
-
-def test_launch_report_writes_both_tables_and_prints_one(tmp_path):
-  _write(tmp_path, _record(0, 0.75), _record(1, 0.76))
-  (tmp_path / "README.md").write_text("# Mine\n\nKept.\n")
-  first = _report(tmp_path)
-  assert first.returncode == 0, first.stderr
-  assert "0.7550 ± 0.0071" in first.stdout
-  markdown, text = tables.molecule_table(tables.read_records(tmp_path))
-  readme = (tmp_path / "README.md").read_text()
-  assert readme.startswith("# Mine\n\nKept.\n")
-  assert markdown in readme
-  assert (tmp_path / "molecules.csv").read_text() == text
-  assert _report(tmp_path).stdout == first.stdout
-  assert (tmp_path / "README.md").read_text() == readme
-
-
-def test_launch_report_without_records_says_what_to_run(tmp_path):
-  done = _report(tmp_path)
-  assert done.returncode == 1
-  assert done.stderr.startswith("error: no run records in ")
-  assert "python -m launch.train" in done.stderr
-  assert done.stderr.count("\n") == 1
-  assert list(tmp_path.iterdir()) == []
 
 
 def test_published_numbers_are_fractions_and_unique():

@@ -12,7 +12,8 @@ from gnn_readout.training import locks, settings, sweeps
 
 
 def _run(**fields):
-  config = molpcba.get_config("gcn,sum")
+  config = molpcba.get_config("gcn,sum").unlock()
+  config.population = ""
   config.update_from_flattened_dict(fields)
   return sweeps.Run("one", ["--config=configs/molpcba.py:gcn,sum"], config)
 
