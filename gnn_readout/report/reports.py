@@ -13,6 +13,7 @@ from gnn_readout.report import (
   ablations,
   page,
   plots,
+  polygons,
   runs,
   sections,
   table2,
@@ -31,6 +32,7 @@ SECTIONS: dict[str, Callable[[str | os.PathLike[str]], Section]] = {
   **{
     name: functools.partial(tasks.section, task=name) for name in tasks.REPORTS
   },
+  polygons.NAME: polygons.section,
   runs.NAME: runs.section,
 }
 

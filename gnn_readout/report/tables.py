@@ -146,20 +146,6 @@ def molecule_rows(records: Iterable[Record]) -> list[dict[str, Any]]:
   return sorted(rows, key=order)
 
 
-def molecule_table(records: Iterable[Record]) -> tuple[str, str]:
-  """Makes the table of molecule datasets.
-
-  Args:
-    records: As `read_records` returns them, in any order.
-
-  Returns:
-    The table as Markdown and as CSV, the same bytes for the same records.
-  """
-  rows = molecule_rows(records)
-  cells = [display(row) for row in rows]
-  return markup.markdown_table(cells), markup.csv_table(rows)
-
-
 def display(row: dict[str, Any]) -> dict[str, str]:
   """Turns a row of `molecule_rows` into what a reader sees, by column title."""
   published = markup.plus_minus(row["published"], row["published_deviation"])

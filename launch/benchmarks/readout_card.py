@@ -110,6 +110,28 @@ def write(
   )
 
 
+def render(results_dir: str | os.PathLike[str]) -> None:
+  """Writes readouts.md again from readouts.json, if that is there.
+
+  Args:
+    results_dir: Holds readouts.json.
+
+  Raises:
+    ValueError: If it lacks a field.
+  """
+  path = pathlib.Path(results_dir, "readouts.json")
+  if not path.exists():
+    return
+  try:
+    text = markdown(json.loads(path.read_text()))
+  except KeyError as error:
+    raise ValueError(
+      f"{path}: field {error} is missing; measure again:"
+      " python -m launch.report readouts"
+    ) from error
+  files.atomic_write_text(path.with_suffix(".md"), text)
+
+
 def markdown(facts: dict[str, Any]) -> str:
   """Returns readouts.md."""
   rows = facts["rows"]

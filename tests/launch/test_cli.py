@@ -49,7 +49,8 @@ def test_no_binary_ignores_an_argument(launcher, binary, message):
   [
     (
       "{configs}",
-      "no config file '{configs}'. Known: demo.py, median.py, molpcba.py.",
+      "no config file '{configs}'. Known: demo.py, median.py, molpcba.py,"
+      " omniglot.py, polygons.py, tu.py.",
     ),
     ("{configs}/molpbca.py", "Did you mean 'molpcba.py'?"),
     ("no/folder/x.py", "no config file 'no/folder/x.py'."),
