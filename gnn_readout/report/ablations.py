@@ -107,7 +107,11 @@ def section(results_dir: str | os.PathLike[str]) -> Section:
     caption = "Validation score against the number of inner steps"
     made["E.1"].append(Figure("inner_steps", caption, drawn))
   made["E.2"] = _time_blocks(times)
-  intro = f"The paper's numbers are on validation. {chosen.CAPTION}"
+  intro = (
+    f"The paper's numbers are on validation. {chosen.CAPTION} {statements.RULE}"
+    " Compared are the largest and the smallest value of a table, with the"
+    " deviation of all of its values that have several seeds."
+  )
   blocks = [block for table in sorted(made) for block in made[table]]
   return Section("ablations", TITLE, [intro, *blocks])
 
