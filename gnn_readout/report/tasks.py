@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from gnn_readout.errors import suggest
-from gnn_readout.report import figures, sections
+from gnn_readout.report import figures, markup, sections
 from gnn_readout.report.records import (
   NUMBER,
   Fields,
@@ -292,16 +292,29 @@ def section(results_dir: str | os.PathLike[str], task: str) -> Section:
   title, _, text = report.text.partition(".")
   how = (
     "Of the learning rates the best on validation, mean and sample standard"
-    " deviation over the seeds; `failed` counts runs of all learning rates."
+    " deviation over the seeds; `failed` counts runs of all learning rates. The"
+    f" command of every row is in [{task}.csv]({task}.csv)."
   )
+  cells = [display(row) for row in rows]
+  long = ("note", "command")  # Too long for a table to look at.
+  short = [{k: v for k, v in row.items() if k not in long} for row in cells]
+  notes = dict.fromkeys(row["note"] for row in cells if row["note"])
+  labels = {
+    note: ", ".join(
+      dict.fromkeys(row["readout"] for row in cells if row["note"] == note)
+    )
+    for note in notes
+  }
   return Section(
     task,
     title,
     [
       f"{text} {how}".strip(),
       Figure(report.figure, title, report.draw(rows)),
-      Table("Scores", [display(row) for row in rows]),
+      Table("Scores", short),
+      *(f"Reduced, {labels[note]}: {note}." for note in notes),
     ],
+    {f"{task}.csv": markup.csv_table(cells)},
   )
 
 
