@@ -23,6 +23,9 @@ _WORKDIR = flags.DEFINE_string(
 )
 _SPLIT = flags.DEFINE_string("split", "test", "train, valid or test.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best or latest.")
+_METRIC = flags.DEFINE_string(
+  "metric", None, "Another one than the dataset's: ap, rocauc, rmse or mae."
+)
 _PREDICTIONS = flags.DEFINE_string(
   "predictions", None, "Where to write graph_index, logits, labels as .npz."
 )
@@ -49,8 +52,14 @@ def main(argv: Sequence[str]) -> None:
 
   if _PREDICTIONS.value:  # Not found out after all the work.
     files.check_writable(os.path.dirname(_PREDICTIONS.value) or ".")
-  wanted = (_SPLIT.value, _CHECKPOINT.value, _DATA_DIR.value, _CACHE_DIR.value)
-  result = evaluate_checkpoint(_WORKDIR.value, *wanted)
+  wanted = {
+    "split": _SPLIT.value,
+    "checkpoint": _CHECKPOINT.value,
+    "data_dir": _DATA_DIR.value,
+    "cache_dir": _CACHE_DIR.value,
+    "metric": _METRIC.value,
+  }
+  result = evaluate_checkpoint(_WORKDIR.value, **wanted)
   print(result, flush=True)
   summary = result.summary()
   if _PREDICTIONS.value:
@@ -59,7 +68,7 @@ def main(argv: Sequence[str]) -> None:
     np.savez(file, graph_index=index, logits=logits, labels=labels)
     files.atomic_write_bytes(_PREDICTIONS.value, file.getvalue())
   if _COMPARE.value:
-    other = evaluate_checkpoint(_COMPARE.value, *wanted)
+    other = evaluate_checkpoint(_COMPARE.value, **wanted)
     print(other, flush=True)
     compared = compare_evaluations(result, other, _RESAMPLES.value, _SEED.value)
     print(compared, flush=True)

@@ -120,8 +120,8 @@ def _statement(records: Sequence[Record]) -> list[str]:
     return []
   return [
     "By the Hungarian loss the worst seed of FSPool and FSUnpool is"
-    f" {min(factors):,.0f} to {max(factors):,.0f} times lower than the best seed"
-    f" of an MLP, at {len(factors)} numbers of points."
+    f" {min(factors):,.0f} to {max(factors):,.0f} times lower than the best"
+    f" seed of an MLP, at {len(factors)} numbers of points."
   ]
 
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from gnn_readout import metrics, models
 from gnn_readout.data import batching
-from gnn_readout.data.store import GraphStore
+from gnn_readout.data.store import METRICS, GraphStore
+from gnn_readout.errors import suggest
 from gnn_readout.training import checkpoints, settings
 from gnn_readout.training.step import init_state, make_optimizer
 
@@ -163,6 +164,7 @@ def evaluate_checkpoint(
   checkpoint: str = "best",
   data_dir: str | os.PathLike[str] | None = None,
   cache_dir: str | os.PathLike[str] | None = None,
+  metric: str | None = None,
 ) -> Evaluation:
   """Scores a checkpoint of a run on a split.
 
@@ -172,20 +174,27 @@ def evaluate_checkpoint(
     checkpoint: 'best' or 'latest'.
     data_dir: Where the datasets are.
     cache_dir: Where their converted columns are.
+    metric: Another one than the dataset's, by which 'best' was chosen.
 
   Returns:
     The score and the predictions.
 
   Raises:
     FileNotFoundError: If the folder holds no run or no such checkpoint.
-    ValueError: If the split is unknown or empty, or the checkpoint does not
-      fit the dataset.
+    ValueError: If the split is unknown or empty, the metric is none of the
+      dataset's task, or the checkpoint does not fit the dataset.
   """
   file = pathlib.Path(workdir) / "config.json"
   if not file.exists():
     raise FileNotFoundError(f"{workdir} holds no run: there is no {file}")
   config = settings.read_config(file)
   store = settings.load_dataset(config, data_dir, cache_dir)
+  metric, known = metric or store.schema.metric, METRICS[store.schema.task_type]
+  if metric not in known:
+    raise ValueError(
+      f"{store.schema.name} cannot be scored by {metric!r}."
+      f"{suggest(metric, known)}"
+    )
   model = models.build_model(config.model, store.schema)
   optimizer = make_optimizer(**config.optimizer, num_steps=1)
   batch = next(batching.eval_batches(store, split, batch_size=1, prefetch=0))
@@ -201,7 +210,6 @@ def evaluate_checkpoint(
     split,
     config.eval_batch_size,
   )
-  metric = store.schema.metric
   return Evaluation(
     dataset=store.schema.name,
     split=split,

@@ -41,11 +41,12 @@ def test_the_latest_checkpoint_on_another_split(launcher, whole):
 
 def test_a_run_does_not_differ_from_itself(launcher, whole):
   flags = ("--compare=whole", "--resamples=37", "--seed=3", "--json")
+  flags += ("--metric=rocauc",)  # The dataset's own is ap.
   done = launcher.run("evaluate", "--workdir=whole", *flags)
   assert done.returncode == 0, done.stderr
   *_, first, second, sentence, last = done.stdout.splitlines()
   assert first == second
-  assert sentence.startswith("A - B: +0.00000 ap, 95% interval")
+  assert sentence.startswith("A - B: +0.00000 rocauc, 95% interval")
   facts = json.loads(last)
   compared = facts["comparison"]
   assert compared["value_a"] == compared["value_b"] == facts["value"]
@@ -78,6 +79,8 @@ def test_runs_on_other_labels_are_not_compared(launcher, whole, tmp_path):
     (["--workdir=nowhere"], "nowhere holds no run"),
     (["--workdir=whole", "--split=vaild"], "Did you mean 'valid'"),
     (["--workdir=whole", "--checkpoint=last"], "Did you mean 'latest'"),
+    (["--workdir=whole", "--metric=aup"], "Did you mean 'ap'"),
+    (["--workdir=whole", "--metric=mae"], "cannot be scored by 'mae'"),
     (["--workdir=whole", "--predictions=whole"], "whole: Is a directory"),
     (
       ["--workdir=whole", "--predictions=molecules.csv/x.npz"],
