@@ -34,7 +34,11 @@ def test_home_is_expanded_on_the_command_line(launcher, monkeypatch):
   ("binary", "message"),
   [
     ("download", "unexpected argument 'extra'"),
-    ("report", "unknown report 'extra'. Known: molecules, readouts."),
+    (
+      "report",
+      "unknown report 'extra'. Known: ablations, all, median, omniglot,"
+      " polygons, readouts, runs, table2, tu.",
+    ),
     ("demo", "unexpected argument 'extra'"),
   ],
 )
