@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from gnn_readout.errors import suggest
-from gnn_readout.report import figures, markup, sections
+from gnn_readout.report import figures, markup, sections, statements
 from gnn_readout.report.records import (
   NUMBER,
   Fields,
@@ -150,6 +150,44 @@ def display(row: Summary) -> dict[str, str]:
     "note": best["note"],
     "command": best["command"],
   }
+
+
+def statement(rows: Sequence[Summary]) -> list[str]:
+  """Returns a sentence on how Equilibrium Aggregation compares, if it ran.
+
+  Errors are compared by their ratio, scores by their difference in points. Two
+  are within noise if they are at most two pooled deviations of their seeds
+  apart; of single seeds nothing is known.
+
+  Args:
+    rows: From `summaries`.
+  """
+  ours = {row.width: row for row in rows if row.label == "equilibrium"}
+  clauses: dict[str, list[str]] = {}
+  for row in rows:
+    if row.width not in ours or row.label == "equilibrium":
+      continue
+    base = ours[row.width]
+    if row.best["lower_is_better"]:
+      size = f"{row.mean / base.mean:.2g} times"
+    else:
+      size = f"{100 * (row.mean - base.mean):+.1f} points"
+    remarks = [] if row.width is None else [f"D = {row.width}"]
+    samples = [[r["test"]["value"] for r in x.runs] for x in (row, base)]
+    deviation = statements.pooled_deviation(samples)
+    if deviation is None:
+      remarks.append("one seed each, which may be noise")
+    elif abs(row.mean - base.mean) <= 2 * deviation:
+      remarks.append("within noise")
+    note = f" ({', '.join(remarks)})" if remarks else ""
+    clauses.setdefault(row.label, []).append(size + note)
+  if not clauses:
+    return []
+  metric = rows[0].best["test"]["metric"]
+  parts = [f"of {name} {', '.join(x)}" for name, x in clauses.items()]
+  return [
+    f"Against that of equilibrium, the test {metric} is {'; '.join(parts)}."
+  ]
 
 
 def error_by_width(rows: Sequence[Summary]) -> dict[str, bytes]:
@@ -312,6 +350,7 @@ def section(results_dir: str | os.PathLike[str], task: str) -> Section:
       f"{text} {how}".strip(),
       Figure(report.figure, title, report.draw(rows)),
       Table("Scores", short),
+      *statement(rows),
       *(f"Reduced, {labels[note]}: {note}." for note in notes),
     ],
     {f"{task}.csv": markup.csv_table(cells)},

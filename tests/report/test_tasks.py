@@ -268,3 +268,35 @@ def test_records_of_other_tasks_are_left_out(results):
   path.write_text(json.dumps(_record() | {"task": "omniglot"}))
   assert len(tasks.read_records(results, "median")) == 24
   assert len(tasks.read_records(results, "omniglot")) == 1
+
+
+def test_the_sentence_compares_with_equilibrium():
+  def runs(readout, values, width=8):
+    return [
+      _record(seed, readout=readout, width=width, test=value)
+      for seed, value in enumerate(values)
+    ]
+
+  rows = tasks.summaries(
+    runs("equilibrium", [0.1, 0.3])
+    + runs("attention", [0.3, 0.2])
+    + runs("sum", [7.9, 8.1])
+    + runs("sum", [5.0], width=32)
+    + runs("equilibrium", [2.0], width=32)
+  )
+  (sentence,) = tasks.statement(rows)
+  assert sentence == (
+    "Against that of equilibrium, the test mse is of attention 1.2 times (D ="
+    " 8, within noise); of sum 40 times (D = 8), 2.5 times (D = 32, one seed"
+    " each, which may be noise)."
+  )
+  assert tasks.statement(tasks.summaries(runs("sum", [1.0, 2.0]))) == []
+
+
+def test_scores_are_compared_in_points():
+  rows = tasks.summaries(
+    _record(seed, readout=name, width=8, test=value, lower_is_better=False)
+    for name, values in (("equilibrium", (0.5, 0.52)), ("sum", (0.4, 0.42)))
+    for seed, value in enumerate(values)
+  )
+  assert "of sum -10.0 points (D = 8)" in tasks.statement(rows)[0]
