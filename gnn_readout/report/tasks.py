@@ -156,8 +156,8 @@ def statement(rows: Sequence[Summary]) -> list[str]:
   """Returns a sentence on how Equilibrium Aggregation compares, if it ran.
 
   Errors are compared by their ratio, scores by their difference in points. Two
-  are within noise if they are at most two pooled deviations of their seeds
-  apart; of single seeds nothing is known.
+  are within noise if the means over their seeds, of the logarithms of errors,
+  are at most two pooled deviations apart; of single seeds nothing is known.
 
   Args:
     rows: From `summaries`.
@@ -168,16 +168,19 @@ def statement(rows: Sequence[Summary]) -> list[str]:
     if row.width not in ours or row.label == "equilibrium":
       continue
     base = ours[row.width]
-    if row.best["lower_is_better"]:
+    is_error = row.best["lower_is_better"]
+    size = f"{100 * (row.mean - base.mean):+.1f} points"
+    if is_error:
       size = f"{row.mean / base.mean:.2g} times"
-    else:
-      size = f"{100 * (row.mean - base.mean):+.1f} points"
     remarks = [] if row.width is None else [f"D = {row.width}"]
     samples = [[r["test"]["value"] for r in x.runs] for x in (row, base)]
+    if is_error:  # A deviation of the larger one alone would decide.
+      samples = [[math.log(value) for value in sample] for sample in samples]
     deviation = statements.pooled_deviation(samples)
+    first, second = map(statistics.fmean, samples)
     if deviation is None:
       remarks.append("one seed each, which may be noise")
-    elif abs(row.mean - base.mean) <= 2 * deviation:
+    elif abs(first - second) <= 2 * deviation:
       remarks.append("within noise")
     note = f" ({', '.join(remarks)})" if remarks else ""
     clauses.setdefault(row.label, []).append(size + note)
