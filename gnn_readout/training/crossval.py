@@ -114,7 +114,7 @@ PROTOCOLS = {
     validation="next",
     repeats=10,
     selected_on="valid",
-    select=lambda valid, test, sign: _by_mean_curve(valid, test, sign),
+    select=_by_mean_curve,
   ),
   "gin2019": Protocol(
     reference=(

@@ -206,9 +206,7 @@ class Program:
       first, self._plans[0].steps_per_epoch
     )
     self.steps_per_epoch = steps_per_epoch
-    self.num_steps = first.num_steps
-    if first.num_epochs > 0:
-      self.num_steps = round(first.num_epochs * steps_per_epoch)
+    self.num_steps = _num_steps(first, store)
     self._eval_every = first.eval_every or steps_per_epoch
     self._hyper = self._place(
       {k: np.array(v) for k, v in members.traced(configs).items()}
@@ -363,17 +361,13 @@ class Program:
     if is_shared:  # A plan of one member: its axis goes.
       tree = jax.tree.map(lambda x: x[0], tree)
     else:
-      tree = jax.tree.map(self._pad, tree)
+      tree = spread.padded(tree, self.mesh)
     return spread.place(tree, self.mesh, is_shared)
 
   def _place_active(self) -> Array:
     """Returns [M] bool, false for members that stopped, and for copies."""
     extra = self._padded - len(self._active)
     return spread.place(np.pad(self._active, (0, extra)), self.mesh)
-
-  def _pad(self, x: np.ndarray) -> np.ndarray:
-    extra = self._padded - len(x)
-    return np.concatenate([x, x[:1].repeat(extra, axis=0)]) if extra else x
 
   def _count(self, batch: Any) -> None:
     mask = batch.globals["mask"]  # [M, G], or [1, G]
@@ -393,7 +387,7 @@ class Program:
         curves.shapes.append(shape)
 
   @functools.cached_property
-  def _exam(self) -> list[tuple[Any, list[dict[str, np.ndarray]]]]:
+  def _exam(self) -> tuple[list[Any], list[dict[str, np.ndarray]]]:
     """What is scored: batches, and where each split's graphs are in them."""
     stores = self._stores[:1] if self._is_split_shared else self._stores
     graphs = [

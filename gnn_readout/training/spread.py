@@ -33,6 +33,21 @@ def padded_size(num_members: int, mesh: Mesh) -> int:
   return -(-num_members // mesh.size) * mesh.size
 
 
+def padded(tree: Any, mesh: Mesh) -> Any:
+  """Returns arrays [M, ...] with copies of the first entry up to that size.
+
+  Args:
+    tree: Of arrays on the host, one entry per member.
+    mesh: From `member_mesh`.
+  """
+
+  def pad(x: np.ndarray) -> np.ndarray:
+    extra = padded_size(len(x), mesh) - len(x)
+    return np.concatenate([x, x[:1].repeat(extra, axis=0)]) if extra else x
+
+  return jax.tree.map(pad, tree)
+
+
 def over_members(
   function: Callable[..., Any],
   mesh: Mesh,

@@ -159,14 +159,11 @@ class Program:
 
   def _place(self, tree: Any) -> Any:
     """Moves arrays of one entry per member to the devices."""
-    extra = self._padded_size() - self._num_members
-
-    def pad(x: np.ndarray) -> np.ndarray:
-      return np.concatenate([x, x[:1].repeat(extra, axis=0)]) if extra else x
-
     # The program takes over memory, which must not be shared with numpy.
     return jax.device_put(
-      jax.tree.map(pad, tree), spread.sharding(self._mesh), may_alias=False
+      spread.padded(tree, self._mesh),
+      spread.sharding(self._mesh),
+      may_alias=False,
     )
 
   def _fetch(self, tree: Any) -> Any:
