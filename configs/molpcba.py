@@ -134,6 +134,9 @@ def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
   config.checkpoint_every = 0  # Steps; 0: with every evaluation.
   config.log_every = 50
   config.tensorboard = True
+  # Fields and their values, all combinations of which are trained as one
+  # program: "seed=0,1,2 optimizer.learning_rate=1e-4,1e-3".
+  config.population = ""
   config.note = ""  # What was reduced; printed beside the result.
   return config.lock()
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 
 
-def use_all_cores() -> None:
+def use_all_cores(num_workers: int = 1) -> None:
   """Makes every CPU core that may be used a device of JAX.
 
   To be called before JAX looks for its devices; accelerators are not touched.
+
+  Args:
+    num_workers: How many such processes share the cores.
   """
   import jax
 
-  jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+  from gnn_readout.training import workers
+
+  cores = workers.shares_of_cores(num_workers)[0] or os.sched_getaffinity(0)
+  jax.config.update("jax_num_cpu_devices", len(cores))

@@ -3,6 +3,9 @@ r"""Does all runs of a sweep that have no complete record yet.
 python -m launch.sweep --sweep=configs/molpcba.py:table2 \
   --workdir=runs/table2 --set dataset=ogbg-moltox21 --set num_epochs=20
 
+What differs in nothing but learning rates, seeds and the like is one run, with
+a population, unless --notogether is given.
+
 A run lies in WORKDIR/NAME, what it prints in log.txt there. One that dies goes
 on from its checkpoint, at most twice in a row without a later one; then it has
 failed, and the exit status is 1. SIGTERM and Ctrl-C let the runs save and exit
@@ -15,7 +18,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from launch import cli
+from launch import cli, devices
 
 _SWEEP = flags.DEFINE_string("sweep", None, "FILE:NAME.", required=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Its folder.", required=True)
@@ -28,6 +31,9 @@ _WORKERS = flags.DEFINE_integer(
   "Runs at a time, each on its share of the cores if there are enough. On one"
   " accelerator, divide its memory by XLA_PYTHON_CLIENT_MEM_FRACTION.",
   lower_bound=1,
+)
+_TOGETHER = flags.DEFINE_bool(
+  "together", True, "Train as one program what can be."
 )
 _DRY_RUN = flags.DEFINE_bool(
   "dry_run", False, "Time a few steps, print what there is to do, and end."
@@ -45,9 +51,11 @@ def main(argv: Sequence[str]) -> int:
   from gnn_readout.training import forecast, sweeps
   from launch import sweep_files
 
-  name, runs = sweep_files.read(_SWEEP.value, _SET.value)
+  name, runs = sweep_files.read(_SWEEP.value, _SET.value, _TOGETHER.value)
   given = (_WORKDIR.value, _WORKERS.value, _DATA_DIR.value, _CACHE_DIR.value)
   if _DRY_RUN.value:
+    if any(run.config.get("population", "") for run in runs):
+      devices.use_all_cores(_WORKERS.value)
     forecast.print_plan(runs, *given)
     return 0
   is_well = sweeps.run_sweep(runs, *given, _RECORDS.value, name)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
 
 from gnn_readout.errors import suggest
 from gnn_readout.training import members, settings
@@ -12,13 +15,26 @@ from gnn_readout.training.sweeps import Run, run_name
 from launch import cli
 
 
-def read(sweep: str, changes: Sequence[str]) -> tuple[str, list[Run]]:
+class _Point(NamedTuple):
+  """What a sweep yields: a variant, what is set in it, and what comes of it."""
+
+  variant: str
+  fields: dict[str, Any]
+  config: ConfigDict
+
+
+def read(
+  sweep: str, changes: Sequence[str], together: bool = True
+) -> tuple[str, list[Run]]:
   """Returns the name of a sweep and its runs, all of them checked.
 
   Args:
     sweep: FILE:NAME, a config file and a function in it.
     changes: FIELD=VALUE, over what the sweep and the config say. Runs that
       become the same by that are one.
+    together: Whether what can be trained as one program becomes one run with a
+      population: all combinations of some learning rates and seeds, say. Only
+      of configs that have the field `population`, if it is empty.
 
   Raises:
     ValueError: If there is no such sweep, it has no runs, or one of them cannot
@@ -28,13 +44,22 @@ def read(sweep: str, changes: Sequence[str]) -> tuple[str, list[Run]]:
   path, _, name = sweep.partition(":")
   function = _function(path, name)
   changed = dict(_field_and_value(change) for change in changes)
-  runs: dict[str, Run] = {}
+  points: dict[str, _Point] = {}
   for overrides in _overrides(function, sweep):
-    run = _run(path, overrides, changed)
-    runs.setdefault(run.name, run)
-  if not runs:
+    variant = str(overrides.pop("variant", ""))
+    config = _config(path, variant, overrides | changed)
+    key = run_name(variant, overrides, config)
+    points.setdefault(key, _Point(variant, overrides, config))
+  if not points:
     raise ValueError(f"sweep {sweep} is empty: it yields no run")
-  return name, list(runs.values())
+  runs = []
+  for point, population in _joined(list(points.values()), together):
+    variant, fields, _ = point
+    values = fields | population | changed
+    config = _config(path, variant, values)
+    arguments = _arguments(path, variant, values)
+    runs.append(Run(run_name(variant, fields, config), arguments, config))
+  return name, runs
 
 
 def _function(path: str, name: str) -> Callable[[], Iterator[Any]]:
@@ -74,17 +99,51 @@ def _field_and_value(change: str) -> tuple[str, str]:
   return field, value
 
 
-def _run(
-  path: str, overrides: dict[str, Any], changed: Mapping[str, str]
-) -> Run:
-  variant = str(overrides.pop("variant", ""))
-  arguments = [f"--config={path}:{variant}" if variant else f"--config={path}"]
-  for field, value in {**overrides, **changed}.items():
-    arguments.append(f"--config.{field}={value}")
+def _arguments(path: str, variant: str, fields: Mapping[str, Any]) -> list[str]:
+  return [
+    f"--config={path}:{variant}" if variant else f"--config={path}",
+    *(f"--config.{field}={value}" for field, value in fields.items()),
+  ]
+
+
+def _config(path: str, variant: str, fields: Mapping[str, Any]) -> ConfigDict:
+  arguments = _arguments(path, variant, fields)
   try:
     config = cli.parse_config(arguments)
     for member in members.expand(config):  # One without a population.
       settings.check(member)
   except ValueError as error:
     raise ValueError(f"run {' '.join(arguments)}: {error}") from error
-  return Run(run_name(variant, overrides, config), arguments, config)
+  return config
+
+
+def _joined(
+  points: Sequence[_Point], together: bool
+) -> Iterator[tuple[_Point, dict[str, str]]]:
+  """Yields the point of every run, or its first one and their population."""
+  groups = members.programs([point.config for point in points])
+  places = ((i, group) for group in groups for i in group)
+  for i, group in sorted(places):
+    text = _population([points[j] for j in group]) if together else ""
+    if not text:
+      yield points[i], {}
+    elif i == group[0]:
+      yield points[i], {"population": text}
+
+
+def _population(points: Sequence[_Point]) -> str:
+  """Returns the population whose members are these points, or ''."""
+  variant, fields, config = points[0]
+  if len(points) == 1 or config.get("population") != "":
+    return ""
+  if any((p.variant, *p.fields) != (variant, *fields) for p in points):
+    return ""
+  flat = [settings.flatten(point.config.to_dict()) for point in points]
+  values = {
+    field: list(dict.fromkeys(f[field] for f in flat)) for field in fields
+  }
+  varied = {field: v for field, v in values.items() if len(v) > 1}
+  if math.prod(map(len, varied.values())) != len(points):
+    return ""  # Not all combinations.
+  words = (f"{field}={','.join(map(str, v))}" for field, v in varied.items())
+  return " ".join(words)

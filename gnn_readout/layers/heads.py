@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from gnn_readout.errors import suggest
-from gnn_readout.layers.mlp import Linear, dropout
+from gnn_readout.layers.mlp import Linear, check_rate, dropout
 from gnn_readout.layers.norm import BatchNorm
 
 
@@ -111,7 +111,5 @@ def make_head(name: str, num_outputs: int, node_width: int, **kwargs) -> Head:
   """
   if name not in HEADS:
     raise ValueError(f"Unknown head {name!r}.{suggest(name, HEADS)}")
-  rate = kwargs.get("dropout_rate", 0)
-  if isinstance(rate, (int, float)) and not 0 <= rate < 1:
-    raise ValueError(f"dropout_rate must lie in [0, 1), got {rate}.")
+  check_rate("dropout_rate", kwargs.get("dropout_rate", 0))
   return HEADS[name](num_outputs, node_width, **kwargs)

@@ -82,6 +82,17 @@ def _hash(counter: Array, seed: Array) -> Array:
   return x ^ (x >> 16)
 
 
+def check_rate(field: str, rate: float | Array) -> None:
+  """Refuses a rate of dropout that is known and does not lie in [0, 1).
+
+  Args:
+    field: What it is called in a config.
+    rate: May be traced: then nobody knows.
+  """
+  if isinstance(rate, (int, float)) and not 0 <= rate < 1:
+    raise ValueError(f"{field} must lie in [0, 1), got {rate}.")
+
+
 def dropout(x: Array, rate: float | Array, is_training: bool) -> Array:
   """Zeroes each entry with probability `rate` and scales up the others.
 

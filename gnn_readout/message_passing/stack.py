@@ -12,7 +12,7 @@ from jax import Array
 
 from gnn_readout import graphs as graphs_lib
 from gnn_readout import segments
-from gnn_readout.layers.mlp import dropout
+from gnn_readout.layers.mlp import check_rate, dropout
 from gnn_readout.layers.norm import BatchNorm
 from gnn_readout.message_passing import messages
 from gnn_readout.message_passing.virtual_node import VirtualNodeUpdate
@@ -45,7 +45,7 @@ class MessagePassing(hk.Module):
       layer: Makes a layer from its width, edge sizes and name.
       width: D.
       num_layers: L.
-      dropout_rate: Probability of a zero after each layer.
+      dropout_rate: Probability of a zero after each layer; may be traced.
       edge_sizes: Vocabulary sizes of the edge features.
       virtual_node: Whether each graph has a virtual node.
       jumping: `last` or `sum`.
@@ -58,8 +58,7 @@ class MessagePassing(hk.Module):
       raise ValueError(
         f"num_layers and width must be positive, got {num_layers} and {width}."
       )
-    if not 0 <= dropout_rate < 1:
-      raise ValueError(f"dropout must lie in [0, 1), got {dropout_rate}.")
+    check_rate("dropout", dropout_rate)
     self._layer = layer
     self._width = width
     self._num_layers = num_layers

@@ -8,7 +8,7 @@ import itertools
 import os
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -19,7 +19,15 @@ from rich.table import Table
 from gnn_readout import metrics, models
 from gnn_readout.data import batching
 from gnn_readout.data.store import GraphStore
-from gnn_readout.training import members, settings, sweeps, workers
+from gnn_readout.tasks import TASKS
+from gnn_readout.training import (
+  members,
+  population,
+  settings,
+  sweeps,
+  task_program,
+  workers,
+)
 from gnn_readout.training import step as step_lib
 from gnn_readout.training.progress import ProgressLine, duration
 
@@ -76,15 +84,11 @@ def print_plan(
     began = time.monotonic()
     for n, group in enumerate(groups):
       first = runs[group[0]]
-      if "task" in first.config or first.config.get("population", ""):
-        missing["they are tasks or populations"] = None
-        continue
       try:
-        store = settings.load_dataset(first.config, data_dir, cache_dir)
+        cost = measure(first.config, data_dir, cache_dir)
       except FileNotFoundError as error:
         missing[f"their dataset is not there: {error}"] = None
         continue
-      cost = measure(first.config, store)
       costs |= dict.fromkeys(group, cost)
       left = (time.monotonic() - began) / (n + 1) * (len(groups) - n - 1)
       line.say(
@@ -98,17 +102,44 @@ def print_plan(
     print(f"no estimate for some runs: {reason}")
 
 
-def measure(config: ConfigDict, store: GraphStore) -> Cost:
+def measure(
+  config: ConfigDict,
+  data_dir: str | os.PathLike[str] | None = None,
+  cache_dir: str | os.PathLike[str] | None = None,
+) -> Cost:
   """Times training steps on the first batches of a run.
 
   Compilation does not count, nor does making the batches, which a run does
   while it steps.
 
   Args:
-    config: Of a run.
-    store: Its dataset.
+    config: Of a run, of a population or of a task. A step of a population is
+      one of all its members.
+    data_dir: Where the datasets are.
+    cache_dir: Where their converted columns are.
+
+  Raises:
+    ValueError: If the dataset is unknown, damaged or not fit for the config.
+    OSError: If the dataset is not there.
   """
   config = config.copy_and_resolve_references()
+  if "task" in config:
+    return _measure_task(config, data_dir, cache_dir)
+  configs = members.expand(config)
+  stores = [settings.load_dataset(c, data_dir, cache_dir) for c in configs]
+  if not config.get("population", ""):
+    return _measure_alone(configs[0], stores[0])
+  costs = [
+    _measure_program([configs[i] for i in group], [stores[i] for i in group])
+    for group in population.programs(configs, stores)
+  ]
+  num_steps = sum(cost.num_steps for cost in costs)
+  total = sum(cost.num_steps * cost.seconds for cost in costs)
+  measured = sum(cost.measured for cost in costs)
+  return Cost(num_steps, total / max(num_steps, 1), measured)
+
+
+def _measure_alone(config: ConfigDict, store: GraphStore) -> Cost:
   plan = batching.make_plan(store, "train", seed=config.seed, **config.batching)
   num_steps = config.num_steps
   epoch_steps = settings.epoch_steps(config, plan.steps_per_epoch)
@@ -137,14 +168,42 @@ def measure(config: ConfigDict, store: GraphStore) -> Cost:
       state, values = step(state, batch)
     jax.block_until_ready(values)
 
-  take_all()  # Compiles.
+  return Cost(num_steps, *_time(take_all, len(batches)))
+
+
+def _measure_program(
+  configs: Sequence[ConfigDict], stores: Sequence[GraphStore]
+) -> Cost:
+  program = population.Program(configs, stores, splits=())
+  timed = _time(lambda: program.advance(_NUM_BATCHES), _NUM_BATCHES)
+  return Cost(program.num_steps, *timed)
+
+
+def _measure_task(
+  config: ConfigDict,
+  data_dir: str | os.PathLike[str] | None,
+  cache_dir: str | os.PathLike[str] | None,
+) -> Cost:
+  configs = members.expand(config)
+  task = TASKS[config.task](configs[0].to_dict(), data_dir, cache_dir)
+  program = task_program.from_configs(task, configs)
+  return Cost(config.num_steps, *_time(lambda: program.advance(1), 1))
+
+
+def _time(take: Callable[[], object], num_steps: int) -> tuple[float, int]:
+  """Returns the seconds of a step, and how many were timed.
+
+  Args:
+    take: Makes some steps; the first call compiles them.
+    num_steps: How many.
+  """
+  take()
   times: list[float] = []
   while len(times) < _MIN_PASSES or sum(times) < _MIN_SECONDS:
     start = time.perf_counter()
-    take_all()
+    take()
     times.append(time.perf_counter() - start)
-  seconds = statistics.median(times) / len(batches)
-  return Cost(num_steps, seconds, len(times) * len(batches))
+  return statistics.median(times) / num_steps, len(times) * num_steps
 
 
 def time_of_all(times: Sequence[float], num_workers: int) -> float:

@@ -29,6 +29,8 @@ TRACED = (
 )
 # Fields that decide what a member starts from and what it is trained on.
 PRIVATE = ("fold", "folds.seed", "seed")
+# The same for tasks, whose members have all else in common.
+OF_TASKS = ("optimizer.learning_rate", "seed")
 
 
 def overrides(config: ConfigDict, text: str) -> list[dict[str, Any]]:
@@ -122,12 +124,12 @@ def programs(configs: Sequence[ConfigDict]) -> list[list[int]]:
 
   Args:
     configs: Of members. Those that differ in no field but `TRACED` and
-      `PRIVATE` ones share a program.
+      `PRIVATE` ones, or `OF_TASKS`, share a program.
   """
   groups: dict[str, list[int]] = {}
   for i, config in enumerate(configs):
     fields = settings.flatten(settings.as_json(config))
-    for name in (*TRACED, *PRIVATE):
+    for name in OF_TASKS if "task" in fields else (*TRACED, *PRIVATE):
       # A field that is not there, or 0 for good, is not the same program.
       if name in fields:
         fields[name] = None

@@ -98,7 +98,7 @@ class _Functions(NamedTuple):
     init: (hyper, seed, batch) -> state.
     step: (hyper, active, state, loss, batch) -> (state, loss + that of the
       step, the step's metrics); a member that is not active stays as it is.
-    predict: (state, batch) -> logits [M, G, T].
+    predict: (hyper, state, batch) -> logits [M, G, T].
     keep: (better, state, best) -> the better of both.
     copy: state -> state.
   """
@@ -151,9 +151,8 @@ def _compiled(
 
     return jax.lax.cond(active & (state.fault[0] < 0), go, rest)
 
-  model = models.build_model(first.model, schema)
-
-  def predict(state, batch):
+  def predict(hyper, state, batch):
+    model, _ = build(hyper)
     output, _ = model.apply(
       state.params, state.model_state, None, batch, is_training=False
     )
@@ -166,7 +165,7 @@ def _compiled(
   return _Functions(
     init=over(init, shared=(2,) if is_shared else ()),
     step=over(step, shared=(4,) if is_shared else (), donate=(2, 3)),
-    predict=over(predict, shared=(1,) if is_split_shared else ()),
+    predict=over(predict, shared=(2,) if is_split_shared else ()),
     keep=over(keep, donate=(2,)),
     copy=over(lambda state: jax.tree.map(jnp.copy, state)),
   )
@@ -410,7 +409,10 @@ class Program:
   def _evaluate(self) -> None:
     """Scores all active members; stops those that failed or had enough."""
     batches, places = self._exam
-    logits = [self._functions.predict(self._state, batch) for batch in batches]
+    logits = [
+      self._functions.predict(self._hyper, self._state, batch)
+      for batch in batches
+    ]
     faults = np.asarray(self._state.fault)  # [M, 2]
     losses, values = jax.device_get((self._losses, self._values))
     losses = losses / (self.step - self._logged)

@@ -62,9 +62,12 @@ def run_name(variant: str, fields: Iterable[str], config: ConfigDict) -> str:
     variant: The argument of `get_config`; may be empty.
     fields: Names of the fields that the sweep sets. Those that change nothing
       of the result are left out.
-    config: The config of the run, which has their values.
+    config: The config of the run, which has their values; of what its
+      population varies, all of them.
   """
   known = settings.flatten(config.to_dict())
+  population = config.get("population", "").split()
+  known |= dict(word.split("=", 1) for word in population)
   words = [variant or "default"]
   for field in fields:
     if field not in settings.HARMLESS:
@@ -170,8 +173,7 @@ def _run_rest(
     f" {len(rest) - begun} new",
     flush=True,
   )
-  # Found missing, or converted, once and not by every run. Runs of one program
-  # (`members.programs`) could become one job below, with a `population`.
+  # Found missing, or converted, once and not by every run.
   for config in _by_dataset(rest):
     settings.load_dataset(config, data_dir, cache_dir)
   flags = {"data_dir": data_dir, "cache_dir": cache_dir}

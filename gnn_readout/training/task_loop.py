@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import math
 import os
@@ -19,15 +18,16 @@ from ml_collections import ConfigDict
 
 from gnn_readout.files import atomic_write_text
 from gnn_readout.tasks import TASKS, Task
-from gnn_readout.training import checkpoints, members, runlog, settings
-from gnn_readout.training import step as step_lib
+from gnn_readout.training import (
+  checkpoints,
+  members,
+  runlog,
+  settings,
+  task_program,
+)
 from gnn_readout.training.progress import ProgressLine, duration
 from gnn_readout.training.signals import stop_signals
 from gnn_readout.training.task_history import Member
-from gnn_readout.training.task_program import Program
-
-# The fields in which the members of one program may differ.
-FIELDS = ("optimizer.learning_rate", "seed")
 
 # A call of the program is long enough to keep the devices busy and short enough
 # to hear a signal.
@@ -95,10 +95,10 @@ def _members(config: ConfigDict) -> dict[str, ConfigDict]:
       f" {type(text).__name__}"
     )
   for name in members.overrides(config, text)[0]:
-    if name not in FIELDS:
+    if name not in members.OF_TASKS:
       raise ValueError(
         f"population {text!r}: the members of a task may differ in"
-        f" {' and '.join(FIELDS)}, not in {name}"
+        f" {' and '.join(members.OF_TASKS)}, not in {name}"
       )
   names = members.names(config)
   folders = [f"members/{name}" if name else "." for name in names]
@@ -123,17 +123,7 @@ class _Run:
     self._folders, self._configs = list(configs), list(configs.values())
     self._config_hash = settings.config_hash(settings.as_json(config))
     self._began = time.monotonic()  # When a run without breaks would have.
-    fields = {"schedule": "constant", "warmup_steps": 0}
-    fields |= config.optimizer.to_dict() | {"num_steps": config.num_steps}
-    del fields["learning_rate"]
-    self._program = Program(
-      task,
-      functools.partial(step_lib.make_optimizer, **fields),
-      [member.optimizer.learning_rate for member in self._configs],
-      [member.seed for member in self._configs],
-      config.num_eval_sets,
-      config.get("chunk_size", 0),
-    )
+    self._program = task_program.from_configs(task, self._configs)
     self._members = [Member() for _ in configs]
     self._step, self._step_seconds = 0, 0.0
     self._restore()

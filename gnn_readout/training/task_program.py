@@ -13,10 +13,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ml_collections import ConfigDict
 
 from gnn_readout import models
 from gnn_readout.tasks import Task
 from gnn_readout.training import spread, task_step
+from gnn_readout.training import step as step_lib
 
 # Evaluation is on the same examples in every run, whatever its seed.
 _EVALUATION_SEED = 2**31 - 1
@@ -171,6 +173,27 @@ class Program:
     return jax.tree.map(
       lambda x: np.asarray(x)[: self._num_members], jax.device_get(tree)
     )
+
+
+def from_configs(task: Task, configs: Sequence[ConfigDict]) -> Program:
+  """Returns the program of the members with these configs.
+
+  Args:
+    task: The task.
+    configs: They differ in no field but `members.OF_TASKS`.
+  """
+  first = configs[0]
+  fields = {"schedule": "constant", "warmup_steps": 0}
+  fields |= first.optimizer.to_dict() | {"num_steps": first.num_steps}
+  del fields["learning_rate"]
+  return Program(
+    task,
+    functools.partial(step_lib.make_optimizer, **fields),
+    [config.optimizer.learning_rate for config in configs],
+    [config.seed for config in configs],
+    first.num_eval_sets,
+    first.get("chunk_size", 0),
+  )
 
 
 def _cut(batches: Any, chunk_size: int) -> Any:

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from configs import median, molpcba, omniglot, polygons
+from gnn_readout.training import members
 from launch import sweep_files
 
 # On one worker, with the other tests of binaries.
@@ -43,6 +44,14 @@ def dozen():
 
 def nothing():
   yield from ()
+
+def partly():
+  yield from list(_grid(2))[:3]
+
+def variants():
+  for variant in ("gin,sum", "gin,mean"):
+    for rate in (1e-3, 1e-2):
+      yield {"variant": variant, "optimizer.learning_rate": rate}
 
 def broken():
   yield {"variant": "gin,sum"}
@@ -80,7 +89,8 @@ def folder(launcher):
 
 
 def _flags(name, *more):
-  return (f"--sweep=tiny.py:{name}", "--workdir=sweep", *more)
+  alone = () if "--together" in more else ("--notogether",)
+  return (f"--sweep=tiny.py:{name}", "--workdir=sweep", *alone, *more)
 
 
 def test_a_sweep_leaves_records_that_say_how_to_repeat_them(launcher, folder):
@@ -127,6 +137,45 @@ def test_a_dry_run_prints_what_is_left(launcher, folder):
   assert sorted(path.name for path in folder.glob("g*")) == _NAMES
 
 
+def test_a_dry_run_times_a_population(launcher, folder):
+  flags = _flags("dozen", "--dry_run", "--together")
+  done = launcher.run("sweep", *flags)
+  assert done.returncode == 0, done.stderr
+  measured, *lines = done.stdout.splitlines()
+  name = "gin,sum-seed=0,1,2,3,4,5-learning_rate=0.001,0.01"
+  (ms,) = re.findall(r"([\d.]+) ms a step, over", measured)
+  assert measured.startswith(f"{name}: ")
+  assert lines[1].split()[:4] == [name, "new", "4", ms]
+  assert lines[2] == "1 runs, 0 done, 1 to do"
+
+
+def test_what_differs_in_seed_and_rate_is_one_run(tiny):
+  _, alone = sweep_files.read(f"{tiny}:dozen", [], together=False)
+  _, (run,) = sweep_files.read(f"{tiny}:dozen", ["num_steps=3"])
+  text = "seed=0,1,2,3,4,5 optimizer.learning_rate=0.001,0.01"
+  assert run.name == "gin,sum-seed=0,1,2,3,4,5-learning_rate=0.001,0.01"
+  assert f"--config.population={text}" in run.arguments
+  assert [
+    (config.seed, config.optimizer.learning_rate)
+    for config in members.expand(run.config)
+  ] == [(x.config.seed, x.config.optimizer.learning_rate) for x in alone]
+  assert {x.num_steps for x in members.expand(run.config)} == {3}
+
+
+def test_what_is_no_population_stays_apart(tiny):
+  # Three of four combinations, another variant, a population already.
+  _, runs = sweep_files.read(f"{tiny}:partly", [])
+  assert [run.config.population for run in runs] == [""] * 3
+  _, runs = sweep_files.read(f"{tiny}:variants", [])
+  assert [run.name for run in runs] == [
+    "gin,sum-learning_rate=0.001,0.01",
+    "gin,mean-learning_rate=0.001,0.01",
+  ]
+  _, runs = sweep_files.read(f"{tiny}:variants", ["population=seed=0,1"])
+  assert {run.config.population for run in runs} == {"seed=0,1"}
+  assert len(runs) == 4
+
+
 @pytest.mark.parametrize(
   ("sweep", "changes", "message"),
   [
@@ -165,7 +214,7 @@ def test_wrong_input(tiny, launcher, sweep, changes, message, monkeypatch):
 
 def test_changes_go_over_every_run_as_on_the_command_line(tiny):
   changes = ["dataset=tu/X=Y.csv", "num_epochs=3", "tensorboard=true"]
-  name, runs = sweep_files.read(f"{tiny}:pair", changes)
+  name, runs = sweep_files.read(f"{tiny}:pair", changes, together=False)
   assert name == "pair"
   assert [run.name for run in runs] == _NAMES
   for run in runs:
@@ -195,7 +244,7 @@ def test_changes_go_over_every_run_as_on_the_command_line(tiny):
   ],
 )
 def test_sweeps_that_there_are(config, name, first):
-  _, runs = sweep_files.read(f"{config.__file__}:{name}", [])
+  _, runs = sweep_files.read(f"{config.__file__}:{name}", [], together=False)
   assert len(runs) == len(list(getattr(config, name)()))
   assert first in (None, runs[0].name)
 
@@ -204,7 +253,8 @@ def test_sweeps_that_there_are(config, name, first):
 def test_twelve_runs_through_kills_of_a_worker_and_of_the_launcher(launcher):
   (launcher.folder / "tiny.py").write_text(_TINY)
   workdir = launcher.folder / "killed"
-  command = [sys.executable, "-m", "launch.sweep", "--sweep=tiny.py:dozen"]
+  command = [sys.executable, "-m", "launch.sweep", *_flags("dozen")]
+  command.remove("--workdir=sweep")
 
   def start():
     return subprocess.Popen(

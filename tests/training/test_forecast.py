@@ -31,17 +31,26 @@ def test_without_the_dataset_it_says_that_it_has_no_estimate(tmp_path, capsys):
   run = sweeps.Run("one", [], config)
   longer = config.copy_and_resolve_references()
   longer.update(num_epochs=0.0, num_steps=1234)
-  task = sweeps.Run("three", [], median.get_config("sum"))
-  runs = [run, sweeps.Run("two", [], longer), task]
+  runs = [run, sweeps.Run("two", [], longer)]
   forecast.print_plan(runs, tmp_path / "w")
-  one, two, three, *rest = capsys.readouterr().out.splitlines()[1:]
+  one, two, *rest = capsys.readouterr().out.splitlines()[1:]
   assert one.split() == ["one", "new", "100", "epochs"]
   assert two.split() == ["two", "new", "1,234"]
-  assert three.split() == ["three", "new", f"{task.config.num_steps:,}"]
   assert rest == [
-    "3 runs, 0 done, 3 to do",
+    "2 runs, 0 done, 2 to do",
     "no estimate for some runs: their dataset is not there: none.csv: no such"
     " file",
-    "no estimate for some runs: they are tasks or populations",
   ]
   assert not (tmp_path / "w").exists()
+
+
+def test_a_task_is_timed_as_it_is_trained():
+  config = median.get_config("sum")
+  config.update(
+    set_size=5, batch_size=4, chunk_size=2, num_eval_sets=4, num_steps=7
+  )
+  config.model.update(width=3, element_widths=(5,), head_widths=(5,))
+  cost = forecast.measure(config)
+  assert cost.num_steps == 7  # Of all 15 members at once.
+  assert cost.measured >= 3
+  assert 0 < cost.seconds < 1

@@ -8,9 +8,9 @@ import jax
 import numpy as np
 import pytest
 
-from configs import tu
-from gnn_readout import data
-from gnn_readout.data import folds
+from configs import molpcba, tu
+from gnn_readout import data, models
+from gnn_readout.data import batching, folds
 from gnn_readout.training import loop, members, population, settings
 
 
@@ -67,6 +67,55 @@ def test_a_member_is_the_run_alone(classes, tu_config, tmp_path, monkeypatch):
       tests = dict(curves[i].scores["test"])
       assert tests[record["best"]["step"]] == record["test"]["value"]
   assert curves[0].train != curves[2].train
+
+
+def test_a_member_of_molecules_is_the_run_alone(
+  make_store, tmp_path, monkeypatch
+):
+  store = make_store()
+  monkeypatch.setattr(data, "load", lambda *unused: store)
+  config = molpcba.get_config("gcn,pna")
+  config.model.message_passing.update(width=5, num_layers=2)
+  config.batching.update(batch_size=13, num_buckets=1)
+  config.update(
+    num_steps=3, num_epochs=0.0, eval_every=1, log_every=1, tensorboard=False
+  )
+  fields = [{"seed": 1, "model.message_passing.dropout": r} for r in (0.5, 0.2)]
+  with jax.enable_x64(True):
+    configs = [members.with_fields(config, f) for f in fields]
+    curves = population.train(configs, [store] * 2)
+    record = loop.train(members.with_fields(config, fields[0]), tmp_path)
+  for ours, alone in [
+    (curves[0].train, record["curves"]["train"]),
+    (curves[0].scores["valid"], record["curves"]["valid"]),
+  ]:
+    np.testing.assert_allclose(ours, alone, rtol=1e-9)
+  assert curves[0].train != curves[1].train
+
+
+@pytest.mark.parametrize("variant", ["gin,equilibrium", "equilibrium,pna"])
+def test_traced_fields_can_be_traced(make_store, variant):
+  store = make_store()
+  config = molpcba.get_config(f"{variant}")
+  config.model.message_passing.update(width=5, num_layers=1)
+  with config.unlocked():
+    config.model.head = {"name": "mlp", "dropout_rate": 0.5}
+  models.complete_config(config.model, store.num_nodes, lambda: store.num_nodes)
+  plan = batching.make_plan(store, "train", **config.batching)
+  _, _, batch = next(batching.train_batches(plan, prefetch=0))
+
+  def loss(values):
+    model = models.build_model(
+      members.nested(config, values)["model"], store.schema
+    )
+    key = jax.random.key(0)
+    params, state = model.init(key, batch)
+    output, _ = model.apply(params, state, key, batch, is_training=True)
+    return output.logits.sum() + output.aux_loss.sum()
+
+  values = {name: v[0] for name, v in members.traced([config]).items()}
+  assert len(values) == 4 + ("delta" in config.model.readout)
+  assert jax.eval_shape(loss, values).shape == ()
 
 
 def test_a_stopped_population_goes_on_the_same(store, config, tmp_path):
