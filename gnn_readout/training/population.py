@@ -10,55 +10,30 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import logging
 from jax import Array
-from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from gnn_readout import metrics, models
 from gnn_readout.data import batching
-from gnn_readout.data.store import GraphStore, Schema
-from gnn_readout.training import checkpoints, members, settings, spread
+from gnn_readout.data.store import GraphStore
+from gnn_readout.training import (
+  checkpoints,
+  members,
+  population_step,
+  settings,
+  spread,
+)
 from gnn_readout.training import step as step_lib
+from gnn_readout.training.population_history import Curves
 
 _MAX_AHEAD = 2  # Steps that may wait for the devices.
-
-
-@dataclasses.dataclass
-class Curves:
-  """What is remembered of a member; plain values, saved with a checkpoint.
-
-  Attributes:
-    train: [step, mean training loss since the evaluation before].
-    scores: By split, [step, value of the metric].
-    diagnostics: By name, [step, value at that step].
-    best: The best score on 'valid', with the keys 'step' and 'valid'.
-    failure: Why the member was given up; empty if it was not.
-    real: Graphs, nodes and edges trained on.
-    padded: Graphs, nodes and edges of the batches they came in.
-    shapes: [nodes, edges] of these batches, each once.
-    seconds: Wall time so far, of all members together.
-  """
-
-  train: list[list[float]] = dataclasses.field(default_factory=list)
-  scores: dict[str, list[list[float]]] = dataclasses.field(default_factory=dict)
-  diagnostics: dict[str, list[list[float]]] = dataclasses.field(
-    default_factory=dict
-  )
-  best: dict[str, float] | None = None
-  failure: str = ""
-  real: list[int] = dataclasses.field(default_factory=lambda: [0, 0, 0])
-  padded: list[int] = dataclasses.field(default_factory=lambda: [0, 0, 0])
-  shapes: list[list[int]] = dataclasses.field(default_factory=list)
-  seconds: float = 0.0
 
 
 def programs(
@@ -89,86 +64,6 @@ def programs(
       by_steps.setdefault(_pass(configs[i], stores[i]), []).append(i)
     groups += by_steps.values()
   return groups
-
-
-class _Functions(NamedTuple):
-  """What is compiled, of trees with one entry per member.
-
-  Attributes:
-    init: (hyper, seed, batch) -> state.
-    step: (hyper, active, state, loss, batch) -> (state, loss + that of the
-      step, the step's metrics); a member that is not active stays as it is.
-    predict: (hyper, state, batch) -> logits [M, G, T].
-    keep: (better, state, best) -> the better of both.
-    copy: state -> state.
-  """
-
-  init: Callable[..., Any]
-  step: Callable[..., Any]
-  predict: Callable[..., Any]
-  keep: Callable[..., Any]
-  copy: Callable[..., Any]
-
-
-# Programs that differ in seeds, folds and traced fields share the functions.
-@functools.lru_cache(maxsize=8)
-def _compiled(
-  config_text: str,
-  schema: Schema,
-  num_steps: int,
-  steps_per_epoch: int,
-  mesh: Mesh,
-  is_shared: bool,
-  is_split_shared: bool,
-) -> _Functions:
-  first = ConfigDict(json.loads(config_text))
-  loss_fn = metrics.masked_loss(schema.task_type)
-
-  def build(hyper):
-    config = members.nested(first, hyper)
-    optimizer = step_lib.make_optimizer(
-      **config["optimizer"],
-      num_steps=max(num_steps, 1),
-      steps_per_epoch=steps_per_epoch,
-    )
-    return models.build_model(config["model"], schema), optimizer
-
-  def init(hyper, seed, batch):
-    return step_lib.init_state(*build(hyper), batch, seed)
-
-  def step(hyper, active, state, loss, batch):
-    model, optimizer = build(hyper)
-    train_step = step_lib.make_train_step(model, loss_fn, optimizer)
-
-    def go():
-      after, values = train_step(state, batch)
-      return after, loss + values["loss"].astype(loss.dtype), values
-
-    def rest():
-      values = jax.eval_shape(train_step, state, batch)[1]
-      zeros = {k: jnp.zeros(v.shape, v.dtype) for k, v in values.items()}
-      return state, loss, zeros
-
-    return jax.lax.cond(active & (state.fault[0] < 0), go, rest)
-
-  def predict(hyper, state, batch):
-    model, _ = build(hyper)
-    output, _ = model.apply(
-      state.params, state.model_state, None, batch, is_training=False
-    )
-    return output.logits
-
-  def keep(better, state, best):
-    return jax.tree.map(lambda a, b: jnp.where(better, a, b), state, best)
-
-  over = functools.partial(spread.over_members, mesh=mesh)
-  return _Functions(
-    init=over(init, shared=(2,) if is_shared else ()),
-    step=over(step, shared=(4,) if is_shared else (), donate=(2, 3)),
-    predict=over(predict, shared=(2,) if is_split_shared else ()),
-    keep=over(keep, donate=(2,)),
-    copy=over(lambda state: jax.tree.map(jnp.copy, state)),
-  )
 
 
 class Program:
@@ -210,8 +105,8 @@ class Program:
     self._hyper = self._place(
       {k: np.array(v) for k, v in members.traced(configs).items()}
     )
-    self._functions = _compiled(
-      _static(first),
+    self._functions = population_step.make_functions(
+      first,
       store.schema,
       self.num_steps,
       steps_per_epoch,
@@ -372,18 +267,10 @@ class Program:
     mask = batch.globals["mask"]  # [M, G], or [1, G]
     real = [mask.sum(1), (batch.n_node * mask).sum(1)]
     real = np.stack([*real, (batch.n_edge * mask).sum(1)], axis=1)  # [M, 3]
-    shape = [batch.nodes.shape[1], batch.senders.shape[1]]
-    padded = [mask.shape[1], *shape]
-    for m, curves in enumerate(self.curves):
-      if not self._active[m]:
-        continue
-      own = real[0 if self._is_shared else m].tolist()
-      curves.real = [a + b for a, b in zip(curves.real, own, strict=True)]
-      curves.padded = [
-        a + b for a, b in zip(curves.padded, padded, strict=True)
-      ]
-      if shape not in curves.shapes:
-        curves.shapes.append(shape)
+    shape = (mask.shape[1], batch.nodes.shape[1], batch.senders.shape[1])
+    for m in np.flatnonzero(self._active):
+      own = real[0 if self._is_shared else m]
+      self.curves[m].count(own.tolist(), shape)
 
   @functools.cached_property
   def _exam(self) -> tuple[list[Any], list[dict[str, np.ndarray]]]:
@@ -418,17 +305,17 @@ class Program:
     losses = losses / (self.step - self._logged)
     self._losses, self._logged = self._no_losses(), self.step
     logits = np.concatenate(jax.device_get(logits), axis=1)  # [M, G, T]
+    sign = 1 if metrics.higher_is_better(self._schema.metric) else -1
     better = np.zeros(self._padded, bool)
     for m in np.flatnonzero(self._active):
-      curves = self.curves[m]
-      if faults[m, 0] >= 0:
-        kind = step_lib.QUANTITIES[faults[m, 1]]
-        self._give_up(m, f"the {kind} was not finite at step {faults[m, 0]}")
+      curves, (step, what) = self.curves[m], faults[m]
+      if step >= 0:
+        kind = step_lib.QUANTITIES[what]
+        self._give_up(m, f"the {kind} was not finite at step {step}")
         continue
-      curves.train.append([self.step, float(losses[m])])
-      for name, value in values.items():
-        curve = curves.diagnostics.setdefault(name, [])
-        curve.append([self.step, float(f"{value[m]:.6g}")])
+      curves.log(
+        self.step, float(losses[m]), {k: v[m] for k, v in values.items()}
+      )
       place = places[0 if self._is_split_shared else m]
       try:
         scores = {
@@ -438,10 +325,9 @@ class Program:
       except ValueError as error:
         self._give_up(m, f"{error}, at step {self.step}")
         continue
-      for name, score in scores.items():
-        curves.scores.setdefault(name, []).append([self.step, score])
-      if "valid" in scores:
-        better[m] = self._note_best(m, scores["valid"])
+      better[m] = curves.score(self.step, scores, sign)
+      if self._patience and curves.waited() >= self._patience:
+        self._active[m] = False
     if self._keep_best and better.any():
       self._best = self._functions.keep(
         spread.place(better, self.mesh), self._state, self._best
@@ -451,18 +337,6 @@ class Program:
     store = self._stores[member]
     labels = store.labels[store.splits[split]]
     return metrics.evaluate(self._schema.metric, labels, logits).value
-
-  def _note_best(self, member: int, value: float) -> bool:
-    """Remembers a best score; whether it is one. Stops whoever waits long."""
-    curves = self.curves[member]
-    sign = 1 if metrics.higher_is_better(self._schema.metric) else -1
-    if not curves.best or sign * value > sign * curves.best["valid"]:
-      curves.best = {"step": self.step, "valid": value}
-      return True
-    waited = sum(s > curves.best["step"] for s, _ in curves.scores["valid"])
-    if self._patience and waited >= self._patience:
-      self._active[member] = False
-    return False
 
   def _give_up(self, member: int, why: str) -> None:
     self._active[member] = False
@@ -499,14 +373,6 @@ def train(
     for i, curves in zip(group, program.curves, strict=True):
       results[i] = curves
   return results
-
-
-def _static(config: ConfigDict) -> str:
-  """Returns as JSON what of a config is compiled in."""
-  parts = settings.as_json(config)
-  parts = {name: parts[name] for name in ("model", "optimizer")}
-  ones = dict.fromkeys(members.traced([config]), 0.5)  # Allowed everywhere.
-  return json.dumps(members.nested(ConfigDict(parts), ones), sort_keys=True)
 
 
 def _pass(config: ConfigDict, store: GraphStore) -> int:
