@@ -75,6 +75,14 @@ class Summary(NamedTuple):
   best: Record
 
 
+class _Length(NamedTuple):
+  """For how long a row was trained."""
+
+  steps: int
+  batch_size: int
+  schedule: str
+
+
 class Report(NamedTuple):
   """What is made of the records of a task.
 
@@ -107,7 +115,7 @@ def read_records(
 
 
 def summaries(records: Iterable[Record]) -> list[Summary]:
-  """Summarises the records of one task, sorted by label and width.
+  """Summarises the records of a task, sorted by label, width and steps.
 
   A learning rate with a run that failed counts only if there is no other.
 
@@ -122,7 +130,9 @@ def summaries(records: Iterable[Record]) -> list[Summary]:
     groups.setdefault(_configuration(record), []).append(record)
   rows = [_summary(group) for group in groups.values()]
   rows = [row for row in rows if row is not None]
-  return sorted(rows, key=lambda row: (row.label, row.width or 0))
+  return sorted(
+    rows, key=lambda row: (row.label, row.width or 0, row.best["steps"])
+  )
 
 
 def display(row: Summary) -> dict[str, str]:
@@ -135,7 +145,12 @@ def display(row: Summary) -> dict[str, str]:
   return {
     "readout": row.label,
     "D": "" if row.width is None else str(row.width),
-    "learning rate": f"{row.learning_rate:g}",
+    "learning rate": f"{row.learning_rate:g}"
+    + (
+      ""
+      if _length(row).schedule == "constant"
+      else f", {_length(row).schedule}"
+    ),
     "seeds": str(len(row.runs)),
     "failed": str(row.failed),
     f"test {metric}": test,
@@ -155,6 +170,7 @@ def display(row: Summary) -> dict[str, str]:
 def statement(rows: Sequence[Summary]) -> list[str]:
   """Returns a sentence on how Equilibrium Aggregation compares, if it ran.
 
+  Compared are rows of one width that were trained for as long.
   Errors are compared by their ratio, scores by their difference in points. Two
   are within noise if the means over their seeds, of the logarithms of errors,
   are at most two pooled deviations apart; of single seeds nothing is known.
@@ -162,17 +178,22 @@ def statement(rows: Sequence[Summary]) -> list[str]:
   Args:
     rows: From `summaries`.
   """
-  ours = {row.width: row for row in rows if row.label == "equilibrium"}
+  ours = {
+    (row.width, _length(row)): row for row in rows if row.label == "equilibrium"
+  }
+  several = len({_length(row) for row in rows}) > 1
   clauses: dict[str, list[str]] = {}
   for row in rows:
-    if row.width not in ours or row.label == "equilibrium":
+    base = ours.get((row.width, _length(row)))
+    if base is None or row.label == "equilibrium":
       continue
-    base = ours[row.width]
     is_error = row.best["lower_is_better"]
     size = f"{100 * (row.mean - base.mean):+.1f} points"
     if is_error:
       size = f"{row.mean / base.mean:.2g} times"
     remarks = [] if row.width is None else [f"D = {row.width}"]
+    if several:
+      remarks.append(f"{row.best['steps']:,} steps")
     samples = [[r["test"]["value"] for r in x.runs] for x in (row, base)]
     if is_error:  # A deviation of the larger one alone would decide.
       samples = [[math.log(value) for value in sample] for sample in samples]
@@ -376,6 +397,12 @@ def write(results_dir: str | os.PathLike[str], task: str) -> str:
   made = section(results_dir, task)
   sections.write(results_dir, made)
   return sections.markdown(made)
+
+
+def _length(row: Summary) -> _Length:
+  config = row.best["config"]
+  schedule = config["optimizer"].get("schedule", "constant")
+  return _Length(row.best["steps"], config.get("batch_size", 0), schedule)
 
 
 def _configuration(record: Record) -> str:

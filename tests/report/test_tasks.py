@@ -293,6 +293,30 @@ def test_the_sentence_compares_with_equilibrium():
   assert tasks.statement(tasks.summaries(runs("sum", [1.0, 2.0]))) == []
 
 
+def test_only_runs_of_one_length_are_compared():
+  def longer(**fields):
+    record = _record(**fields) | {"steps": 3001}
+    record["config"] |= {"num_steps": 3001}
+    record["config"]["optimizer"]["schedule"] = "cosine"
+    return record
+
+  rows = tasks.summaries(
+    [
+      _record(readout="equilibrium", test=0.1),
+      _record(readout="sum", test=0.3),
+      longer(readout="equilibrium", test=0.05),
+      longer(readout="attention", test=0.2),
+    ]
+  )
+  assert tasks.statement(rows) == [
+    "Against that of equilibrium, the test mse is of attention 4 times (D = 8,"
+    " 3,001 steps, one seed each, which may be noise); of sum 3 times (D = 8,"
+    " 1,009 steps, one seed each, which may be noise)."
+  ]
+  rates = [tasks.display(row)["learning rate"] for row in rows]
+  assert rates == ["0.001, cosine", "0.001", "0.001, cosine", "0.001"]
+
+
 def test_scores_are_compared_in_points():
   rows = tasks.summaries(
     _record(seed, readout=name, width=8, test=value, lower_is_better=False)
