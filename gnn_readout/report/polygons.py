@@ -11,7 +11,7 @@ import pathlib
 import statistics
 from collections.abc import Mapping, Sequence
 
-from gnn_readout.report import paper, pooling_plots, tasks
+from gnn_readout.report import paper, pooling_plots, task_rows
 from gnn_readout.report.records import NoRecordsError, Record
 from gnn_readout.report.sections import Figure, Section, Table
 
@@ -39,7 +39,7 @@ def section(results_dir: str | os.PathLike[str]) -> Section:
   Raises:
     NoRecordsError: If there is no record of a polygon with a score.
   """
-  records = tasks.read_records(results_dir, NAME)
+  records = task_rows.read_records(results_dir, NAME)
   scored = [record for record in records if record["test"]]
   if not scored:
     raise NoRecordsError(

@@ -10,7 +10,15 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from gnn_readout.report import figures, tables, tasks
+from gnn_readout.report import (
+  figures,
+  reports,
+  sections,
+  tables,
+  task_plots,
+  task_rows,
+  tasks,
+)
 
 RECORD = {
   "schema_version": 1,
@@ -110,7 +118,7 @@ def test_the_rate_is_chosen_by_validation_and_scored_on_test(records):
   for record in records:
     if record["config"]["optimizer"]["learning_rate"] == 1e-3:
       record["test"]["value"] = 1e-9
-  rows = tasks.summaries(records)
+  rows = task_rows.summaries(records)
   assert [(row.label, row.width) for row in rows] == [
     ("equilibrium", 8),
     ("equilibrium", 32),
@@ -132,12 +140,12 @@ def test_a_higher_score_may_be_the_better_one():
     for seed in (0, 1)
     for rate in (0.25, 0.5)
   ]
-  (row,) = tasks.summaries(records)
+  (row,) = task_rows.summaries(records)
   assert (row.learning_rate, row.best["seed"]) == (0.5, 1)
 
 
 def test_what_a_reader_sees(records):
-  rows = [tasks.display(row) for row in tasks.summaries(records)]
+  rows = [tasks.display(row) for row in task_rows.summaries(records)]
   assert len({tuple(row) for row in rows}) == 1
   assert rows[3] == {
     "readout": "sum",
@@ -159,13 +167,13 @@ def test_what_a_reader_sees(records):
 
 def test_rates_with_a_failed_run_come_last():
   fine = [_record(seed, 1e-4, valid=0.5) for seed in (0, 1)]
-  (row,) = tasks.summaries([*fine, _record(0, 1e-3), _failed(seed=1)])
+  (row,) = task_rows.summaries([*fine, _record(0, 1e-3), _failed(seed=1)])
   assert (row.learning_rate, row.failed, len(row.runs)) == (1e-4, 1, 2)
-  (row,) = tasks.summaries([_record(0, 1e-3), _failed(seed=1)])
+  (row,) = task_rows.summaries([_record(0, 1e-3), _failed(seed=1)])
   assert (row.learning_rate, row.failed, len(row.runs)) == (1e-3, 1, 1)
   assert row.deviation is None
   assert tasks.display(row)["test mse"] == "0.11"
-  assert tasks.summaries([_failed(seed=1)]) == []
+  assert task_rows.summaries([_failed(seed=1)]) == []
 
 
 def test_squared_outputs_have_a_row_of_their_own():
@@ -175,20 +183,22 @@ def test_squared_outputs_have_a_row_of_their_own():
   )
   for record, how in ((plain, "none"), (squared, "sum")):
     record["config"]["model"]["readout"]["square_reduction"] = how
-  labels = [row.label for row in tasks.summaries([squared, plain])]
+  labels = [row.label for row in task_rows.summaries([squared, plain])]
   assert labels == ["equilibrium", "equilibrium, squared"]
 
 
 def test_the_same_run_twice():
   twice = [_record(1), _record(1) | {"name": "copy"}]
   with pytest.raises(ValueError, match="'copy' are the same run with the same"):
-    tasks.summaries(twice)
+    task_rows.summaries(twice)
 
 
 def test_error_by_width_shows_means_and_all_seeds(records, drawn):
-  better = _record(0, 1e-4, "sum", 8, valid=1e-6, test=0.002, steps=5)
-  better["config"]["batch_size"] = 16  # Another configuration.
-  tasks.error_by_width(tasks.summaries([*records, better]))
+  better = _record(0, 1e-4, "sum", 8, valid=1e-6, test=0.002)
+  better["config"]["set_size"] = 7  # Another configuration.
+  longer = _record(0, 1e-4, "sum", 8, valid=1e-9, test=0.001, steps=5003)
+  longer["config"]["num_steps"] = 5003
+  task_plots.error_by_width(task_rows.summaries([*records, better, longer]))
   (axes,) = drawn[0].axes
   lines = {line.get_label(): line for line in axes.get_lines()}
   assert set(lines) == {"equilibrium", "sum"}
@@ -215,7 +225,7 @@ def test_learning_curves_of_train_and_valid(drawn):
     "valid": [[500, 0.5]],
     "diagnostics": {"mse": [[500, 0.45], [1009, 0.25]]},
   }
-  tasks.learning_curves(tasks.summaries(records))
+  task_plots.learning_curves(task_rows.summaries(records))
   (axes,) = drawn[0].axes
   train, valid = axes.get_lines()
   assert train.get_xdata().tolist() == valid.get_xdata().tolist() == [500, 1009]
@@ -225,7 +235,7 @@ def test_learning_curves_of_train_and_valid(drawn):
 
 
 def test_the_section_and_the_figure(results):
-  table = tasks.write(results, "median")
+  table = sections.markdown(reports.write(results, "median"))
   text = (results / "README.md").read_text()
   assert table in text
   assert text.count("<!-- median:begin -->") == 1
@@ -234,7 +244,7 @@ def test_the_section_and_the_figure(results):
   assert png.read_bytes().startswith(b"\x89PNG")
   assert ElementTree.parse(svg).getroot().tag.endswith("svg")
   first = svg.read_bytes()
-  tasks.write(results, "median")
+  reports.write(results, "median")
   assert svg.read_bytes() == first
   assert (results / "README.md").read_text() == text
   # The reader of molecules does not see them.
@@ -243,9 +253,9 @@ def test_the_section_and_the_figure(results):
 
 def test_nothing_to_report(tmp_path):
   with pytest.raises(ValueError, match="no record of task 'median' with a"):
-    tasks.write(tmp_path, "median")
+    tasks.section(tmp_path, "median")
   with pytest.raises(ValueError, match="Did you mean 'median'"):
-    tasks.write(tmp_path, "medan")
+    tasks.section(tmp_path, "medan")
 
 
 @pytest.mark.parametrize(
@@ -260,14 +270,14 @@ def test_a_damaged_record(results, field, value, message):
   path = results / "records" / "tasks" / "bad.json"
   path.write_text(json.dumps(_record() | {field: value}))
   with pytest.raises(ValueError, match=rf"bad.json: .*{message}"):
-    tasks.read_records(results, "median")
+    task_rows.read_records(results, "median")
 
 
 def test_records_of_other_tasks_are_left_out(results):
   path = pathlib.Path(results, "records", "tasks", "other.json")
   path.write_text(json.dumps(_record() | {"task": "omniglot"}))
-  assert len(tasks.read_records(results, "median")) == 24
-  assert len(tasks.read_records(results, "omniglot")) == 1
+  assert len(task_rows.read_records(results, "median")) == 24
+  assert len(task_rows.read_records(results, "omniglot")) == 1
 
 
 def test_the_sentence_compares_with_equilibrium():
@@ -277,7 +287,7 @@ def test_the_sentence_compares_with_equilibrium():
       for seed, value in enumerate(values)
     ]
 
-  rows = tasks.summaries(
+  rows = task_rows.summaries(
     runs("equilibrium", [0.1, 0.3])
     + runs("attention", [0.3, 0.2])
     + runs("sum", [7.9, 8.1])
@@ -290,7 +300,7 @@ def test_the_sentence_compares_with_equilibrium():
     " 8, within noise); of sum 40 times (D = 8), 2.5 times (D = 32, one seed"
     " each, which may be noise)."
   )
-  assert tasks.statement(tasks.summaries(runs("sum", [1.0, 2.0]))) == []
+  assert tasks.statement(task_rows.summaries(runs("sum", [1.0, 2.0]))) == []
 
 
 def test_only_runs_of_one_length_are_compared():
@@ -300,7 +310,7 @@ def test_only_runs_of_one_length_are_compared():
     record["config"]["optimizer"]["schedule"] = "cosine"
     return record
 
-  rows = tasks.summaries(
+  rows = task_rows.summaries(
     [
       _record(readout="equilibrium", test=0.1),
       _record(readout="sum", test=0.3),
@@ -318,7 +328,7 @@ def test_only_runs_of_one_length_are_compared():
 
 
 def test_scores_are_compared_in_points():
-  rows = tasks.summaries(
+  rows = task_rows.summaries(
     _record(seed, readout=name, width=8, test=value, lower_is_better=False)
     for name, values in (("equilibrium", (0.5, 0.52)), ("sum", (0.4, 0.42)))
     for seed, value in enumerate(values)
