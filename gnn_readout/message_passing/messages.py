@@ -6,7 +6,8 @@ four [E, D] arrays and a scatter forward, and as many backward. Here the
 messages are never stored: molecules have few bonds per atom, so the sum over
 incoming edges is a sum over a few slots, each a gather that fuses with the
 addition, the ReLU and the weight. Edges beyond the slots, rare in molecules,
-go through a scatter that runs only when there are any.
+go through a scatter that runs only when there are any; so do all edges of dense
+graphs, such as those of social networks, a chunk at a time.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ from gnn_readout.layers import encoders
 _NUM_SLOTS = 4
 # Batches with more edges per node than this gain nothing from slots.
 _MAX_DENSITY = 3.0
+# Numbers in the messages that a CPU computes at a time: what a core's cache
+# holds. All of a dense graph's would be written to memory and read again.
+_CHUNK = 1 << 16
 # A larger product of vocabularies is not worth a table of its own.
 _MAX_CODES = 1024
 
@@ -223,9 +227,7 @@ def _sum_far_ends(x, adjacency, near, far, edges):
   """
 
   def scatter(chosen):
-    return jax.ops.segment_sum(
-      jnp.where(chosen[:, None], _take(x, far), 0), near, edges.num_nodes
-    )
+    return _sum_chunks(x, jnp.where(chosen, near, edges.num_nodes), far)
 
   def value(edge, valid):
     return jnp.where(valid[:, None], _take(x, _take(far, edge)), 0)
@@ -234,6 +236,31 @@ def _sum_far_ends(x, adjacency, near, far, edges):
   if num_edges > _MAX_DENSITY * edges.num_nodes or not num_edges:
     return scatter(edges.mask)
   return _sum_slots(adjacency, value, scatter)
+
+
+def _sum_chunks(x: Array, near: Array, far: Array) -> Array:
+  """Returns [N, D], the sum of x[far] at near; N for edges that do not count.
+
+  Args:
+    x: [N, D].
+    near: [E] int32.
+    far: [E] int32.
+  """
+  num_edges, (num_nodes, width) = far.shape[0], x.shape
+  on_cpu = jax.default_backend() == "cpu"
+  size = max(_CHUNK // max(width, 1), 1) if on_cpu else num_edges
+
+  def add(total: Array, chunk: tuple[Array, Array]) -> tuple[Array, None]:
+    near, far = chunk
+    return total.at[near].add(_take(x, far), mode="drop"), None
+
+  if num_edges <= size:
+    return add(jnp.zeros_like(x), (near, far))[0]
+  extra = -num_edges % size
+  near = jnp.pad(near, (0, extra), constant_values=num_nodes)
+  far = jnp.pad(far, (0, extra))
+  chunks = near.reshape(-1, size), far.reshape(-1, size)
+  return jax.lax.scan(add, jnp.zeros_like(x), chunks)[0]
 
 
 def relu_messages(x: Array, table: Array, edges: Edges) -> Array:

@@ -317,9 +317,11 @@ def undirected_edges():
   return senders, receivers
 
 
+@pytest.mark.parametrize("chunk", [1 << 16, 29])
 @pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("symmetric", [False, True])
-def test_neighbour_sum(monkeypatch, symmetric, dense):
+def test_neighbour_sum(monkeypatch, symmetric, dense, chunk):
+  monkeypatch.setattr(messages, "_CHUNK", chunk)
   """Values and slopes; a node has up to 9 neighbours, padding holds garbage."""
   monkeypatch.setattr(messages, "_MAX_DENSITY", 0.0 if dense else 100.0)
   senders, receivers = undirected_edges() if symmetric else directed_edges()
