@@ -11,6 +11,8 @@ import torch
 import torch_geometric.nn as pyg
 from torch import nn
 
+from gnn_readout.errors import suggest
+
 POOLS = {
   "max": pyg.global_max_pool,
   "mean": pyg.global_mean_pool,
@@ -25,6 +27,9 @@ class GIN(nn.Module):
     super().__init__()
     passing, head = config.message_passing, config.head
     width = passing.width
+    if config.readout.name not in POOLS:
+      known = suggest(config.readout.name, POOLS)
+      raise ValueError(f"no peer with readout {config.readout.name!r}.{known}")
     self.pool = POOLS[config.readout.name]
     self.dropout = head.dropout_rate
     self.with_input = passing.with_input
