@@ -92,7 +92,8 @@ def section(results_dir: str | os.PathLike[str]) -> Section:
     ValueError: If there is no run of any of them, or a damaged record.
   """
   entries = chosen.best_rates(tables.read_records(results_dir))
-  found = [groups(entries, ablation) for ablation in ABLATIONS]
+  scored = [entry for entry in entries if tables.is_scored(entry.record)]
+  found = [groups(scored, ablation) for ablation in ABLATIONS]
   times = time_groups(entries)
   if not any(found) and not times:
     folder = pathlib.Path(results_dir, "records")

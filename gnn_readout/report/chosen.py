@@ -17,8 +17,9 @@ _EPOCHS, WIDTH = 100, 300
 CAPTION = (
   "Mean and sample deviation over the seeds. The learning rate is the one of"
   " those that ran with the best mean validation score. `reduced` says what is"
-  " smaller than OGB's 300 wide and 100 epochs. All runs and their commands are"
-  " in [runs.md](runs.md)."
+  " smaller than OGB's 300 wide and 100 epochs; runs of less than an epoch are"
+  " made for their speed, and left out. All runs and their commands are in"
+  " [runs.md](runs.md)."
 )
 
 

@@ -128,7 +128,8 @@ def write_figures(
   """Draws all runs of an inner loop and lists them in the README.
 
   Of the configurations with the same dataset, model and readout the one with
-  the best validation score is drawn, of its seeds the lowest with curves. The
+  the best validation score is drawn, of its seeds the lowest with curves; runs
+  of less than an epoch are not. The
   files are results_dir/figures/NAME_convergence.png and so on, NAME that of the
   record; a section of results_dir/README.md shows them.
 
@@ -143,7 +144,8 @@ def write_figures(
     ValueError: If two configurations have records of the same name.
   """
   results_dir = pathlib.Path(results_dir)
-  groups = tables.by_configuration(filter(has_curves, records))
+  shown = (r for r in records if tables.is_scored(r) and has_curves(r))
+  groups = tables.by_configuration(shown)
   best: dict[str, Record] = {}
   for record in sorted((group[0] for group in groups), key=_rank):
     best.setdefault(_title(record), record)

@@ -49,7 +49,8 @@ def section(results_dir: str | os.PathLike[str]) -> Section:
   Raises:
     ValueError: If there is no record of either, or a damaged one.
   """
-  entries = chosen.best_rates(tables.read_records(results_dir))
+  records = filter(tables.is_scored, tables.read_records(results_dir))
+  entries = chosen.best_rates(records)
   base, ours = baselines(entries), members(entries)
   if not base and not ours:
     folder = pathlib.Path(results_dir, "records")

@@ -85,6 +85,14 @@ def read_records(results_dir: str | os.PathLike[str]) -> list[Record]:
   return list(read_folder(folder, _FIELDS).values())
 
 
+def is_scored(record: Record) -> bool:
+  """Whether a run was long enough to be compared with others by its score.
+
+  Those of less than an epoch are made for their speed.
+  """
+  return record["epochs"] >= 1
+
+
 def by_configuration(records: Iterable[Record]) -> list[list[Record]]:
   """Groups the records that differ in nothing but the seed.
 

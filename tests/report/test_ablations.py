@@ -133,6 +133,20 @@ def test_table_e2_needs_the_papers_batches(molecule):
   assert ablations.time_groups(chosen.best_rates(alone)) == []
 
 
+def test_runs_for_their_speed_have_no_score(molecule, steps, write_records):
+  made = [
+    molecule("sum", mode="paper", epochs=0.5),
+    molecule("equilibrium", mode="paper", epochs=0.5, num_steps=10),
+  ]
+  alone, both = (
+    sections.markdown(ablations.section(write_records(records)))
+    for records in (steps, [*steps, *made])
+  )
+  before, after = (text.partition("**Table E.2") for text in (alone, both))
+  assert before[0] == after[0]
+  assert "with 10 inner steps takes 1.0 times" in after[2]
+
+
 def test_the_section_and_its_figure(steps, write_records, monkeypatch):
   made, real = [], figures.empty
   monkeypatch.setattr(

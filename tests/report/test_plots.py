@@ -35,6 +35,7 @@ RECORD = {
   "seed": 0,
   "dataset": {"name": "ogbg-molpcba", "fingerprint": "aa11"},
   "steps": 1009,
+  "epochs": 3.0,
   "best": {"step": 1009, "valid": 0.3},
   "test": {"metric": "ap", "value": 0.2},
   "curves": {
