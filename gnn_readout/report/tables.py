@@ -65,7 +65,14 @@ _FIELDS: Fields = {
 }
 
 # Config fields that leave the result as it is: no reason for another row.
-_WITHOUT_EFFECT = ("seed", "log_every", "checkpoint_every", "eval_batch_size")
+_WITHOUT_EFFECT = (
+  "seed",
+  "checkpoint_every",
+  "eval_batch_size",
+  "log_every",
+  "population",  # A record is of one member, of which it is empty.
+  "tensorboard",
+)
 
 
 def read_records(results_dir: str | os.PathLike[str]) -> list[Record]:
