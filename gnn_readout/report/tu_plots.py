@@ -7,7 +7,7 @@ from typing import Any
 
 from gnn_readout.report import figures, markup
 
-_BAR = 0.8  # Of the room of a dataset, for all of its bars.
+_BAR = 0.8  # Of the room of a dataset, for the bars of that with most.
 
 
 def bars(rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
@@ -31,8 +31,8 @@ def bars(rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
     figure = figures.empty(height=2.4)
     axes = figure.subplots()
     handles = {}
+    width = _BAR / max(map(len, groups.values()), default=1)
     for place, group in enumerate(groups.values()):
-      width = _BAR / len(group)
       for number, row in enumerate(group):
         x = place + width * (number - (len(group) - 1) / 2)
         color, _, _ = looks[_name(row)]
