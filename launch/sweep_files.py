@@ -54,9 +54,10 @@ def read(
     raise ValueError(f"sweep {sweep} is empty: it yields no run")
   runs = []
   for point, population in _joined(list(points.values()), together):
-    variant, fields, _ = point
+    variant, fields, config = point
     values = fields | population | changed
-    config = _config(path, variant, values)
+    if population:  # Otherwise it is the point's own.
+      config = _config(path, variant, values)
     arguments = _arguments(path, variant, values)
     runs.append(Run(run_name(variant, fields, config), arguments, config))
   return name, runs

@@ -129,9 +129,9 @@ def write_figures(
 
   Of the configurations with the same dataset, model and readout the one with
   the best validation score is drawn, of its seeds the lowest with curves; runs
-  of less than an epoch are not. The
-  files are results_dir/figures/NAME_convergence.png and so on, NAME that of the
-  record; a section of results_dir/README.md shows them.
+  of less than an epoch are not. The files are
+  results_dir/figures/NAME_convergence.png and so on, NAME that of the record; a
+  section of results_dir/README.md shows them.
 
   Args:
     results_dir: The folder that holds `records`.

@@ -77,10 +77,11 @@ class Curves:
     if "valid" not in scores:
       return False
     value = scores["valid"]
-    if self.best and sign * value <= sign * self.best["valid"]:
-      return False
-    self.best = {"step": step, "valid": value}
-    return True
+    # Not the other way round: a score that is no number is never the best.
+    if not self.best or sign * value > sign * self.best["valid"]:
+      self.best = {"step": step, "valid": value}
+      return True
+    return False
 
   def waited(self) -> int:
     """Returns the number of evaluations since the best on 'valid'."""
