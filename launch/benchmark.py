@@ -7,7 +7,7 @@ python -m launch.benchmark readout equilibrium --against=pyg --against=literal
 python -m launch.benchmark inner_steps
 python -m launch.benchmark population --config=configs/tu.py:MUTAG,sum
 
-A benchmark is a module of launch/benchmarks with a function `run`, which takes
+A benchmark is a module of benchmarks with a function `run`, which takes
 those of the flags below that it needs.
 """
 
@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from absl import flags
 from ml_collections import config_flags
 
-from launch import cli
+from gnn_readout import cli
 
 BENCHMARKS = (
   "data",
@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> None:
   name, *subject = argv[1:] or ["none"]
   if name not in BENCHMARKS:
     raise ValueError(f"unknown benchmark {name!r}.{suggest(name, BENCHMARKS)}")
-  benchmark = importlib.import_module(f"launch.benchmarks.{name}")
+  benchmark = importlib.import_module(f"benchmarks.{name}")
   values = {key: flag.value for key, flag in _FLAGS.items()}
   taken = inspect.signature(benchmark.run).parameters
   if len(subject) != ("readout" in taken):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from launch import cli
+from gnn_readout import cli
 
 _WORKDIR = flags.DEFINE_string("workdir", "runs/demo", "Where the runs go.")
 
@@ -20,9 +20,9 @@ _WORKDIR = flags.DEFINE_string("workdir", "runs/demo", "Where the runs go.")
 def main(argv: Sequence[str]) -> None:
   """Trains every readout of configs/demo.py."""
   del argv
+  from benchmarks import timing
   from configs import demo
   from gnn_readout.training import loop
-  from launch.benchmarks import timing
 
   rows = []
   for readout in demo.READOUTS:

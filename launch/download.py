@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from launch import cli
+from gnn_readout import cli
 
 _DATASET = flags.DEFINE_string(
   "dataset", None, "What to fetch, such as ogbg-molpcba.", required=True
@@ -29,7 +29,7 @@ _MAX_UNPACKED_GB = flags.DEFINE_float(
 def main(argv: Sequence[str]) -> None:
   """Fetches what the flags name."""
   del argv
-  from gnn_readout.data import download
+  from gnn_readout.data.sources import download
 
   download.download(
     _DATASET.value,

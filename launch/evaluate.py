@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from launch import cli
+from gnn_readout import cli
 
 _WORKDIR = flags.DEFINE_string(
   "workdir", None, "The folder of the run.", required=True
@@ -47,8 +47,8 @@ def main(argv: Sequence[str]) -> None:
   import numpy as np
 
   from gnn_readout import files
+  from gnn_readout.training.compare import compare_evaluations
   from gnn_readout.training.evaluation import evaluate_checkpoint
-  from gnn_readout.training.paired import compare_evaluations
 
   if _PREDICTIONS.value:  # Not found out after all the work.
     files.check_writable(os.path.dirname(_PREDICTIONS.value) or ".")

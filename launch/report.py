@@ -22,7 +22,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from launch import cli
+from gnn_readout import cli
 
 _RESULTS_DIR = flags.DEFINE_string(
   "results_dir", "results", "Folder with records/ in it; takes the rest."
@@ -33,7 +33,8 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "Datasets, for `readouts`.")
 def main(argv: Sequence[str]) -> None:
   """Makes the report that the one positional argument names."""
   from gnn_readout.errors import suggest
-  from gnn_readout.report import reports, terminal
+  from gnn_readout.report import build as reports
+  from gnn_readout.report import terminal
 
   name = " ".join(argv[1:]) or "all"
   results = pathlib.Path(_RESULTS_DIR.value)
@@ -48,17 +49,17 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _all(results: pathlib.Path) -> None:
-  from gnn_readout.report import reports
+  from gnn_readout.report import build as reports
 
   reports.write_all(results)
   if (results / "readouts.json").exists():  # Or JAX is imported for nothing.
-    from launch.benchmarks import readout_card
+    from benchmarks import readout_card
 
     readout_card.render(results)
 
 
 def _readouts(results: pathlib.Path) -> None:
-  from launch.benchmarks import readout_card
+  from benchmarks import readout_card
 
   readout_card.write(results, _DATA_DIR.value)
 

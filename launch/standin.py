@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from launch import cli
+from gnn_readout import cli
 
 _DATA_DIR = flags.DEFINE_string(
   "data_dir",
@@ -37,8 +37,8 @@ _MISSING = flags.DEFINE_float(
 def main(argv: Sequence[str]) -> None:
   """Writes what the flags name."""
   del argv
-  from gnn_readout.data import standin
-  from gnn_readout.training.progress import ProgressLine, duration
+  from gnn_readout.data.sources import standin
+  from gnn_readout.runs.progress import ProgressLine, duration
 
   total, began = _NUM_GRAPHS.value, time.monotonic()
   with ProgressLine(total) as line:

@@ -18,7 +18,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from launch import cli, devices
+from gnn_readout import cli
+from gnn_readout.runs import devices
 
 _SWEEP = flags.DEFINE_string("sweep", None, "FILE:NAME.", required=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Its folder.", required=True)
@@ -48,8 +49,9 @@ _CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Converted data.")
 def main(argv: Sequence[str]) -> int:
   """Does what the flags name."""
   del argv
-  from gnn_readout.training import forecast, sweeps
-  from launch import sweep_files
+  from gnn_readout.sweeps import files as sweep_files
+  from gnn_readout.sweeps import forecast
+  from gnn_readout.sweeps import sweep as sweeps
 
   name, runs = sweep_files.read(_SWEEP.value, _SET.value, _TOGETHER.value)
   given = (_WORKDIR.value, _WORKERS.value, _DATA_DIR.value, _CACHE_DIR.value)

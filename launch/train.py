@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from absl import flags
 from ml_collections import config_flags
 
-from launch import cli, devices
+from gnn_readout import cli
+from gnn_readout.runs import devices
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "What to train, such as configs/molpcba.py:gcn,sum."

@@ -22,7 +22,8 @@ _BASE = {"graphs", "segments", "minimise", "transport", "layers"}
 _READOUTS = _BASE | {"readouts"}
 _MESSAGES = _READOUTS | {"message_passing"}
 _MODELS = _MESSAGES | {"models"}
-_DATA = {"data", "metrics", "comparison"}
+_DATA = {"data", "metrics", "statistics"}
+_RUNS = _MODELS | _DATA | {"optimizers", "tasks", "runs", "records"}
 ALLOWED = {
   "": _READOUTS,  # gnn_readout/__init__.py
   "errors": set(),
@@ -32,12 +33,17 @@ ALLOWED = {
   "readouts": _READOUTS,
   "message_passing": _MESSAGES,
   "models": _MODELS,
+  "optimizers": set(),
   "data": set(),
   "metrics": set(),
-  "comparison": {"metrics"},
+  "statistics": {"metrics"},
   "tasks": _MODELS | _DATA,
-  "training": _MODELS | _DATA | {"tasks", "training"},
-  "report": set(),
+  "records": {"data"},
+  "runs": _RUNS,
+  "training": _RUNS,
+  "sweeps": _RUNS | {"training", "cli"},
+  "cli": {"runs"},
+  "report": {"records"},
 }
 
 
@@ -124,7 +130,7 @@ def test_imports_run_one_way(path):
   assert own in ALLOWED, f"{own!r} has no place in the layers: add it above"
   for module in _imports_of(path):
     package = module.split(".")[0]
-    assert package not in ("launch", "configs", "tests"), module
+    assert package not in ("launch", "configs", "benchmarks", "tests"), module
     if package == "gnn_readout":
       part = _part(module)
       allowed = ALLOWED[own] | _BELOW_ALL | {own}
@@ -136,7 +142,11 @@ def test_imports_run_one_way(path):
 )
 def test_configs_import_no_gnn_readout(path):
   for module in _imports_of(path):
-    assert module.split(".")[0] not in ("gnn_readout", "launch"), module
+    assert module.split(".")[0] not in (
+      "gnn_readout",
+      "launch",
+      "benchmarks",
+    ), module
 
 
 def test_every_way_to_import_is_seen():

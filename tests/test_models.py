@@ -13,8 +13,9 @@ import pytest
 
 from configs import molpcba
 from gnn_readout import metrics, models
-from gnn_readout.data import batching, collate, molecules
+from gnn_readout.data.batches import batching, collate
 from gnn_readout.data.building import build_from_undirected
+from gnn_readout.data.sources import molecules
 from gnn_readout.data.store import GraphStore
 
 KINDS = ("gcn", "gin", "gcn,virtual_node", "gin,virtual_node")
@@ -220,7 +221,7 @@ def test_same_as_pytorch_geometric(kind):
   pytest.importorskip("torch_geometric", reason="the peers extra is missing")
   import torch
 
-  from launch.benchmarks import pyg
+  from benchmarks import pyg
 
   store = random_store()
   config = config_of(kind, "sum", width=13)

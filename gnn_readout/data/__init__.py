@@ -44,30 +44,30 @@ def load(
   # Each branch names the files that the result depends on, the first of them
   # telling two sources of one name apart, and how to read them.
   if dataset == "demo":
-    from gnn_readout.data import demo, smiles
+    from gnn_readout.data.sources import demo, smiles
 
     files = [demo.__file__, smiles.__file__]
     build = functools.partial(demo.make_demo, **options)
   elif dataset.startswith("ogbg-"):
-    from gnn_readout.data import molecules
+    from gnn_readout.data.sources import molecules
 
     files = list(molecules.ogb_files(dataset, data_dir).values())
     build = functools.partial(molecules.read_ogb, dataset, data_dir, **options)
   elif dataset.startswith("tu/"):
-    from gnn_readout.data import tu
+    from gnn_readout.data.sources import tu
 
     name = dataset.removeprefix("tu/")
     files = tu.tu_files(name, data_dir)
     build = functools.partial(tu.read_tu, name, data_dir, **options)
   elif dataset.endswith((".csv", ".csv.gz")):
-    from gnn_readout.data import smiles
+    from gnn_readout.data.sources import smiles
 
     if not os.path.isfile(dataset):
       raise FileNotFoundError(f"{dataset}: no such file")
     files = [dataset]
     build = functools.partial(smiles.read_csv, dataset, **options)
   else:
-    from gnn_readout.data import molecules, tu
+    from gnn_readout.data.sources import molecules, tu
 
     known = ["demo", *molecules.OGB_DATASETS, *(f"tu/{n}" for n in tu.USUAL)]
     raise ValueError(

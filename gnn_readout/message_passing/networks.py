@@ -23,7 +23,7 @@ from gnn_readout.message_passing import messages
 from gnn_readout.message_passing.aggregate import AggregateLayer
 from gnn_readout.message_passing.gcn import GCNLayer
 from gnn_readout.message_passing.gin import GINLayer
-from gnn_readout.message_passing.gin_blocks import GINBlocks
+from gnn_readout.message_passing.gin_tu import GINBlocks
 from gnn_readout.message_passing.stack import MessagePassing
 from gnn_readout.readouts import readout_class
 

@@ -11,8 +11,8 @@ import pathlib
 import re
 from collections.abc import Sequence
 
-from gnn_readout.report import svg
-from gnn_readout.report.sections import Block, Figure, Section, Table
+from gnn_readout.report.blocks import Block, Figure, Section, Table
+from gnn_readout.report.figures import svg
 
 _HERE = pathlib.Path(__file__).parent
 _TITLE = "gnn_readout: results"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gnn_readout.report.sections import Section, Table
+from gnn_readout.report.blocks import Section, Table
 
 _HIDDEN = ("command", "note", "parameters", "train / valid / test")
 _WIDTH = 240  # Where there is no terminal.

@@ -18,7 +18,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from gnn_readout.data import omniglot
+from gnn_readout.data.sources import omniglot
 from gnn_readout.graphs import make_sets
 from gnn_readout.layers.images import ImageEncoder
 from gnn_readout.layers.residual import ResidualMLP

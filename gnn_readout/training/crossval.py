@@ -26,8 +26,10 @@ from gnn_readout.data import folds
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_write_text, check_writable
-from gnn_readout.training import members, population, runlog, settings
-from gnn_readout.training.progress import ProgressLine, duration
+from gnn_readout.runs import log as runlog
+from gnn_readout.runs import settings
+from gnn_readout.runs.progress import ProgressLine, duration
+from gnn_readout.training import members, population
 
 RECORD_KIND = "crossval"
 _FINAL_SEED = 1000  # Of the first of the runs that repeat what was chosen.

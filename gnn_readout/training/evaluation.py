@@ -14,11 +14,12 @@ import jraph
 import numpy as np
 
 from gnn_readout import metrics, models
-from gnn_readout.data import batching
+from gnn_readout.data.batches import batching
 from gnn_readout.data.store import METRICS, GraphStore
 from gnn_readout.errors import suggest
-from gnn_readout.training import checkpoints, settings
-from gnn_readout.training.step import init_state, make_optimizer
+from gnn_readout.optimizers import make_optimizer
+from gnn_readout.runs import checkpoints, settings
+from gnn_readout.training.step import init_state
 
 Predict = Callable[[hk.Params, hk.State, jraph.GraphsTuple], jax.Array]
 

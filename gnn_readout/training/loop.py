@@ -18,15 +18,17 @@ import jraph
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import metrics, models
-from gnn_readout.data import batching
+from gnn_readout import metrics, models, optimizers
+from gnn_readout.data.batches import batching
 from gnn_readout.data.store import GraphStore
 from gnn_readout.files import atomic_write_text
-from gnn_readout.training import checkpoints, evaluation, runlog, settings
+from gnn_readout.runs import checkpoints, settings
+from gnn_readout.runs import log as runlog
+from gnn_readout.runs.progress import ProgressLine, duration
+from gnn_readout.runs.signals import stop_signals
+from gnn_readout.training import evaluation
 from gnn_readout.training import step as step_lib
 from gnn_readout.training.history import History
-from gnn_readout.training.progress import ProgressLine, duration
-from gnn_readout.training.signals import stop_signals
 
 # Steps that may wait for the device: enough to keep it busy, few enough that
 # their batches do not pile up in memory.
@@ -101,7 +103,7 @@ class _Run:
       config.model, store.num_nodes[graphs], lambda: store.in_degrees(graphs)
     )
     model = models.build_model(config.model, store.schema)
-    optimizer = step_lib.make_optimizer(
+    optimizer = optimizers.make_optimizer(
       **config.optimizer,
       num_steps=max(self._num_steps, 1),
       steps_per_epoch=self._epoch_steps,

@@ -17,7 +17,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gnn_readout.errors import suggest
-from gnn_readout.training import settings
+from gnn_readout.runs import settings
 
 # Fields that may be traced: arrays with one entry per member.
 TRACED = (

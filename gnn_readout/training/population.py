@@ -21,15 +21,11 @@ from jax import Array
 from ml_collections import ConfigDict
 
 from gnn_readout import metrics, models
-from gnn_readout.data import batching
+from gnn_readout.data.batches import batching
 from gnn_readout.data.store import GraphStore
-from gnn_readout.training import (
-  checkpoints,
-  members,
-  population_step,
-  settings,
-  spread,
-)
+from gnn_readout.runs import checkpoints, settings
+from gnn_readout.training import members, population_step
+from gnn_readout.training import sharding as spread
 from gnn_readout.training import step as step_lib
 from gnn_readout.training.population_history import Curves
 

@@ -15,16 +15,11 @@ from ml_collections import ConfigDict
 from gnn_readout import metrics, models
 from gnn_readout.data.store import GraphStore
 from gnn_readout.files import atomic_write_text
-from gnn_readout.training import (
-  checkpoints,
-  evaluation,
-  members,
-  population,
-  runlog,
-  settings,
-)
-from gnn_readout.training.progress import ProgressLine, duration
-from gnn_readout.training.signals import stop_signals
+from gnn_readout.runs import checkpoints, settings
+from gnn_readout.runs import log as runlog
+from gnn_readout.runs.progress import ProgressLine, duration
+from gnn_readout.runs.signals import stop_signals
+from gnn_readout.training import evaluation, members, population
 
 _SAVE_SECONDS = 60.0
 

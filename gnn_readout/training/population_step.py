@@ -12,9 +12,11 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from gnn_readout import metrics, models
+from gnn_readout import metrics, models, optimizers
 from gnn_readout.data.store import Schema
-from gnn_readout.training import members, settings, spread
+from gnn_readout.runs import settings
+from gnn_readout.training import members
+from gnn_readout.training import sharding as spread
 from gnn_readout.training import step as step_lib
 
 
@@ -84,7 +86,7 @@ def _compiled(
 
   def build(hyper):
     config = members.nested(first, hyper)
-    optimizer = step_lib.make_optimizer(
+    optimizer = optimizers.make_optimizer(
       **config["optimizer"],
       num_steps=max(num_steps, 1),
       steps_per_epoch=steps_per_epoch,

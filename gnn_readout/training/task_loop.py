@@ -17,16 +17,12 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gnn_readout.files import atomic_write_text
+from gnn_readout.runs import checkpoints, settings
+from gnn_readout.runs import log as runlog
+from gnn_readout.runs.progress import ProgressLine, duration
+from gnn_readout.runs.signals import stop_signals
 from gnn_readout.tasks import TASKS, Task
-from gnn_readout.training import (
-  checkpoints,
-  members,
-  runlog,
-  settings,
-  task_program,
-)
-from gnn_readout.training.progress import ProgressLine, duration
-from gnn_readout.training.signals import stop_signals
+from gnn_readout.training import members, task_program
 from gnn_readout.training.task_history import Member
 
 # A call of the program is long enough to keep the devices busy and short enough

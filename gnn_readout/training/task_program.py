@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import models
+from gnn_readout import models, optimizers
 from gnn_readout.tasks import Task
-from gnn_readout.training import spread, task_step
-from gnn_readout.training import step as step_lib
+from gnn_readout.training import sharding as spread
+from gnn_readout.training import task_step
 
 # Evaluation is on the same examples in every run, whatever its seed.
 _EVALUATION_SEED = 2**31 - 1
@@ -188,7 +188,7 @@ def from_configs(task: Task, configs: Sequence[ConfigDict]) -> Program:
   del fields["learning_rate"]
   return Program(
     task,
-    functools.partial(step_lib.make_optimizer, **fields),
+    functools.partial(optimizers.make_optimizer, **fields),
     [config.optimizer.learning_rate for config in configs],
     [config.seed for config in configs],
     first.num_eval_sets,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from configs import demo
-from gnn_readout.training import settings
+from gnn_readout.runs import settings
 
 
 @pytest.mark.parametrize("readout", demo.READOUTS)

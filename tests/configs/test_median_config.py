@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from configs import median
+from gnn_readout.runs import settings
 from gnn_readout.tasks import TASKS
-from gnn_readout.training import members, settings
+from gnn_readout.training import members
 
 
 @pytest.mark.parametrize("variant", ["sum", "attention", "pna", "equilibrium"])

@@ -13,9 +13,10 @@ import pytest
 
 from configs import molpcba
 from gnn_readout import models
-from gnn_readout.data import batching, collate, molecules
+from gnn_readout.data.batches import batching, collate
 from gnn_readout.data.building import build_from_undirected
-from gnn_readout.training import settings
+from gnn_readout.data.sources import molecules
+from gnn_readout.runs import settings
 
 NUM_RUNS = {
   molpcba.table2: 27,

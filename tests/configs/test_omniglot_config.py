@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from configs import omniglot as config_lib
+from gnn_readout.runs import settings
 from gnn_readout.tasks import omniglot
-from gnn_readout.training import members, settings
+from gnn_readout.training import members
 
 # Of the encoder, the linear map to 256, and the output net.
 CONVOLUTIONS = sum(

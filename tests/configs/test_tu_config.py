@@ -7,7 +7,7 @@ import pytest
 from configs import tu
 from gnn_readout import models
 from gnn_readout.data.store import Schema
-from gnn_readout.training import settings
+from gnn_readout.runs import settings
 
 SCHEMA = Schema(
   name="tu/T",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gnn_readout import data
-from gnn_readout.data import demo, molecules, smiles
+from gnn_readout.data.sources import demo, molecules, smiles
 
 CSV = "smiles,y\n" + "".join(f"{'C' * (i + 1)},{i % 2}\n" for i in range(13))
 

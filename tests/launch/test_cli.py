@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from launch import cli
+from gnn_readout import cli
 
 
 @pytest.mark.parametrize(

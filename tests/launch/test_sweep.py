@@ -13,8 +13,8 @@ import time
 import pytest
 
 from configs import median, molpcba, omniglot, polygons
+from gnn_readout.sweeps import files as sweep_files
 from gnn_readout.training import members
-from launch import sweep_files
 
 # On one worker, with the other tests of binaries.
 pytestmark = pytest.mark.xdist_group("launch")

@@ -6,8 +6,11 @@ import random
 
 import pytest
 
-from gnn_readout.report import ablations, chosen, figures, sections
-from gnn_readout.report.records import NoRecordsError
+from gnn_readout.records import NoRecordsError
+from gnn_readout.report import blocks as sections
+from gnn_readout.report.figures import style as figures
+from gnn_readout.report.results import selection as chosen
+from gnn_readout.report.sections import ablations
 
 E1, E3, E4 = ablations.ABLATIONS
 

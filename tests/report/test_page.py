@@ -9,8 +9,9 @@ import subprocess
 
 import pytest
 
-from gnn_readout.report import figures, page
-from gnn_readout.report.sections import Figure, Section, Table
+from gnn_readout.report import page
+from gnn_readout.report.blocks import Figure, Section, Table
+from gnn_readout.report.figures import style as figures
 
 ROWS = [
   {"dataset": "b", "test": "0.5 ± 0.1", "steps": "1,009", "command": "a `b` c"},

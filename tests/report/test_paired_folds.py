@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gnn_readout.report import paired, paper
+from gnn_readout.report.results import published as paper
+from gnn_readout.report.results import wilcoxon as paired
 
 
 def _by_enumeration(differences) -> float:

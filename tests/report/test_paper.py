@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from gnn_readout.report import paper
+from gnn_readout.report.results import published as paper
 
 
 @pytest.mark.parametrize("n", [2, 4, 8, 16, 32, 64])

@@ -16,7 +16,9 @@ import pytest
 
 from gnn_readout.graphs import make_sets
 from gnn_readout.readouts import EquilibriumAggregation
-from gnn_readout.report import figures, plots, tables
+from gnn_readout.report.figures import inner_loop as plots
+from gnn_readout.report.figures import style as figures
+from gnn_readout.report.results import molecules as tables
 
 ROOT = pathlib.Path(__file__).parents[2]
 STEPS = range(101, 1010, 101)

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from gnn_readout.report import polygons
-from gnn_readout.report.records import NoRecordsError
-from gnn_readout.report.sections import Figure, Table
+from gnn_readout.records import NoRecordsError
+from gnn_readout.report.blocks import Figure, Table
+from gnn_readout.report.sections import polygons
 
 
 def record(variant, num_points, seed, hungarian, **model):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gnn_readout.report import figures, pooling_plots
+from gnn_readout.report.figures import fspool as pooling_plots
+from gnn_readout.report.figures import style as figures
 
 D, K = 5, 4
 KNOTS = np.random.default_rng(0).normal(size=(D, K)).round(4).tolist()

@@ -10,8 +10,10 @@ import sys
 
 import pytest
 
-from gnn_readout.report import markup, reports, tables
-from launch.benchmarks import readout_card
+from benchmarks import readout_card
+from gnn_readout.report import build as reports
+from gnn_readout.report import markup
+from gnn_readout.report.results import molecules as tables
 
 ROOT = pathlib.Path(__file__).parents[2]
 

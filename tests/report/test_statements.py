@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gnn_readout.report import statements
-from gnn_readout.report.statements import Result
+from gnn_readout.report.results import significance as statements
+from gnn_readout.report.results.significance import Result
 
 
 def test_pooled_deviation_is_that_of_the_residuals():

@@ -7,7 +7,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from gnn_readout.report import figures, svg
+from gnn_readout.report.figures import style as figures
+from gnn_readout.report.figures import svg
 
 NAME = "{http://www.w3.org/2000/svg}"
 

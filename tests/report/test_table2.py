@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gnn_readout.report import chosen, sections, table2
-from gnn_readout.report.records import NoRecordsError
+from gnn_readout.records import NoRecordsError
+from gnn_readout.report import blocks as sections
+from gnn_readout.report.results import selection as chosen
+from gnn_readout.report.sections import table2
 
 EQUILIBRIUM = {"num_steps": 15, "aux_weight": 1.0}
 

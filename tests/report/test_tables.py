@@ -12,7 +12,9 @@ import random
 import numpy as np
 import pytest
 
-from gnn_readout.report import markup, paper, tables
+from gnn_readout.report import markup
+from gnn_readout.report.results import molecules as tables
+from gnn_readout.report.results import published as paper
 
 RECORD = {
   "schema_version": 1,

@@ -10,15 +10,13 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from gnn_readout.report import (
-  figures,
-  reports,
-  sections,
-  tables,
-  task_plots,
-  task_rows,
-  tasks,
-)
+from gnn_readout.report import blocks as sections
+from gnn_readout.report import build as reports
+from gnn_readout.report.figures import style as figures
+from gnn_readout.report.figures import tasks as task_plots
+from gnn_readout.report.results import molecules as tables
+from gnn_readout.report.results import tasks as task_rows
+from gnn_readout.report.sections import tasks
 
 RECORD = {
   "schema_version": 1,

@@ -10,8 +10,12 @@ import statistics
 
 import pytest
 
-from gnn_readout.report import figures, paper, sections, tu, tu_plots
-from gnn_readout.report.records import NoRecordsError
+from gnn_readout.records import NoRecordsError
+from gnn_readout.report import blocks as sections
+from gnn_readout.report.figures import style as figures
+from gnn_readout.report.figures import tu as tu_plots
+from gnn_readout.report.results import published as paper
+from gnn_readout.report.sections import tu
 
 TESTS = [[0.8, 0.9], [0.84, 0.88]]
 

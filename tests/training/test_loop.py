@@ -12,14 +12,9 @@ import numpy as np
 import pytest
 
 from gnn_readout import data
-from gnn_readout.data import batching
-from gnn_readout.training import (
-  checkpoints,
-  evaluation,
-  history,
-  loop,
-  signals,
-)
+from gnn_readout.data.batches import batching
+from gnn_readout.runs import checkpoints, signals
+from gnn_readout.training import evaluation, history, loop
 
 RECORD_FIELDS = {
   "schema_version",

@@ -10,8 +10,10 @@ import pytest
 
 from configs import molpcba, tu
 from gnn_readout import data, models
-from gnn_readout.data import batching, folds
-from gnn_readout.training import loop, members, population, settings
+from gnn_readout.data import folds
+from gnn_readout.data.batches import batching
+from gnn_readout.runs import settings
+from gnn_readout.training import loop, members, population
 
 
 @pytest.fixture

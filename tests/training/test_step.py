@@ -14,7 +14,7 @@ import numpy as np
 import optax
 import pytest
 
-from gnn_readout import metrics
+from gnn_readout import metrics, optimizers
 from gnn_readout.models import Model, Output
 from gnn_readout.training import step as step_lib
 
@@ -38,7 +38,7 @@ def _init(key, batch):
 
 
 MODEL = Model(_init, _apply)
-OPTIMIZER = step_lib.make_optimizer(0.01, "constant", 0, 100)
+OPTIMIZER = optimizers.make_optimizer(0.01, "constant", 0, 100)
 
 
 def _batch(graphs=7):
@@ -154,7 +154,7 @@ def test_the_first_fault_is_remembered(name):
   ],
 )
 def test_learning_rate_of_each_step(schedule, warmup, expected):
-  optimizer = step_lib.make_optimizer(2.0, schedule, warmup, num_steps=4)
+  optimizer = optimizers.make_optimizer(2.0, schedule, warmup, num_steps=4)
   params = {"w": jnp.zeros(())}
   state = optimizer.init(params)
   rates = []
@@ -166,7 +166,7 @@ def test_learning_rate_of_each_step(schedule, warmup, expected):
 
 
 def test_halving_counts_epochs():
-  optimizer = step_lib.make_optimizer(
+  optimizer = optimizers.make_optimizer(
     2.0, "halving", 0, num_steps=9, steps_per_epoch=3
   )
   params = {"w": jnp.zeros(())}

@@ -12,9 +12,8 @@ import ml_collections
 import numpy as np
 import pytest
 
-from gnn_readout import tasks
+from gnn_readout import optimizers, tasks
 from gnn_readout.training import runs, task_loop, task_program, task_step
-from gnn_readout.training import step as step_lib
 from gnn_readout.training.task_history import Member
 
 # A rate that sends the quadratic to infinity within a few steps.
@@ -125,7 +124,7 @@ def _program(rates, seeds, chunk_size=0):
   task = make_task({"batch_size": 6})
 
   def optimizer(rate):
-    return step_lib.make_optimizer(rate, "constant", 0, num_steps=1)
+    return optimizers.make_optimizer(rate, "constant", 0, num_steps=1)
 
   return task_program.Program(task, optimizer, rates, seeds, 7, chunk_size)
 
@@ -262,7 +261,7 @@ def test_chunks_are_the_whole_batch():
 
 
 def _adam(rate):
-  return step_lib.make_optimizer(rate, "constant", 0, num_steps=1)
+  return optimizers.make_optimizer(rate, "constant", 0, num_steps=1)
 
 
 def test_members_that_rest_or_fail_do_not_change_nor_hold_up_others():

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from configs import tu
-from gnn_readout.training import evaluation, loop, settings
+from gnn_readout.runs import settings
+from gnn_readout.training import evaluation, loop
 
 GRAPHS = 67
 

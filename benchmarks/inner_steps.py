@@ -1,0 +1,100 @@
+"""Cost of Equilibrium Aggregation by inner steps: the paper's table E.2."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from benchmarks import steps, timing
+from configs import molpcba
+from gnn_readout.report.results import published as paper
+
+_NUM_BATCHES = 8
+_STEPS = (2, 5, 10, 15)
+_MEBIBYTE = 2**20
+
+
+def run(
+  rounds: int = 5,
+  dataset: str | None = None,
+  data_dir: str | None = None,
+  cache_dir: str | None = None,
+) -> dict[str, Any]:
+  """Measures training steps of GCN with sum and with equilibrium, batch 8.
+
+  Args:
+    rounds: Runs of each row.
+    dataset: Default ogbg-molhiv.
+    data_dir: As `gnn_readout.data.load` takes it.
+    cache_dir: Likewise.
+
+  Returns:
+    By row: milliseconds per step, their ratio to `sum`, the same in the
+    paper, and the mebibytes a step needs besides its arguments.
+  """
+  rows = {"sum": ("sum", {})}
+  for gradient in ("unrolled", "implicit"):
+    for num_steps in _STEPS:
+      rows[f"T = {num_steps}, {gradient}"] = (
+        "equilibrium",
+        {"num_steps": num_steps, "gradient": gradient},
+      )
+  # At initialisation an implicit solve may not converge; its cost is the same.
+  logging.getLogger("gnn_readout.minimise").setLevel(logging.ERROR)
+  functions, memory = {}, {}
+  for name, (readout, arguments) in rows.items():
+    config = molpcba.get_config(f"gcn,{readout}").unlock()
+    config.batching.batch_size = 8
+    config.model.readout.update(arguments)
+    work = steps.load(config, _NUM_BATCHES, dataset, data_dir, cache_dir)
+    functions[name] = steps.ours(work)
+    memory[name] = _memory(work)
+  measured = timing.alternate(functions, rounds, min_seconds=0.5)
+  batch = 8
+  milliseconds = {k: 1e3 * batch / m.median for k, m in measured.items()}
+  published = _published()
+  result = {
+    name: {
+      "milliseconds": milliseconds[name],
+      "ratio": milliseconds[name] / milliseconds["sum"],
+      "paper": published.get((readout, arguments.get("num_steps", 0)))
+      if arguments.get("gradient") != "implicit"
+      else None,
+      "mebibytes": memory[name],
+    }
+    for name, (readout, arguments) in rows.items()
+  }
+  timing.print_table(
+    f"{work.store.schema.name}: training step, GCN, batch {batch}, "
+    f"{config.model.message_passing.width} wide, {os.cpu_count()} cores",
+    ["", "ms a step", "ratio to sum", "paper", "memory, MiB"],
+    [
+      [
+        name,
+        f"{row['milliseconds']:.1f}",
+        f"{row['ratio']:.2f}",
+        f"{row['paper']:.2f}" if row["paper"] else "",
+        f"{row['mebibytes']:.0f}",
+      ]
+      for name, row in result.items()
+    ],
+  )
+  return {"name": "inner_steps", "rows": result}
+
+
+def _memory(work: steps.Work) -> float:
+  step, state = steps.lower_step(work)
+  largest = max(work.batches, key=lambda batch: len(batch.nodes))
+  compiled = step.lower(state, largest).compile()
+  return compiled.memory_analysis().temp_size_in_bytes / _MEBIBYTE
+
+
+def _published() -> dict[tuple[str, int], float]:
+  """Returns hours relative to sum, by readout and steps."""
+  hours = {
+    (row.readout, int(row.setting.split()[0]) if row.setting else 0): row.value
+    for row in paper.PUBLISHED
+    if row.metric == "hours"
+  }
+  return {key: value / hours["sum", 0] for key, value in hours.items()}

@@ -1,0 +1,162 @@
+"""Training steps to be measured, ours and the peers', on the same batches."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jraph
+
+from gnn_readout import data, metrics, models, optimizers
+from gnn_readout.data.batches import batching
+from gnn_readout.data.store import GraphStore
+from gnn_readout.errors import suggest
+from gnn_readout.readouts import readout_class
+from gnn_readout.runs import settings
+from gnn_readout.training import step as step_lib
+
+DATASET = "ogbg-molhiv"
+
+
+class Work(NamedTuple):
+  """Batches made before the clock starts, the same for all sides.
+
+  Attributes:
+    config: Complete: what the model measures on the data is filled in.
+    store: The dataset.
+    batches: Padded, of the training split.
+    nodes: Real nodes per graph, on average over the batches.
+    rows: Nodes per batch with padding, on average over the batches.
+  """
+
+  config: Any
+  store: GraphStore
+  batches: Sequence[jraph.GraphsTuple]
+  nodes: float
+  rows: float
+
+  def with_readout(self, name: str) -> Work:
+    """Returns the same with another readout, of default arguments."""
+    config = self.config.copy_and_resolve_references().unlock()
+    measured = readout_class(name).data_defaults(
+      self.store.num_nodes[self.store.splits["train"]]
+    )
+    config.model.readout = {"name": name, "aux_weight": 0.0, **measured}
+    return self._replace(config=config)
+
+
+def load(
+  config: Any,
+  num_batches: int,
+  dataset: str | None = None,
+  data_dir: str | None = None,
+  cache_dir: str | None = None,
+) -> Work:
+  """Checks a config and makes batches for it.
+
+  Args:
+    config: As for launch.train; its dataset is not used, unless it is of the
+      TU collection.
+    num_batches: How many batches of the first epochs.
+    dataset: By default `DATASET`.
+    data_dir: As `gnn_readout.data.load` takes it.
+    cache_dir: Likewise.
+  """
+  settings.check(config)
+  if config.dataset.startswith("tu/"):
+    if dataset not in (None, config.dataset):
+      raise ValueError(f"the config is for {config.dataset}, got {dataset!r}.")
+    store = settings.load_dataset(config, data_dir, cache_dir)
+  else:
+    store = data.load(dataset or DATASET, data_dir, cache_dir)
+  graphs = store.splits["train"]
+  models.complete_config(
+    config.model, store.num_nodes[graphs], lambda: store.in_degrees(graphs)
+  )
+  plan = batching.make_plan(store, "train", **config.batching, seed=0)
+  stream = batching.train_batches(plan)
+  batches = [batch for _, _, batch in itertools.islice(stream, num_batches)]
+  stream.close()
+  real = sum(batch.n_node[batch.globals["mask"]].sum() for batch in batches)
+  padded = sum(len(batch.nodes) for batch in batches)
+  return Work(
+    config, store, batches, float(real) / _count(batches), padded / len(batches)
+  )
+
+
+def check_peers(against: Sequence[str], known: Sequence[str]) -> None:
+  """Raises ValueError for a peer that is not known; names the nearest."""
+  for peer in against:
+    if peer not in known:
+      raise ValueError(f"unknown peer {peer!r}.{suggest(peer, known)}")
+
+
+def lower_step(work: Work) -> tuple[Any, step_lib.TrainState]:
+  """Returns our training step, jitted, and its first state."""
+  model = models.build_model(work.config.model, work.store.schema)
+  optimizer = optimizers.make_optimizer(
+    work.config.optimizer.learning_rate, "constant", 0, 1
+  )
+  loss = metrics.masked_loss(work.store.schema.task_type)
+  step = step_lib.make_train_step(model, loss, optimizer)
+  return step, step_lib.init_state(model, optimizer, work.batches[0], seed=0)
+
+
+def ours(work: Work) -> Callable[[], int]:
+  """Returns a function that trains on all batches and counts the graphs."""
+  step, first = lower_step(work)
+  state = [first]
+
+  def epoch() -> int:
+    for batch in work.batches:
+      state[0], measured = step(state[0], batch)
+    jax.block_until_ready(measured)
+    return _count(work.batches)
+
+  return epoch
+
+
+def pyg(work: Work) -> Callable[[], int]:
+  """Returns the same for the model in PyTorch Geometric."""
+  try:
+    import torch
+
+    from benchmarks import pyg, pyg_tu
+  except ImportError as error:
+    raise ValueError(
+      f"the peer needs {error.name}: pip install '.[peers]'"
+    ) from error
+  schema, config = work.store.schema, work.config
+  if config.model.message_passing.name == "gin_blocks":
+    sizes = schema.node_sizes
+    model = pyg_tu.GIN(sum(sizes), schema.num_classes, config.model)
+    step = pyg_tu.make_step(model, config.optimizer.learning_rate)
+    tensors = [pyg_tu.to_torch(batch, sizes) for batch in work.batches]
+  else:
+    num_nodes = work.store.num_nodes[work.store.splits["train"]]
+    num_nodes = torch.from_numpy(num_nodes.astype("int64"))
+    model = pyg.Model(schema, config.model, num_nodes)
+    step = pyg.make_step(model, config.optimizer.learning_rate)
+    tensors = [pyg.to_torch(batch) for batch in work.batches]
+
+  def epoch() -> int:
+    for batch in tensors:
+      step(*batch)
+    return _count(work.batches)
+
+  return epoch
+
+
+def _count(batches: Sequence[jraph.GraphsTuple]) -> int:
+  return sum(int(batch.globals["mask"].sum()) for batch in batches)
+
+
+def linear_flops(work: Work) -> float:
+  """Returns operations per graph in linear layers, forward and backward."""
+  passing = work.config.model.message_passing
+  products = {"gcn": 1, "gin": 4, "gin_blocks": 2}[
+    passing.name
+  ] * passing.num_layers
+  return 3 * 2 * work.nodes * products * passing.width**2

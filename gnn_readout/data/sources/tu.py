@@ -1,0 +1,378 @@
+"""The TU collection of graph datasets, from the files of its distribution.
+
+A dataset lies in `data_dir/tu/NAME.zip`, as it is fetched, or unpacked in
+`data_dir/tu/NAME`: one line of NAME_A.txt per edge, `u, v` with nodes counted
+from 1 over all graphs; one line of NAME_graph_indicator.txt per node; one line
+of NAME_graph_labels.txt (classes) or NAME_graph_attributes.txt (numbers to be
+predicted) per graph; and, if there are any, labels and attributes of nodes and
+edges. It has no split: see `folds`.
+
+Letters: G graphs, N nodes and E edges of all graphs, F features.
+Reference: Morris et al. 2020, "TUDataset", https://chrsmrrs.github.io/datasets.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import zipfile
+from collections.abc import Callable
+from os import PathLike
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gnn_readout.data.building import build_store, feature_dtype
+from gnn_readout.data.sources import archives
+from gnn_readout.data.sources import wl_hash as isomorphism
+from gnn_readout.data.sources.csv_numbers import (
+  count_columns,
+  read_integers,
+  read_reals,
+)
+from gnn_readout.data.store import GraphStore, Schema
+from gnn_readout.errors import suggest
+
+# Those on which Y. Zhang's thesis (table 5.10) and Xu et al. 2019 report.
+USUAL = (
+  "COLLAB",
+  "IMDB-BINARY",
+  "IMDB-MULTI",
+  "MUTAG",
+  "NCI1",
+  "PROTEINS",
+  "PTC_MR",
+  "REDDIT-BINARY",
+  "REDDIT-MULTI-5K",
+)
+
+# The node features of Xu et al. 2019 by the start of the name. Other datasets
+# have their labels, else their attributes, else the degrees.
+_USUAL_FEATURES = {"COLLAB": "degree", "IMDB-": "degree", "REDDIT-": "constant"}
+
+
+def tu_files(name: str, data_dir: str | PathLike[str]) -> list[pathlib.Path]:
+  """Returns the files that a dataset is made from: the zip, or the texts.
+
+  Args:
+    name: Such as `'MUTAG'`.
+    data_dir: The folder that holds `tu/`.
+
+  Raises:
+    FileNotFoundError: There is neither; the message says how to get it.
+  """
+  folder = pathlib.Path(data_dir) / "tu" / name
+  if folder.is_dir():
+    return sorted(folder.glob(f"{name}_*.txt")) or [folder]
+  path = folder.with_name(f"{name}.zip")
+  if not path.is_file():
+    hint = "" if name in USUAL else suggest(name, USUAL)
+    raise FileNotFoundError(
+      f"{path}: no such file.{hint} To fetch it: python -m launch.download"
+      f" --dataset=tu/{name} --data_dir={data_dir}"
+    )
+  return [path]
+
+
+def read_tu(
+  name: str,
+  data_dir: str | PathLike[str],
+  features: str | None = None,
+  remove_duplicates: bool = False,
+) -> GraphStore:
+  """Reads a dataset of the TU collection.
+
+  Self-loops are left out, and of equal edges all but the first. Edges are
+  directed as in the file, which has both directions of an undirected one.
+  Classes are numbered in the order of their labels. A graph without nodes is
+  one whose number the indicator skips. Edge features are the labels where
+  there is nothing else, or real numbers: the attributes and the labels one-hot.
+
+  Args:
+    name: Such as `'MUTAG'`.
+    data_dir: The folder that holds `tu/NAME.zip` or `tu/NAME/`.
+    features: Of the nodes: `'label'`; `'attribute'`, real numbers, the labels
+      one-hot beside them; `'degree'`, the number of edges that reach a node, as
+      a category; `'constant'`, the same category for all. By default as Xu et
+      al. 2019 have it: the degree for IMDB and COLLAB, a constant for REDDIT,
+      else the labels if there are any, then the attributes, then the degree.
+    remove_duplicates: Whether to leave out graphs that repeat an earlier one as
+      far as the Weisfeiler-Lehman test can tell, see `isomorphism`.
+
+  Returns:
+    The store, without splits. Classes are scored by accuracy, numbers by the
+    mean absolute error.
+
+  Raises:
+    FileNotFoundError: A file is missing.
+    ValueError: `features` is unknown or not to be had, or a file is damaged or
+      contradicts the others; the message names the file and the row, counted
+      from 1.
+  """
+  if features is not None and features not in _FEATURES:
+    known = suggest(features, _FEATURES)
+    raise ValueError(f"unknown features {features!r}.{known}")
+  files = _Files(name, _open(name, data_dir))
+  labels, task = _read_targets(files)
+  num_graphs = len(labels)
+  graph = _read_indicator(files, num_graphs)  # [N]
+  num_nodes = len(graph)
+  senders, receivers = _read_edges(files, graph)  # [E], [E]
+  about_nodes = files.descriptions("node", num_nodes, "graph_indicator")
+  about_edges = files.descriptions("edge", len(senders), "A")
+  if (np.diff(graph) < 0).any():  # A store has the nodes graph by graph.
+    order = np.argsort(graph, kind="stable")
+    place = np.argsort(order)
+    graph, senders, receivers = graph[order], place[senders], place[receivers]
+    about_nodes = _Descriptions(*(table[order] for table in about_nodes))
+
+  encode = _real_values if about_edges.attributes.shape[1] else _categories
+  edges = encode(about_edges)
+  senders, receivers, values = _without_repetitions(
+    senders, receivers, num_nodes, edges.values
+  )
+  degrees = np.bincount(receivers, minlength=num_nodes)  # [N]
+  kind = features or _usual_features(name, about_nodes)
+  said = getattr(about_nodes, f"{kind}s", None)  # Of a label or an attribute.
+  if said is not None and not said.shape[1]:
+    raise ValueError(
+      f"{files.root}: features={kind!r}, but there is no"
+      f" {name}_node_{kind}s.txt"
+    )
+  nodes = _FEATURES[kind](about_nodes, degrees)
+  sizes = np.bincount(graph, minlength=num_graphs)  # [G]
+  first = np.cumsum(sizes) - sizes  # [G]
+  shift = first[graph[receivers]]  # [E]
+  store = build_store(
+    Schema(
+      name=f"tu/{name}",
+      node_sizes=nodes.sizes,
+      edge_sizes=edges.sizes,
+      node_dim=nodes.values.shape[1],
+      edge_dim=values.shape[1],
+      symmetric=_is_symmetric(senders, receivers, num_nodes),
+      **task,
+    ),
+    num_nodes=sizes,
+    num_edges=np.bincount(graph[receivers], minlength=num_graphs),
+    nodes=nodes.values,
+    edges=values,
+    senders=senders - shift,
+    receivers=receivers - shift,
+    labels=labels,
+    splits={},
+    source=str(files.path("A")),
+  )
+  return isomorphism.without_duplicates(store) if remove_duplicates else store
+
+
+class _Descriptions(NamedTuple):
+  """What is said of M nodes or edges; [M, 0] where nothing is."""
+
+  labels: np.ndarray
+  attributes: np.ndarray
+
+
+class _Features(NamedTuple):
+  """Columns [M, F] and the vocabulary of each; () for real values."""
+
+  values: np.ndarray
+  sizes: tuple[int, ...]
+
+
+class _Files(NamedTuple):
+  """The files of a dataset, in a folder or in a zip."""
+
+  name: str
+  root: pathlib.Path | zipfile.Path
+
+  def path(self, kind: str) -> pathlib.Path | zipfile.Path:
+    return self.root / f"{self.name}_{kind}.txt"
+
+  def read(
+    self,
+    kind: str,
+    reader: Callable[..., np.ndarray],
+    num_columns: int | None = None,
+    num_rows: int | None = None,
+    like: str = "",
+  ) -> np.ndarray:
+    """Returns a table [num_rows, num_columns], as many rows as `like` has."""
+    path = self.path(kind)
+    if not path.is_file():
+      raise FileNotFoundError(f"{path}: no such file")
+    columns = num_columns or count_columns(path)
+    reason = f", as in {self.name}_{like}.txt"
+    return reader(path, columns, num_rows, reason, loose=True)
+
+  def descriptions(self, what: str, num_rows: int, like: str) -> _Descriptions:
+    """Returns labels and attributes of all nodes or all edges."""
+    labels = np.zeros((num_rows, 0), np.int32)
+    attributes = np.zeros((num_rows, 0), np.float32)
+    rows = {"num_rows": num_rows, "like": like}
+    if self.path(f"{what}_labels").is_file():
+      labels = self.read(f"{what}_labels", read_integers, **rows)
+    if self.path(f"{what}_attributes").is_file():
+      attributes = self.read(f"{what}_attributes", read_reals, **rows)
+      missing = np.isnan(attributes).any(axis=1)
+      self.check(f"{what}_attributes", missing, lambda row: "a field is empty")
+    return _Descriptions(labels, attributes)
+
+  def check(
+    self, kind: str, wrong: np.ndarray, describe: Callable[[int], str]
+  ) -> None:
+    """Raises ValueError at the first wrong row, if there is one."""
+    if wrong.any():
+      row = int(np.argmax(wrong))
+      raise ValueError(f"{self.path(kind)}: row {row + 1}: {describe(row)}")
+
+
+def _open(
+  name: str, data_dir: str | PathLike[str]
+) -> pathlib.Path | zipfile.Path:
+  """Returns the folder of a dataset, which may be one in a zip."""
+  first = tu_files(name, data_dir)[0]
+  if first.suffix == ".zip":
+    return archives.open_folder(first, name)
+  return pathlib.Path(data_dir) / "tu" / name
+
+
+def _read_targets(files: _Files) -> tuple[np.ndarray, dict[str, Any]]:
+  """Returns labels [G, T] and what the schema says of them."""
+  if files.path("graph_attributes").is_file():
+    labels = files.read("graph_attributes", read_reals)
+    num_tasks = labels.shape[1]
+    return labels, {
+      "task_type": "regression",
+      "metric": "mae",
+      "num_tasks": num_tasks,
+      "num_classes": 0,
+      "task_names": tuple(f"attribute_{i}" for i in range(num_tasks)),
+    }
+  labels = files.read("graph_labels", read_integers, num_columns=1)
+  values, classes = np.unique(labels[:, 0], return_inverse=True)
+  return classes[:, None].astype(np.float32), {
+    "task_type": "multiclass",
+    "metric": "accuracy",
+    "num_tasks": 1,
+    "num_classes": len(values),
+    "task_names": ("class",),
+  }
+
+
+def _read_indicator(files: _Files, num_graphs: int) -> np.ndarray:
+  """Returns the graph of each node, from 0: [N]."""
+  numbers = files.read("graph_indicator", read_integers, num_columns=1)[:, 0]
+  files.check(
+    "graph_indicator",
+    (numbers < 1) | (numbers > num_graphs),
+    lambda row: (
+      f"graph {numbers[row]}, but graphs are numbered from 1 to"
+      f" {num_graphs}, the number of labelled graphs"
+    ),
+  )
+  return numbers - 1
+
+
+def _read_edges(
+  files: _Files, graph: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns senders and receivers, counted from 0 over all graphs: [E]."""
+  pairs = files.read("A", read_integers, num_columns=2)  # [E, 2]
+  senders, receivers = pairs[:, 0] - 1, pairs[:, 1] - 1
+
+  def edge(row: int) -> str:
+    return f"an edge of nodes {pairs[row, 0]} and {pairs[row, 1]}"
+
+  files.check(
+    "A",
+    ((pairs < 1) | (pairs > len(graph))).any(axis=1),
+    lambda row: f"{edge(row)}, but nodes are numbered from 1 to {len(graph)}",
+  )
+  files.check(
+    "A",
+    graph[senders] != graph[receivers],
+    lambda row: (
+      f"{edge(row)}, which are in graphs {graph[senders[row]] + 1}"
+      f" and {graph[receivers[row]] + 1}"
+    ),
+  )
+  return senders, receivers
+
+
+def _without_repetitions(
+  senders: np.ndarray,
+  receivers: np.ndarray,
+  num_nodes: int,
+  features: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Returns the edges that are no loops, each once, sorted by receiver."""
+  proper = senders != receivers
+  keys = (receivers.astype(np.int64) * num_nodes + senders)[proper]
+  features = features[proper]
+  if features.shape[1]:
+    order = np.argsort(keys, kind="stable")
+    keys, features = keys[order], features[order]
+  else:
+    keys.sort()  # Several times as fast.
+  first = np.diff(keys, prepend=-1) != 0
+  receivers, senders = np.divmod(keys[first], max(num_nodes, 1))
+  return senders, receivers, features[first]
+
+
+def _is_symmetric(
+  senders: np.ndarray, receivers: np.ndarray, num_nodes: int
+) -> bool:
+  """Returns whether the inverses of edges sorted by receiver are the same."""
+  inverse = senders * num_nodes + receivers
+  inverse.sort()
+  return np.array_equal(inverse, receivers * num_nodes + senders)
+
+
+def _categories(about: _Descriptions, *unused) -> _Features:
+  """Labels, numbered column by column in ascending order."""
+  columns = [
+    np.unique(column, return_inverse=True) for column in about.labels.T
+  ]
+  sizes = tuple(max(len(values), 1) for values, _ in columns)
+  codes = np.zeros(about.labels.shape, feature_dtype(sizes))
+  for i, (_, column) in enumerate(columns):
+    codes[:, i] = column
+  return _Features(codes, sizes)
+
+
+def _real_values(about: _Descriptions, *unused) -> _Features:
+  """Attributes, and labels one-hot."""
+  codes, sizes = _categories(about)
+  blocks = [
+    codes[:, i, None] == np.arange(size) for i, size in enumerate(sizes)
+  ]
+  values = np.concatenate([about.attributes, *blocks], axis=1)
+  return _Features(values.astype(np.float32), ())
+
+
+def _degrees(about: _Descriptions, degrees: np.ndarray) -> _Features:
+  """The number of edges that reach each node."""
+  size = int(degrees.max(initial=0)) + 1
+  return _Features(degrees[:, None].astype(feature_dtype((size,))), (size,))
+
+
+def _constant(about: _Descriptions, *unused) -> _Features:
+  """One category for all nodes."""
+  return _Features(np.zeros((len(about.labels), 1), np.uint8), (1,))
+
+
+_FEATURES = {
+  "attribute": _real_values,
+  "constant": _constant,
+  "degree": _degrees,
+  "label": _categories,
+}
+
+
+def _usual_features(name: str, about: _Descriptions) -> str:
+  for start, features in _USUAL_FEATURES.items():
+    if name.startswith(start):
+      return features
+  if about.labels.shape[1]:
+    return "label"
+  return "attribute" if about.attributes.shape[1] else "degree"

@@ -1,0 +1,264 @@
+"""What a training configuration must satisfy, and when two are the same run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from gnn_readout import data
+from gnn_readout.data import folds
+from gnn_readout.data.batches import batching
+from gnn_readout.data.store import GraphStore
+from gnn_readout.errors import suggest
+from gnn_readout.files import check_writable
+from gnn_readout.message_passing import network_class
+from gnn_readout.optimizers import SCHEDULES
+from gnn_readout.readouts import readout_class
+from gnn_readout.tasks import TASKS
+
+# Fields that change what is shown or stored, but no number of the result.
+HARMLESS = (
+  "checkpoint_every",
+  "eval_batch_size",
+  "log_every",
+  "note",
+  "tensorboard",
+)
+
+_POSITIVE = (
+  "batching.batch_size",
+  "eval_batch_size",
+  "log_every",
+  "model.message_passing.num_layers",
+  "model.message_passing.width",
+  "optimizer.learning_rate",
+)
+_NOT_NEGATIVE = (
+  "checkpoint_every",
+  "eval_every",
+  "num_epochs",
+  "num_steps",
+  "optimizer.warmup_steps",
+  "seed",
+)
+_OTHERS = (
+  "batching.mode",
+  "dataset",
+  "model.message_passing.name",
+  "model.readout.name",
+  "note",
+  "optimizer.schedule",
+  "tensorboard",
+)
+# The same for tasks that draw their own examples; they check their own fields.
+_TASK_POSITIVE = (
+  "eval_every",
+  "num_eval_sets",
+  "num_steps",
+  "optimizer.learning_rate",
+)
+_TASK_NOT_NEGATIVE = ("chunk_size", "optimizer.warmup_steps", "seed")
+_TASK_OTHERS = ("note", "seed", "task")
+_TASK_SCHEDULES = ("constant", "cosine")  # The others count epochs.
+_LARGEST = 2**31 - 1  # Steps and keys are numbers of 32 bits.
+
+
+def check(config: ConfigDict) -> None:
+  """Refuses a configuration that cannot be trained, before any work is done.
+
+  Args:
+    config: As `configs/molpcba.py` makes it, or as `configs/median.py` does,
+      with a `task`.
+
+  Raises:
+    ValueError: If a field is missing or has an impossible value; the message
+      names it.
+  """
+  fields = flatten(config.to_dict())
+  for name, value in fields.items():
+    if isinstance(value, float) and not math.isfinite(value):
+      raise ValueError(f"{name} must be finite, got {value}")
+    if isinstance(value, int) and value > _LARGEST:
+      raise ValueError(f"{name} must be at most {_LARGEST}, got {value}")
+  (_check_task if "task" in fields else _check_graphs)(fields)
+
+
+def _check_graphs(fields: dict[str, Any]) -> None:
+  _check_there(fields, (*_POSITIVE, *_NOT_NEGATIVE, *_OTHERS))
+  network = network_class(fields["model.message_passing.name"])
+  for name in network.FIELDS:
+    if f"model.message_passing.{name}" not in fields:
+      raise ValueError(
+        f"the config has no field 'model.message_passing.{name}'"
+      )
+  positive = list(_POSITIVE)
+  mode = fields["batching.mode"]
+  _check_known(fields, "batching.mode", batching.MODES)
+  shape_field = {"paper": "max_nodes", "bucketed": "num_buckets"}[mode]
+  positive.append(f"batching.{shape_field}")
+  _check_signs(fields, positive, _NOT_NEGATIVE)
+  _check_known(fields, "optimizer.schedule", SCHEDULES)
+  readout_class(fields["model.readout.name"])
+
+
+def _check_task(fields: dict[str, Any]) -> None:
+  _check_there(fields, (*_TASK_POSITIVE, *_TASK_OTHERS))
+  there = [name for name in _TASK_NOT_NEGATIVE if name in fields]
+  _check_signs(fields, _TASK_POSITIVE, there)
+  _check_known(fields, "task", TASKS)
+  if "optimizer.schedule" in fields:
+    _check_known(fields, "optimizer.schedule", _TASK_SCHEDULES)
+  if "model.readout.name" in fields:
+    readout_class(fields["model.readout.name"])
+
+
+def _check_there(fields: dict[str, Any], names: Iterable[str]) -> None:
+  for name in names:
+    if name not in fields:
+      raise ValueError(f"the config has no field {name!r}")
+
+
+def _check_signs(
+  fields: dict[str, Any], positive: Iterable[str], not_negative: Iterable[str]
+) -> None:
+  for name in positive:
+    if not fields[name] > 0:
+      raise ValueError(f"{name} must be positive, got {fields[name]}")
+  for name in not_negative:
+    if not fields[name] >= 0:
+      raise ValueError(f"{name} must not be negative, got {fields[name]}")
+
+
+def _check_known(
+  fields: dict[str, Any], name: str, known: Iterable[str]
+) -> None:
+  value = fields[name]
+  if value not in known:
+    raise ValueError(f"unknown {name} {value!r}.{suggest(value, known)}")
+
+
+def check_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> None:
+  """Refuses a folder that cannot be written or belongs to another run.
+
+  Args:
+    workdir: The folder of the run.
+    config: The run's configuration, as JSON.
+
+  Raises:
+    ValueError: If the folder's config.json is of another configuration.
+    OSError: If the folder cannot be written.
+  """
+  check_writable(workdir)
+  file = workdir / "config.json"
+  if file.exists():
+    differ = differences(config, read_json(file))
+    if differ:
+      raise ValueError(
+        f"workdir {workdir} belongs to another config; {'; '.join(differ)}"
+      )
+
+
+def epoch_steps(config: ConfigDict, steps_per_pass: int) -> int:
+  """Returns the steps of an epoch: the config's own, or one pass."""
+  return config.get("epoch_steps", 0) or steps_per_pass
+
+
+def load_dataset(
+  config: ConfigDict,
+  data_dir: str | os.PathLike[str] | None,
+  cache_dir: str | os.PathLike[str] | None,
+) -> GraphStore:
+  """Returns the dataset a configuration names.
+
+  Args:
+    config: As `configs/molpcba.py` makes it, with `config.csv` for CSV files,
+      or as `configs/tu.py` does, with `config.tu` and `config.folds` for the TU
+      collection.
+    data_dir: Where the datasets are.
+    cache_dir: Where their converted columns are.
+  """
+  options = {}
+  if config.dataset.endswith((".csv", ".csv.gz")):
+    options = {name: value for name, value in config.csv.items() if value}
+    if "label_columns" in options:
+      names = options["label_columns"].split(",")
+      options["label_columns"] = [name.strip() for name in names]
+  if config.dataset.startswith("tu/"):
+    options = {name: value for name, value in config.tu.items() if value}
+    store = data.load(config.dataset, data_dir, cache_dir, **options)
+    return folds.with_fold(store, config.fold, **config.folds)
+  return data.load(config.dataset, data_dir, cache_dir, **options)
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+  """Returns `{"a.b": 1}` for `{"a": {"b": 1}}`."""
+  flat = {}
+  for name, value in values.items():
+    if isinstance(value, dict):
+      flat |= flatten(value, f"{prefix}{name}.")
+    else:
+      flat[prefix + name] = value
+  return flat
+
+
+def as_json(config: ConfigDict) -> dict[str, Any]:
+  """Returns the configuration as it reads back from a JSON file."""
+  return json.loads(json.dumps(config.to_dict()))
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+  """Returns the object in a JSON file; ValueError names a damaged one."""
+  try:
+    values = json.loads(path.read_text())
+    if not isinstance(values, dict):
+      raise ValueError("it holds no JSON object")
+    return values
+  except ValueError as error:
+    raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def read_config(path: pathlib.Path) -> ConfigDict:
+  """Returns the configuration in a JSON file, once it is checked."""
+  config = ConfigDict(read_json(path))
+  try:
+    check(config)
+  except (TypeError, ValueError) as error:
+    raise ValueError(f"{path} is damaged: {error}") from error
+  return config
+
+
+def config_hash(config: dict[str, Any]) -> str:
+  """Returns 12 hexadecimal digits, the same for runs with the same result."""
+  text = json.dumps(_decisive(config), sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
+  """Lists the fields that make two configurations different runs.
+
+  Args:
+    here: A configuration, as JSON. None stands for a value that is measured
+      on the training set, and equals whatever was measured.
+    there: That of a run, as JSON, its measured values filled in.
+
+  Returns:
+    Words such as `seed: here 0, there 1`.
+  """
+  here, there = _decisive(here), _decisive(there)
+  return [
+    f"{name}: here {here.get(name)!r}, there {there.get(name)!r}"
+    for name in sorted(here.keys() | there.keys())
+    if here.get(name, "") is not None and here.get(name) != there.get(name)
+  ]
+
+
+def _decisive(config: dict[str, Any]) -> dict[str, Any]:
+  fields = flatten(config)
+  return {name: fields[name] for name in fields if name not in HARMLESS}

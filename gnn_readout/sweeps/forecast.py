@@ -1,0 +1,278 @@
+"""What a sweep will take, from the time of a few training steps of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import jax
+from ml_collections import ConfigDict
+from rich.console import Console
+from rich.table import Table
+
+from gnn_readout import metrics, models, optimizers
+from gnn_readout.data.batches import batching
+from gnn_readout.data.store import GraphStore
+from gnn_readout.runs import devices, settings
+from gnn_readout.runs.progress import ProgressLine, duration
+from gnn_readout.sweeps import sweep as sweeps
+from gnn_readout.tasks import TASKS
+from gnn_readout.training import members, population, task_program
+from gnn_readout.training import step as step_lib
+
+_NUM_BATCHES = 8  # Enough to hold the shapes about as often as an epoch does.
+_MIN_PASSES = 3
+_MIN_SECONDS = 1.0
+
+
+class Cost(NamedTuple):
+  """What was measured of one program.
+
+  Attributes:
+    num_steps: Of a whole run.
+    seconds: Of a training step; the median, since others use the machine too.
+    measured: Steps that were timed.
+  """
+
+  num_steps: int
+  seconds: float
+  measured: int
+
+
+def print_plan(
+  runs: Sequence[sweeps.Run],
+  workdir: str | os.PathLike[str],
+  num_workers: int = 1,
+  data_dir: str | None = None,
+  cache_dir: str | None = None,
+) -> None:
+  """Prints how far every run is and the hours that the rest will take.
+
+  Writes nothing but the cache of converted datasets.
+
+  Args:
+    runs: All runs of a sweep.
+    workdir: The folder of the sweep; need not exist.
+    num_workers: Processes at a time; the steps are timed on the cores that one
+      of them will have.
+    data_dir: Where the datasets are.
+    cache_dir: Where their converted columns are.
+
+  Raises:
+    ValueError: If the folder holds runs of other configs, or a dataset is
+      unknown, damaged or not fit for the config.
+  """
+  states = [sweeps.state(run, workdir) for run in runs]
+  costs: dict[int, Cost] = {}
+  missing: dict[str, None] = {}  # In order.
+  groups = members.programs([run.config for run in runs])
+  groups = [[i for i in group if not states[i].is_done] for group in groups]
+  groups = [group for group in groups if group]
+  cores = devices.shares_of_cores(num_workers)[0]
+  with ProgressLine(len(groups)) as line, _on_cores(cores):
+    began = time.monotonic()
+    for n, group in enumerate(groups):
+      first = runs[group[0]]
+      try:
+        cost = measure(first.config, data_dir, cache_dir)
+      except FileNotFoundError as error:
+        missing[f"their dataset is not there: {error}"] = None
+        continue
+      costs |= dict.fromkeys(group, cost)
+      left = (time.monotonic() - began) / (n + 1) * (len(groups) - n - 1)
+      line.say(
+        f"{first.name}: {1e3 * cost.seconds:.1f} ms a step, over"
+        f" {cost.measured} steps on {jax.default_backend()}"
+        f"  {n + 1} of {len(groups)}  ETA {duration(left)}"
+      )
+  _print_table(runs, states, costs)
+  _print_total(states, costs, num_workers, cores)
+  for reason in missing:
+    print(f"no estimate for some runs: {reason}")
+
+
+def measure(
+  config: ConfigDict,
+  data_dir: str | os.PathLike[str] | None = None,
+  cache_dir: str | os.PathLike[str] | None = None,
+) -> Cost:
+  """Times training steps on the first batches of a run.
+
+  Compilation does not count, nor does making the batches, which a run does
+  while it steps.
+
+  Args:
+    config: Of a run, of a population or of a task. A step of a population is
+      one of all its members.
+    data_dir: Where the datasets are.
+    cache_dir: Where their converted columns are.
+
+  Raises:
+    ValueError: If the dataset is unknown, damaged or not fit for the config.
+    OSError: If the dataset is not there.
+  """
+  config = config.copy_and_resolve_references()
+  if "task" in config:
+    return _measure_task(config, data_dir, cache_dir)
+  configs = members.expand(config)
+  stores = [settings.load_dataset(c, data_dir, cache_dir) for c in configs]
+  if not config.get("population", ""):
+    return _measure_alone(configs[0], stores[0])
+  costs = [
+    _measure_program([configs[i] for i in group], [stores[i] for i in group])
+    for group in population.programs(configs, stores)
+  ]
+  num_steps = sum(cost.num_steps for cost in costs)
+  total = sum(cost.num_steps * cost.seconds for cost in costs)
+  measured = sum(cost.measured for cost in costs)
+  return Cost(num_steps, total / max(num_steps, 1), measured)
+
+
+def _measure_alone(config: ConfigDict, store: GraphStore) -> Cost:
+  plan = batching.make_plan(store, "train", seed=config.seed, **config.batching)
+  num_steps = config.num_steps
+  epoch_steps = settings.epoch_steps(config, plan.steps_per_epoch)
+  if config.num_epochs > 0:
+    num_steps = round(config.num_epochs * epoch_steps)
+  graphs = store.splits["train"]
+  models.complete_config(
+    config.model, store.num_nodes[graphs], lambda: store.in_degrees(graphs)
+  )
+  stream = batching.train_batches(plan, prefetch=0)
+  batches = [batch for _, _, batch in itertools.islice(stream, _NUM_BATCHES)]
+  model = models.build_model(config.model, store.schema)
+  optimizer = optimizers.make_optimizer(
+    **config.optimizer,
+    num_steps=max(num_steps, 1),
+    steps_per_epoch=epoch_steps,
+  )
+  state = step_lib.init_state(model, optimizer, batches[0], config.seed)
+  step = step_lib.make_train_step(
+    model, metrics.masked_loss(store.schema.task_type), optimizer
+  )
+
+  def take_all() -> None:
+    nonlocal state
+    for batch in batches:
+      state, values = step(state, batch)
+    jax.block_until_ready(values)
+
+  return Cost(num_steps, *_time(take_all, len(batches)))
+
+
+def _measure_program(
+  configs: Sequence[ConfigDict], stores: Sequence[GraphStore]
+) -> Cost:
+  program = population.Program(configs, stores, splits=())
+  timed = _time(lambda: program.advance(_NUM_BATCHES), _NUM_BATCHES)
+  return Cost(program.num_steps, *timed)
+
+
+def _measure_task(
+  config: ConfigDict,
+  data_dir: str | os.PathLike[str] | None,
+  cache_dir: str | os.PathLike[str] | None,
+) -> Cost:
+  configs = members.expand(config)
+  task = TASKS[config.task](configs[0].to_dict(), data_dir, cache_dir)
+  program = task_program.from_configs(task, configs)
+  return Cost(config.num_steps, *_time(lambda: program.advance(1), 1))
+
+
+def _time(take: Callable[[], object], num_steps: int) -> tuple[float, int]:
+  """Returns the seconds of a step, and how many were timed.
+
+  Args:
+    take: Makes some steps; the first call compiles them.
+    num_steps: How many.
+  """
+  take()
+  times: list[float] = []
+  while len(times) < _MIN_PASSES or sum(times) < _MIN_SECONDS:
+    start = time.perf_counter()
+    take()
+    times.append(time.perf_counter() - start)
+  return statistics.median(times) / num_steps, len(times) * num_steps
+
+
+def time_of_all(times: Sequence[float], num_workers: int) -> float:
+  """Returns how long workers take that start a run whenever one is free.
+
+  Args:
+    times: Of every run, in the order in which they are started.
+    num_workers: How many run at a time.
+  """
+  free = [0.0] * num_workers
+  for taken in times:
+    heapq.heapreplace(free, free[0] + taken)
+  return max(free)
+
+
+@contextlib.contextmanager
+def _on_cores(cores: set[int]) -> Iterator[None]:
+  """Keeps this process to some cores; an empty set stands for all."""
+  if not cores:
+    yield
+    return
+  before = os.sched_getaffinity(0)
+  os.sched_setaffinity(0, cores)
+  try:
+    yield
+  finally:
+    os.sched_setaffinity(0, before)
+
+
+def _configured(config: ConfigDict) -> str:
+  """Returns the length of a run as far as it is known without the data."""
+  if config.get("num_epochs", 0) > 0:
+    return f"{config.num_epochs:g} epochs"
+  return f"{config.num_steps:,}"
+
+
+def _hours(cost: Cost, state: sweeps.State) -> float:
+  return max(cost.num_steps - state.step, 0) * cost.seconds / 3600
+
+
+def _print_table(
+  runs: Sequence[sweeps.Run],
+  states: Sequence[sweeps.State],
+  costs: dict[int, Cost],
+) -> None:
+  table = Table("run", "state", box=None)
+  for title in ("steps", "ms a step", "hours left"):
+    table.add_column(title, justify="right")
+  for i, (run, state) in enumerate(zip(runs, states, strict=True)):
+    cells = [_configured(run.config), "", ""]
+    if i in costs:
+      cost = costs[i]
+      cells = [f"{cost.num_steps:,}", f"{1e3 * cost.seconds:.1f}"]
+      cells.append(f"{_hours(cost, state):.3g}")
+    table.add_row(run.name, str(state), *cells)
+  console = Console()
+  console.width = console.width if console.is_terminal else 240
+  console.print(table, highlight=False)
+
+
+def _print_total(
+  states: Sequence[sweeps.State],
+  costs: dict[int, Cost],
+  num_workers: int,
+  cores: set[int],
+) -> None:
+  rest = sum(not state.is_done for state in states)
+  print(f"{len(states)} runs, {len(states) - rest} done, {rest} to do")
+  if not costs:
+    return
+  hours = [_hours(costs[i], states[i]) for i in sorted(costs)]
+  share = f", each on {len(cores)} of {os.cpu_count()} cores" if cores else ""
+  print(
+    f"{time_of_all(hours, num_workers):.3g} hours for {num_workers}"
+    f" worker{'s' * (num_workers > 1)}{share}, for the training steps of"
+    f" {len(costs)} runs; starting, validation and testing come on top"
+  )

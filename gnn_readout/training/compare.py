@@ -1,0 +1,80 @@
+"""Two checkpoints on the same split: which is the better one?"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from gnn_readout.runs.progress import ProgressLine, duration
+from gnn_readout.statistics import bootstrap as comparison
+from gnn_readout.training.evaluation import Evaluation
+
+
+def compare_evaluations(
+  a: Evaluation, b: Evaluation, num_resamples: int = 1000, seed: int = 0
+) -> comparison.Comparison:
+  """Compares two checkpoints by a paired bootstrap over graphs.
+
+  Shows progress, as it takes minutes for tens of thousands of graphs with a
+  hundred tasks.
+
+  Args:
+    a: A checkpoint's predictions.
+    b: Another one's, for the same split of the same dataset.
+    num_resamples: How many.
+    seed: Of the resamples.
+
+  Returns:
+    The difference of their metric, A minus B, and its interval.
+
+  Raises:
+    ValueError: If dataset, split, metric, graphs or labels are not the same;
+      or as `comparison.compare`.
+  """
+  _check_same(a, b)
+  began = time.monotonic()
+  with ProgressLine(num_resamples) as line:
+
+    def show(done: int) -> None:
+      left = (time.monotonic() - began) / done * (num_resamples - done)
+      line.show(
+        done,
+        lambda: f"resample {done:,} of {num_resamples:,}  ETA {duration(left)}",
+      )
+
+    return comparison.compare(
+      a.metric,
+      a.predictions.labels,
+      a.predictions.logits,
+      b.predictions.logits,
+      num_resamples,
+      seed,
+      show,
+    )
+
+
+def _check_same(a: Evaluation, b: Evaluation) -> None:
+  """Raises ValueError that names the first thing that is not the same."""
+  for what in ("dataset", "split", "metric"):
+    ours, other = getattr(a, what), getattr(b, what)
+    if ours != other:
+      raise ValueError(
+        f"cannot compare: the {what} of A is {ours!r}, that of B {other!r}"
+      )
+  ours, other = a.predictions, b.predictions
+  if not np.array_equal(ours.index, other.index):
+    raise ValueError(
+      f"cannot compare: split {a.split!r} of {a.dataset} does not hold the"
+      f" same graphs for A ({len(ours.index)}) and B ({len(other.index)})"
+    )
+  same = (ours.labels == other.labels) | (
+    np.isnan(ours.labels) & np.isnan(other.labels)
+  )
+  differ = np.flatnonzero(~same.all(axis=1))
+  if len(differ):
+    raise ValueError(
+      f"cannot compare: the labels of {len(differ)} of {len(same)} graphs are"
+      f" not the same for A and B, the first of them graph"
+      f" {ours.index[differ[0]]} of {a.dataset}"
+    )

@@ -1,0 +1,115 @@
+"""The files that a run leaves behind to read."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from gnn_readout.runs import log as runlog
+
+
+def _lines(workdir):
+  text = (workdir / "metrics.jsonl").read_text()
+  return [json.loads(line) for line in text.splitlines()]
+
+
+def test_lines_are_on_disk_at_once(tmp_path):
+  with runlog.MetricsLog(tmp_path, 0, tensorboard=False) as log:
+    log.write(3, {"loss": 0.5})
+    assert _lines(tmp_path) == [{"step": 3, "loss": 0.5}]
+
+
+def test_going_on_drops_later_and_broken_lines(tmp_path):
+  with runlog.MetricsLog(tmp_path, 0, tensorboard=False) as log:
+    for step in (3, 5, 7):
+      log.write(step, {"loss": step / 10})
+  with (tmp_path / "metrics.jsonl").open("a") as file:
+    file.write('{"step": 9, "lo')  # Killed while it wrote.
+  with runlog.MetricsLog(tmp_path, 5, tensorboard=False) as log:
+    log.write(7, {"loss": 0.71})
+  assert _lines(tmp_path) == [
+    {"step": 3, "loss": 0.3},
+    {"step": 5, "loss": 0.5},
+    {"step": 7, "loss": 0.71},
+  ]
+
+
+def test_tensorboard_files_hold_the_numbers(tmp_path):
+  tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+  from tensorflow.python.summary import summary_iterator
+
+  with runlog.MetricsLog(tmp_path, 0, tensorboard=True) as log:
+    log.write(3, {"loss": 0.5})
+  (path,) = (tmp_path / "tensorboard").iterdir()
+  values = {
+    value.tag: (event.step, tf.make_ndarray(value.tensor).item())
+    for event in summary_iterator.summary_iterator(str(path))
+    for value in event.summary.value
+  }
+  assert values == {"loss": (3, 0.5)}
+
+
+def test_without_tensorflow_there_is_a_warning(tmp_path, monkeypatch):
+  monkeypatch.setitem(sys.modules, "tensorflow", None)
+  said = []
+  monkeypatch.setattr(runlog.logging, "warning", said.append)
+  with runlog.MetricsLog(tmp_path, 0, tensorboard=True) as log:
+    log.write(3, {"loss": 0.5})
+  assert len(said) == 1
+  assert "TensorFlow is not installed" in said[0]
+  assert len(_lines(tmp_path)) == 1
+
+
+def test_a_full_disk_is_named(tmp_path):
+  with (
+    open("/dev/full", "w") as full,
+    pytest.raises(OSError, match=r"No space .*metrics\.jsonl"),
+    runlog.MetricsLog(tmp_path, 0, tensorboard=False) as log,
+  ):
+    log._file.close()
+    log._file = full
+    log.write(3, {"loss": 0.5})
+
+
+def test_tensorflows_errors_are_os_errors(tmp_path, monkeypatch):
+  tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+
+  def fail(*unused, **unused_too):
+    text = "{{function_node x}} a.v2; No space left\n\tCould not flush."
+    raise tf.errors.ResourceExhaustedError(None, None, text)
+
+  monkeypatch.setattr(tf.summary, "write", fail)
+  with (
+    pytest.raises(OSError, match=r"event files: a\.v2; No space left$"),
+    runlog.MetricsLog(tmp_path, 0, tensorboard=True) as log,
+  ):
+    log.write(3, {"loss": 0.5})
+
+
+def test_the_fingerprint_follows_the_content(make_store):
+  facts = runlog.dataset_facts(make_store())
+  assert facts == runlog.dataset_facts(make_store())
+  sizes = [
+    facts[f"num_{name}"] for name in ("graphs", "train", "valid", "test")
+  ]
+  assert sizes == [83, 53, 17, 13]
+  changed = make_store()
+  changed.labels[0, 0] += 1
+  assert runlog.dataset_facts(changed)["fingerprint"] != facts["fingerprint"]
+
+
+def test_a_point_of_a_curve_takes_one_line(tmp_path):
+  facts = {
+    "note": "[\n 1,\n 2\n]",
+    "curves": {"a": [[1, 0.5], [2, -1e-09]], "b": []},
+    "shapes": [[3, 5, 7]],
+  }
+  record = runlog.write_record(tmp_path, facts)
+  text = (tmp_path / "record.json").read_text()
+  assert json.loads(text) == record
+  assert {key: record[key] for key in facts} == facts
+  lines = [line.strip() for line in text.splitlines()]
+  assert "[1, 0.5]," in lines
+  assert "[2, -1e-09]" in lines

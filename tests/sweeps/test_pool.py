@@ -1,0 +1,273 @@
+"""Commands side by side: restarts, locks, and being killed at any moment."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from gnn_readout.runs import devices, locks
+from gnn_readout.sweeps import pool as workers
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+# The threads of JAX, which other tests start, play no part in these commands.
+pytestmark = pytest.mark.filterwarnings("ignore:os.fork")
+
+# Stands for a training run: it saves every step, goes on from the last, and on
+# SIGTERM ends with status 0. The first of them takes its time for that, until
+# there is a file `go`.
+_FAKE_RUN = """
+import pathlib, signal, sys, time
+folder = pathlib.Path(sys.argv[1])
+stop = []
+signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+step = len(list(folder.glob("saved*")))
+print(f"start {step}", flush=True)
+while step < 5 and not stop:
+  time.sleep(0.03)
+  step += 1
+  (folder / f"saved{step}").touch()
+  print(f"step {step}/5", flush=True)
+  while folder.name == "run0" and not (folder / "go").exists():
+    time.sleep(0.01)
+if step == 5:
+  (folder / "record").touch(exist_ok=False)
+print("end", flush=True)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_idling(monkeypatch):
+  monkeypatch.setattr(workers, "_POLL_SECONDS", 0.01)
+
+
+def _is_complete(job):
+  return (job.folder / "record").exists()
+
+
+def _saved_step(job):
+  return len(list(job.folder.glob("saved*")))
+
+
+def _launch(folder):
+  """Runs twelve of them, two at a time."""
+  jobs = [
+    workers.Job(
+      f"run{i}",
+      [sys.executable, "-S", "-c", _FAKE_RUN, f"{folder}/run{i}"],
+      pathlib.Path(folder, f"run{i}"),
+    )
+    for i in range(12)
+  ]
+  return workers.run_jobs(jobs, 2, _is_complete, _saved_step)
+
+
+def _shell(tmp_path, script, name="job"):
+  script = f"cd '{tmp_path}/{name}'; {script}"
+  return workers.Job(name, ["sh", "-c", script], tmp_path / name)
+
+
+def _run(*jobs, is_complete=_is_complete, saved_step=lambda job: 0):
+  return workers.run_jobs(jobs, 2, is_complete, saved_step)
+
+
+def _wait_for(condition):
+  deadline = time.monotonic() + 60
+  while not (found := condition()):
+    assert time.monotonic() < deadline
+    time.sleep(0.005)
+  return found
+
+
+def test_workers_and_launcher_may_be_killed_and_nothing_runs_twice(tmp_path):
+  def launch():
+    return subprocess.Popen(
+      [sys.executable, __file__, str(tmp_path)],
+      env={**os.environ, "PYTHONPATH": str(ROOT)},
+      stdout=subprocess.PIPE,
+      text=True,
+      start_new_session=True,
+    )
+
+  def num_done():
+    return len(list(tmp_path.glob("*/record")))
+
+  def kill_one():
+    for log in tmp_path.glob("*/log.txt"):
+      is_first = log.parent.name == "run0"
+      if workers.last_line(log) == "step 1/5" and not is_first:
+        os.kill(int((log.parent / ".lock").read_text()), signal.SIGKILL)
+        return log
+    return None
+
+  launcher = launch()
+  killed = _wait_for(kill_one)
+  _wait_for(lambda: num_done() > 2)
+  launcher.kill()
+  launcher.wait()
+  assert "killed by SIGKILL; step" in launcher.stdout.read()
+  first = tmp_path / "run0"
+  assert locks.try_lock(first) is None  # What it left is still saving.
+  launcher = launch()
+  _wait_for(lambda: num_done() > 5)
+  assert (first / "log.txt").read_text() == "start 0\nstep 1/5\n"
+  (first / "go").touch()
+  # Its launcher's death stopped it: it is not the one that goes on.
+  _wait_for(lambda: "end\nstart 1" in (first / "log.txt").read_text())
+  os.killpg(launcher.pid, signal.SIGINT)  # As Ctrl-C does.
+  said, _ = launcher.communicate()
+  assert launcher.returncode == 0
+  assert "SIGINT: waiting for" in said
+  for log in tmp_path.glob("*/log.txt"):  # Nothing is left behind.
+    lock = locks.try_lock(log.parent)
+    assert lock is not None
+    os.close(lock)
+
+  outcome = _launch(tmp_path)
+
+  assert sorted(outcome.done) == sorted(f"run{i}" for i in range(12))
+  assert (outcome.failed, outcome.signal) == ({}, "")
+  for log in tmp_path.glob("*/log.txt"):
+    lines = log.read_text().splitlines()
+    steps = [line for line in lines if line.startswith("step")]
+    assert steps == [f"step {i}/5" for i in range(1, 6)], log
+    # Never two at a time: who was not killed ended before the next began.
+    marks = [line for line in lines if line.split()[0] in ("start", "end")]
+    starts = [i for i, mark in enumerate(marks) if mark != "end"]
+    gaps = [b - a for a, b in zip(starts, starts[1:])]
+    assert gaps.count(1) == (log == killed), log
+
+
+@pytest.mark.parametrize(
+  ("script", "why"),
+  [
+    ("echo started; echo 'error: bad'; exit 3", "exit status 3; error: bad"),
+    ("kill -9 $$", "killed by SIGKILL; "),
+    ("true", "exit status 0; "),  # It says that it is done and is not.
+  ],
+)
+def test_a_job_without_progress_fails_after_two_restarts(
+  tmp_path, script, why, capsys
+):
+  job = _shell(tmp_path, f"echo x >> tries; {script}")
+  good = _shell(tmp_path, "touch record", "good")
+  outcome = _run(job, good)
+  assert outcome == workers.Outcome(["good"], {"job": why}, "")
+  assert (job.folder / "tries").read_text() == "x\n" * 3
+  said = capsys.readouterr().out
+  assert said.count("again   job  from step 0, after") == 2
+  assert f"failed  job  {why}".strip() in said
+
+
+def test_a_later_checkpoint_counts_as_progress(tmp_path):
+  def tries(job):
+    path = job.folder / "tries"
+    return len(path.read_text()) // 2 if path.exists() else 0
+
+  job = _shell(tmp_path, "echo x >> tries; exit 1")
+  outcome = _run(job, saved_step=lambda job: min(tries(job), 3))
+  assert list(outcome.failed) == ["job"]
+  assert tries(job) == 3 + 2
+  job = _shell(tmp_path, "echo x >> tries; exit 1", "long")
+  outcome = _run(job, is_complete=lambda j: tries(j) == 5, saved_step=tries)
+  assert outcome.done == ["long"]
+
+
+def test_it_waits_for_who_holds_a_folder(tmp_path, capsys):
+  job = _shell(tmp_path, "touch ran record")
+  other = _shell(tmp_path, "touch record", "other")
+  job.folder.mkdir()
+  lock = locks.try_lock(job.folder)
+
+  def leave():
+    (job.folder / "record").touch()
+    os.close(lock)
+
+  timer = threading.Timer(0.4, leave)
+  timer.start()
+  outcome = _run(job, other)
+  timer.join()
+  assert outcome.done == ["other", "job"]
+  assert not (job.folder / "ran").exists()
+  waiting = f"job: waiting for process {os.getpid()} to leave {job.folder}"
+  assert capsys.readouterr().out.count(waiting) == 1
+
+
+def test_after_an_error_nothing_is_left_running(tmp_path):
+  def is_complete(job):
+    if (tmp_path / "job" / "pid").exists():
+      raise ValueError("record.json is damaged")
+    return False
+
+  job = _shell(tmp_path, "echo $$ > pid; exec sleep 60")
+  quick = _shell(tmp_path, "sleep 0.2", "quick")
+  with pytest.raises(ValueError, match="is damaged"):
+    _run(job, quick, is_complete=is_complete)
+  with pytest.raises(ProcessLookupError):
+    os.kill(int((job.folder / "pid").read_text()), 0)
+
+
+def test_what_cannot_be_run_is_named(tmp_path):
+  folder = tmp_path / "job"
+  with pytest.raises(OSError, match="no_such_program"):
+    _run(workers.Job("job", ["no_such_program"], folder))
+  (tmp_path / "file").touch()
+  with pytest.raises(OSError, match="Not a directory: '.*/file/job'"):
+    _run(workers.Job("job", ["true"], tmp_path / "file" / "job"))
+
+
+def test_cores_are_shared_out(monkeypatch, tmp_path):
+  if len(os.sched_getaffinity(0)) > 1:
+    say = "grep Cpus_allowed_list /proc/self/status > cores; touch record"
+    job, other = _shell(tmp_path, say), _shell(tmp_path, say, "other")
+    _run(job, other)
+    assert (job.folder / "cores").read_text() != (
+      other.folder / "cores"
+    ).read_text()
+  monkeypatch.setattr(os, "sched_getaffinity", lambda _: {11, 2, 3, 5, 7})
+  assert devices.shares_of_cores(2) == [{2, 3}, {5, 7, 11}]
+  assert devices.shares_of_cores(5) == [{2}, {3}, {5}, {7}, {11}]
+  assert devices.shares_of_cores(1) == [set()]
+  assert devices.shares_of_cores(6) == [set()] * 6
+
+
+@pytest.mark.parametrize(
+  ("text", "line"),
+  [("", ""), ("a\nb\n\n", "b"), ("x" * 9000 + "\nlast", "last"), ("a\n ", "a")],
+)
+def test_last_line(tmp_path, text, line):
+  (tmp_path / "log").write_text(text)
+  assert workers.last_line(tmp_path / "log") == line
+  assert workers.last_line(tmp_path / "none") == ""
+
+
+def test_brief():
+  line = "step 1,200/4,000  loss 0.18  969 graphs/s  ETA 1:02:03"
+  assert workers.brief(line) == "step 1,200/4,000  ETA 1:02:03"
+  assert workers.brief("compiled shape 1 of 4") == "compiled shape 1 of 4"
+
+
+def test_a_lock_has_one_holder(tmp_path):
+  assert locks.holder(tmp_path) == "another process"
+  lock = locks.try_lock(tmp_path)
+  assert locks.try_lock(tmp_path) is None
+  assert locks.holder(tmp_path) == f"process {os.getpid()}"
+  locks.sign(lock, 7)
+  assert locks.holder(tmp_path) == "process 7"
+  os.close(lock)
+  lock = locks.try_lock(tmp_path)
+  assert lock is not None
+  os.close(lock)
+  with pytest.raises(OSError, match=r"none/\.lock"):
+    locks.try_lock(tmp_path / "none")
+
+
+if __name__ == "__main__":
+  _launch(sys.argv[1])
