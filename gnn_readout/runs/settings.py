@@ -17,6 +17,7 @@ from gnn_readout.data import folds
 from gnn_readout.data.batches import batching
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
+from gnn_readout.fields import flatten
 from gnn_readout.files import check_writable
 from gnn_readout.message_passing import network_class
 from gnn_readout.optimizers import SCHEDULES
@@ -195,17 +196,6 @@ def load_dataset(
     store = data.load(config.dataset, data_dir, cache_dir, **options)
     return folds.with_fold(store, config.fold, **config.folds)
   return data.load(config.dataset, data_dir, cache_dir, **options)
-
-
-def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-  """Returns `{"a.b": 1}` for `{"a": {"b": 1}}`."""
-  flat = {}
-  for name, value in values.items():
-    if isinstance(value, dict):
-      flat |= flatten(value, f"{prefix}{name}.")
-    else:
-      flat[prefix + name] = value
-  return flat
 
 
 def as_json(config: ConfigDict) -> dict[str, Any]:

@@ -1,17 +1,95 @@
-"""Tasks that draw their own examples, by name."""
+"""What can be learned, by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from gnn_readout.errors import suggest
 from gnn_readout.tasks import median, omniglot, polygons
-from gnn_readout.tasks.base import Task
+from gnn_readout.tasks.base import Problem, SampledProblem
+from gnn_readout.tasks.graph_property import GraphProperty
 
-# (config, data_dir=None, cache_dir=None) -> Task.
-TASKS: dict[str, Callable[..., Task]] = {
+# (config, data_dir=None, cache_dir=None) -> Problem. A config without a field
+# `task` is of the first one.
+TASKS: dict[str, Callable[..., Problem]] = {
+  "graph_property": GraphProperty.from_config,
   "median": median.make_task,
   "omniglot": omniglot.make_task,
   "polygons": polygons.make_task,
 }
 
-__all__ = ["TASKS", "Task"]
+
+def task_name(config: Mapping[str, Any]) -> str:
+  """Returns the key of `TASKS` that a config is for.
+
+  Raises:
+    ValueError: If there is no such task; names the nearest.
+  """
+  name = config.get("task", "graph_property")
+  if name not in TASKS:
+    raise ValueError(f"unknown task {name!r}.{suggest(name, TASKS)}")
+  return name
+
+
+def make_problem(
+  config: Any,
+  data_dir: str | os.PathLike[str] | None = None,
+  cache_dir: str | os.PathLike[str] | None = None,
+) -> Problem:
+  """Returns what a config of one run describes.
+
+  Args:
+    config: As the files in `configs/` make it, without a population; it is
+      completed in place.
+    data_dir: Where the datasets are.
+    cache_dir: Where what was made of them is.
+
+  Raises:
+    ValueError: If the task, the dataset or a field is unknown or impossible.
+    OSError: If a file is missing.
+  """
+  return TASKS[task_name(config)](config, data_dir, cache_dir)
+
+
+def make_problems(
+  configs: Sequence[Any],
+  data_dir: str | os.PathLike[str] | None = None,
+  cache_dir: str | os.PathLike[str] | None = None,
+) -> list[Problem]:
+  """Returns the problem of every member; the same data is loaded once.
+
+  Args:
+    configs: Of the members, completed in place.
+    data_dir: As `make_problem` takes it.
+    cache_dir: Likewise.
+  """
+  made: dict[Any, Problem] = {}
+  problems = []
+  for config in configs:
+    key = problem_class(config).data_key(config)
+    if key in made:
+      problems.append(made[key].with_config(config))
+    else:
+      made[key] = make_problem(config, data_dir, cache_dir)
+      problems.append(made[key])
+  return problems
+
+
+def problem_class(config: Mapping[str, Any]) -> type[Problem]:
+  """Returns the class of a config's problem, which knows its traced fields."""
+  make = TASKS[task_name(config)]
+  return getattr(make, "__self__", SampledProblem)
+
+
+__all__ = [
+  "TASKS",
+  "GraphProperty",
+  "Problem",
+  "SampledProblem",
+  "make_problem",
+  "make_problems",
+  "problem_class",
+  "task_name",
+]

@@ -1,38 +1,379 @@
-"""Tasks whose examples are drawn as they are needed, on the device.
+"""What is learned: the one thing that a trainer knows of a task.
 
-A task is a few pure functions. The training loop knows nothing else of it, so
-that median estimation, class counting and the auto-encoder of sets share one.
+A `Problem` belongs to one run. It says how parameters are made, what the loss
+of a batch is, where batches come from (the host, or drawn on the device), how
+a split is scored, and what to print and to record of itself. A dataset of
+graphs makes one (`graph_property.py`); median estimation, class counting and
+the auto-encoder of sets are others.
+
+Runs that train as one compiled program are members of it; what concerns all of
+them takes the list of their problems. Letters: M members, K batches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import abc
+import copy
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import haiku as hk
+import jax
+import numpy as np
 from jax import Array
 
+from gnn_readout import optimizers
+from gnn_readout.fields import flatten
 
-class Task(NamedTuple):
-  """A problem and the model for it.
+# Evaluation is on the same examples in every run, whatever its seed.
+_EVALUATION_SEED = 2**31 - 1
+
+
+class Functions(NamedTuple):
+  """The pure functions of one member; `hyper` holds its traced fields.
 
   Attributes:
-    init: key -> parameters.
-    sample: key -> a training batch, any tree of arrays; the same shapes
-      whatever the key.
-    loss: (parameters, key, batch) -> (loss [], named scalars worth logging).
-    evaluate: (parameters, batch) -> named scalars, each a mean over the batch.
-    sample_valid: key -> a batch to choose by.
-    sample_test: key -> a batch to report, from what was never trained on.
-    metric: The scalar of `evaluate` that a run is judged by.
-    lower_is_better: Whether a smaller metric is a better one.
+    init: (hyper, key, batch) -> (parameters, model state).
+    loss: (hyper, parameters, model state, key, batch) -> (objective [], (model
+      state, named scalars)); the scalars hold 'loss'.
+    predict: (hyper, parameters, model state, batch) -> what a score is made of.
+    optimizer: hyper -> the optimiser.
+    sample: key -> a training batch; None where batches come from the host.
+    num_chunks: A batch is computed in so many equal parts, one after another,
+      and their losses and gradients are averaged. A CPU is faster on what fits
+      its cache.
   """
 
-  init: Callable[[Array], hk.Params]
-  sample: Callable[[Array], Any]
-  loss: Callable[[hk.Params, Array, Any], tuple[Array, dict[str, Array]]]
-  evaluate: Callable[[hk.Params, Any], dict[str, Array]]
-  sample_valid: Callable[[Array], Any]
-  sample_test: Callable[[Array], Any]
+  init: Callable[..., Any]
+  loss: Callable[..., Any]
+  predict: Callable[..., Any]
+  optimizer: Callable[..., Any]
+  sample: Callable[[Array], Any] | None = None
+  num_chunks: int = 1
+
+
+class Batch(NamedTuple):
+  """A training batch from the host.
+
+  Attributes:
+    arrays: A tree; the first axis is the member's unless all share the batch.
+    real: Graphs, nodes and edges in it, [M, 3], or [1, 3] if it is shared.
+    padded: The same with padding, of one member.
+  """
+
+  arrays: Any
+  real: np.ndarray
+  padded: tuple[int, int, int]
+
+
+class Scores(NamedTuple):
+  """What one member's predictions of a split are worth.
+
+  Attributes:
+    values: By name; the problem's metric is among them.
+    details: What else a record of them holds.
+  """
+
+  values: dict[str, float]
+  details: dict[str, Any]
+
+
+class Exam(NamedTuple):
+  """What is predicted to be scored.
+
+  Attributes:
+    batches: K trees of host arrays; as in `Batch`, but for their axis of
+      members.
+    is_shared: Whether all members get the same.
+    score: (member, split, its K predictions on the host) -> Scores. Raises
+      ValueError for predictions that cannot be scored.
+  """
+
+  batches: Sequence[Any]
+  is_shared: bool
+  score: Callable[[int, str, Sequence[Any]], Scores]
+
+
+class Problem(abc.ABC):
+  """What one run learns.
+
+  Attributes:
+    TRACED: Fields of a config that one program takes as arrays, with an entry
+      for each member.
+    PRIVATE: Fields in which members may differ besides: they decide what a
+      member starts from and what it is trained on.
+    name: A key of `tasks.TASKS`.
+    config: Complete: what is measured on the data is filled in.
+    metric: The score that a run is judged by.
+    lower_is_better: Whether a smaller one is a better one.
+    schema: That of the dataset, which a checkpoint must fit; None without one.
+    fingerprint: Changes with the dataset; empty without one.
+    num_steps: Training steps of the whole run.
+    epoch_steps: Those of an epoch; None where there are no epochs.
+    eval_every: Steps between evaluations.
+  """
+
+  TRACED: tuple[str, ...] = ("optimizer.learning_rate",)
+  PRIVATE: tuple[str, ...] = ("seed",)
+
+  name: str
+  config: Any
   metric: str
   lower_is_better: bool
+  schema: Any = None
+  fingerprint: str = ""
+  num_steps: int
+  epoch_steps: int | None = None
+  eval_every: int
+
+  @property
+  def sign(self) -> int:
+    """1 if a larger score is a better one, else -1."""
+    return -1 if self.lower_is_better else 1
+
+  @property
+  def identity(self) -> Hashable:
+    """Problems of equal identity share what is compiled; None: with nobody."""
+    return None
+
+  @classmethod
+  def data_key(cls, config: Any) -> Hashable:
+    """Returns what of a config decides the data, splits included."""
+    del config
+    return ()
+
+  def with_config(self, config: Any) -> Problem:
+    """Returns the same on the same data for another member's config."""
+    other = copy.copy(self)
+    other.config = config
+    return other
+
+  @abc.abstractmethod
+  def functions(self) -> Functions:
+    """Returns the pure functions of a member."""
+
+  @abc.abstractmethod
+  def example(self) -> Any:
+    """Returns a batch of one member; only its shapes and types matter."""
+
+  def is_shared(self, problems: Sequence[Problem]) -> bool:
+    """Returns whether all members are trained on the same batches."""
+    del problems
+    return False
+
+  def stream(
+    self, problems: Sequence[Problem], start_step: int
+  ) -> Iterator[Batch]:
+    """Iterates over training batches of all members, for ever.
+
+    Args:
+      problems: Of the members, this one the first.
+      start_step: The step to start at; step k gets the same batch wherever the
+        iteration started. Closing the iterator frees what it holds.
+    """
+    raise NotImplementedError
+
+  @abc.abstractmethod
+  def exam(self, problems: Sequence[Problem], splits: Sequence[str]) -> Exam:
+    """Returns what has to be predicted to score some splits of all members.
+
+    Args:
+      problems: Of the members, this one the first.
+      splits: Such as 'valid' and 'test'.
+    """
+
+  @abc.abstractmethod
+  def describe(self) -> list[str]:
+    """Returns lines that say what is learned from what."""
+
+  def facts(self) -> dict[str, Any]:
+    """Returns what the record says of the data: `dataset` and `epochs`."""
+    return {"dataset": None, "epochs": None}
+
+  def describe_params(self, params: hk.Params) -> dict[str, Any]:
+    """Returns what of the best parameters is worth keeping in the record."""
+    del params
+    return {}
+
+
+class SampledProblem(Problem):
+  """A problem whose examples are drawn as they are needed, on the device.
+
+  A few pure functions, of which the trainer makes many steps at a time without
+  the host. The model has no state besides its parameters.
+  """
+
+  def __init__(
+    self,
+    name: str,
+    config: Mapping[str, Any],
+    *,
+    init: Callable[[Array], hk.Params],
+    sample: Callable[[Array], Any],
+    loss: Callable[[hk.Params, Array, Any], tuple[Array, dict[str, Array]]],
+    evaluate: Callable[[hk.Params, Any], dict[str, Array]],
+    sample_valid: Callable[[Array], Any],
+    sample_test: Callable[[Array], Any],
+    metric: str,
+    lower_is_better: bool,
+    describe_params: Callable[[hk.Params], dict[str, Any]] = lambda params: {},
+  ):
+    """Collects the functions.
+
+    Args:
+      name: A key of `tasks.TASKS`.
+      config: `num_steps`, `eval_every`, `num_eval_sets`, `optimizer` and, if
+        wanted, `chunk_size`: of a batch so many examples are computed at a
+        time; 0: all.
+      init: key -> parameters.
+      sample: key -> a training batch, any tree of arrays whose first axis is
+        that of the examples; the same shapes whatever the key.
+      loss: (parameters, key, batch) -> (loss [], named scalars worth logging).
+      evaluate: (parameters, batch) -> named scalars, each a mean over the
+        batch.
+      sample_valid: key -> a batch to choose by.
+      sample_test: key -> a batch to report, from what was never trained on.
+      metric: The scalar of `evaluate` that a run is judged by.
+      lower_is_better: Whether a smaller metric is a better one.
+      describe_params: Of parameters, what is worth keeping in a record.
+    """
+    self.name, self.config = name, config
+    self.init, self.sample, self.loss, self.evaluate = (
+      init,
+      sample,
+      loss,
+      evaluate,
+    )
+    self.sample_valid, self.sample_test = sample_valid, sample_test
+    self.metric, self.lower_is_better = metric, lower_is_better
+    self.describe_params = describe_params
+
+  @property
+  def num_steps(self) -> int:
+    """Training steps of the whole run."""
+    return self.config["num_steps"]
+
+  @property
+  def eval_every(self) -> int:
+    """Steps between evaluations."""
+    return self.config["eval_every"]
+
+  @property
+  def chunk_size(self) -> int:
+    """Examples of a batch that are computed at a time; 0: all."""
+    return self.config.get("chunk_size", 0)
+
+  @classmethod
+  def data_key(cls, config: Any) -> Hashable:
+    """Returns all that the functions were made from."""
+    fields = flatten(config)
+    for name in (*cls.TRACED, *cls.PRIVATE):
+      fields.pop(name, None)
+    return tuple(sorted((name, repr(x)) for name, x in fields.items()))
+
+  def functions(self) -> Functions:
+    """Returns the pure functions of a member.
+
+    Raises:
+      ValueError: If a batch cannot be cut into chunks of `chunk_size`.
+    """
+    batch = jax.eval_shape(self.sample, jax.random.key(0))
+    size = jax.tree.leaves(batch)[0].shape[0]
+    chunk_size = self.chunk_size or size
+    if size % chunk_size:
+      raise ValueError(
+        f"chunk_size must divide the {size} examples of a batch, got"
+        f" {chunk_size}"
+      )
+    fields = {"schedule": "constant", "warmup_steps": 0}
+    fields |= dict(self.config["optimizer"])
+
+    def optimizer(hyper):
+      rate = {"learning_rate": hyper["optimizer.learning_rate"]}
+      return optimizers.make_optimizer(
+        **fields | rate, num_steps=self.num_steps
+      )
+
+    def loss(hyper, params, model_state, key, batch):
+      del hyper
+      value, scalars = self.loss(params, key, batch)
+      return value, (model_state, {**scalars, "loss": value})
+
+    def predict(hyper, params, model_state, batches):
+      del hyper, model_state
+      return jax.lax.map(lambda batch: self.evaluate(params, batch), batches)
+
+    return Functions(
+      init=lambda hyper, key, batch: (self.init(key), {}),
+      loss=loss,
+      predict=predict,
+      optimizer=optimizer,
+      sample=self.sample,
+      num_chunks=size // chunk_size,
+    )
+
+  def example(self) -> Any:
+    """Returns nothing: the parameters are made without a batch."""
+    return ()
+
+  def exam(self, problems: Sequence[Problem], splits: Sequence[str]) -> Exam:
+    """Returns examples of some splits, the same for all members."""
+    keys = jax.random.split(jax.random.key(_EVALUATION_SEED))
+    keys = dict(zip(("valid", "test"), keys, strict=True))
+    samplers = {"valid": self.sample_valid, "test": self.sample_test}
+    batches = [
+      _cut(
+        draw_batches(samplers[name], keys[name], self.config["num_eval_sets"]),
+        self.chunk_size,
+      )
+      for name in splits
+    ]
+    place = {name: i for i, name in enumerate(splits)}
+
+    def score(member, split, predictions):
+      del member
+      scalars = predictions[place[split]]
+      means = {name: float(np.mean(x)) for name, x in scalars.items()}
+      if not np.isfinite(means[self.metric]):
+        raise ValueError(
+          f"the {self.metric} on the {split} examples was not finite"
+        )
+      return Scores(means, {})
+
+    return Exam(batches, is_shared=True, score=score)
+
+  def describe(self) -> list[str]:
+    """Returns the name of the task, its metric and its readout."""
+    model = self.config.get("model", {})
+    readout = model.get("readout", {}).get("name", "")
+    words = f", {readout} readout" if readout else ""
+    return [f"task     {self.name}, metric {self.metric}{words}"]
+
+
+def draw_batches(
+  sample: Callable[[Array], Any], key: Array, num_sets: int
+) -> Any:
+  """Draws batches of at least so many examples in all.
+
+  Args:
+    sample: `sample_valid` or `sample_test` of a problem; examples lie along
+      the first axis of all arrays.
+    key: The same key draws the same batches.
+    num_sets: How many examples.
+
+  Returns:
+    A batch with one more axis, of the batches, in front.
+  """
+  size = jax.tree.leaves(jax.eval_shape(sample, key))[0].shape[0]
+  keys = jax.random.split(key, -(-num_sets // size))
+  return jax.jit(lambda keys: jax.lax.map(sample, keys))(keys)
+
+
+def _cut(batches: Any, chunk_size: int) -> Any:
+  """Cuts K batches [K, B, ...] into chunks, if they can be."""
+  size = jax.tree.leaves(batches)[0].shape[1]
+  if not chunk_size or size % chunk_size:
+    return batches
+  return jax.tree.map(
+    lambda x: x.reshape(-1, chunk_size, *x.shape[2:]), batches
+  )

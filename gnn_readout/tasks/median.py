@@ -23,7 +23,7 @@ from gnn_readout.layers.mlp import check_widths
 from gnn_readout.layers.residual import ResidualMLP
 from gnn_readout.message_passing import split_weight
 from gnn_readout.readouts import make_readout, measured
-from gnn_readout.tasks.base import Task
+from gnn_readout.tasks.base import SampledProblem
 
 
 class NumberSets(NamedTuple):
@@ -80,7 +80,7 @@ def make_task(
   config: Mapping[str, Any],
   data_dir: str | os.PathLike[str] | None = None,
   cache_dir: str | os.PathLike[str] | None = None,
-) -> Task:
+) -> SampledProblem:
   """Returns the task that a config describes.
 
   loss = mean_s (f(X_s) - median(X_s))^2 + weight * mean_s aux_loss_s. The model
@@ -147,7 +147,9 @@ def make_task(
     output, _ = network.apply(params, None, batch.numbers, False)
     return {"mse": jnp.mean((output - batch.median) ** 2)}
 
-  return Task(
+  return SampledProblem(
+    "median",
+    config,
     init=init,
     sample=draw,
     loss=loss,

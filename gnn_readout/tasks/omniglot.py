@@ -24,7 +24,7 @@ from gnn_readout.layers.images import ImageEncoder
 from gnn_readout.layers.residual import ResidualMLP
 from gnn_readout.message_passing import split_weight
 from gnn_readout.readouts import make_readout, measured
-from gnn_readout.tasks.base import Task
+from gnn_readout.tasks.base import SampledProblem
 
 
 class ImageSets(NamedTuple):
@@ -43,7 +43,7 @@ def make_task(
   config: Mapping[str, Any],
   data_dir: str | os.PathLike[str] | None = None,
   cache_dir: str | os.PathLike[str] | None = None,
-) -> Task:
+) -> SampledProblem:
   """Returns the task a config describes, on the Omniglot it names.
 
   Args:
@@ -62,7 +62,7 @@ def make_task(
 
 def class_counting(
   config: Mapping[str, Any], images: Mapping[str, np.ndarray]
-) -> Task:
+) -> SampledProblem:
   """Returns the task of counting the classes of sets of given images.
 
   Images are embedded one by one, a readout makes one vector of each set, and a
@@ -146,7 +146,9 @@ def class_counting(
     logits, _ = network.apply(params, None, batch.images, False)
     return scores(logits, batch)
 
-  return Task(
+  return SampledProblem(
+    "omniglot",
+    config,
     init=jax.jit(init),
     sample=sampler("train"),
     loss=loss,

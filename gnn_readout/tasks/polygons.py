@@ -27,7 +27,7 @@ import numpy as np
 from jax import Array
 
 from gnn_readout.errors import suggest
-from gnn_readout.tasks.base import Task
+from gnn_readout.tasks.base import SampledProblem
 from gnn_readout.tasks.set_autoencoder import build_autoencoder
 from gnn_readout.tasks.set_losses import SET_LOSSES
 
@@ -71,7 +71,7 @@ def make_task(
   config: Mapping[str, Any],
   data_dir: str | os.PathLike[str] | None = None,
   cache_dir: str | os.PathLike[str] | None = None,
-) -> Task:
+) -> SampledProblem:
   """Returns the task that a config describes.
 
   loss = mean_s (set_loss(f(X_s), X_s) + weight aux_loss_s) for an auto-encoder
@@ -116,7 +116,9 @@ def make_task(
       for name, distance in SET_LOSSES.items()
     }
 
-  return Task(
+  return SampledProblem(
+    "polygons",
+    config,
     init=init,
     sample=draw_training,
     loss=loss,
@@ -125,6 +127,7 @@ def make_task(
     sample_test=draw_evaluation,
     metric="hungarian",
     lower_is_better=True,
+    describe_params=describe,
   )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -21,15 +22,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import data, metrics
+from gnn_readout import data, metrics, records
 from gnn_readout.data import folds
-from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_write_text, check_writable
-from gnn_readout.runs import log as runlog
 from gnn_readout.runs import settings
 from gnn_readout.runs.progress import ProgressLine, duration
-from gnn_readout.training import members, population
+from gnn_readout.runs.signals import stop_signals
+from gnn_readout.tasks.graph_property import GraphProperty
+from gnn_readout.training import members
+from gnn_readout.training.program import group_by_program
+from gnn_readout.training.trainer import Member, Trainer
 
 RECORD_KIND = "crossval"
 _FINAL_SEED = 1000  # Of the first of the runs that repeat what was chosen.
@@ -154,7 +157,7 @@ def run(
   data_dir: str | os.PathLike[str] | None = None,
   cache_dir: str | os.PathLike[str] | None = None,
   command: str = "",
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
   """Cross-validates a config, or goes on where an earlier call stopped.
 
   Args:
@@ -169,7 +172,7 @@ def run(
     command: What to type to repeat it, for the record.
 
   Returns:
-    The record.
+    The record, or None if a signal stopped it.
 
   Raises:
     ValueError: If the protocol is unknown, the config does not allow the runs,
@@ -184,7 +187,13 @@ def run(
     config.folds.validation = PROTOCOLS[protocol].validation
   check_writable(workdir)
   study = _Study(config, protocol, pathlib.Path(workdir), data_dir, cache_dir)
-  return study.finish(command)
+  with stop_signals() as stop:
+    rows = study.train(stop)
+    return None if rows is None else study.write(rows, command)
+
+
+class _Stopped(Exception):
+  """A signal came."""
 
 
 class _Study:
@@ -195,8 +204,7 @@ class _Study:
     self._name, self._protocol = protocol, PROTOCOLS[protocol]
     self._repeats = config.repeats or self._protocol.repeats
     self._grid = members.overrides(config, config.grid)
-    options = {name: value for name, value in config.tu.items() if value}
-    self._store = data.load(config.dataset, data_dir, cache_dir, **options)
+    self._store = data.load_config(config, data_dir, cache_dir, with_fold=False)
     name = config.dataset.rpartition("/")[2]
     variant = f"{name}-{config.model.readout.name}"
     if config.model.head.name == "layerwise":
@@ -216,8 +224,16 @@ class _Study:
     ]
     self._clock, self._done, self._trained = time.monotonic(), 0, 0
 
-  def finish(self, command: str) -> dict[str, Any]:
-    """Trains what is not trained yet, selects, writes the record."""
+  def train(self, stop: Sequence[str]) -> list[dict[str, Any]] | None:
+    """Trains what is not trained yet, and selects.
+
+    Args:
+      stop: Gets the name of the signal that stops it.
+
+    Returns:
+      What each repeat came to, or None if a signal stopped it.
+    """
+    self._stop = stop
     per_fold = len(self._grid) + self._protocol.final_runs
     total = per_fold * self._num_folds * self._repeats
     schema = self._store.schema
@@ -231,13 +247,16 @@ class _Study:
     rows = []
     with ProgressLine(total) as self._progress:
       for repeat in range(self._repeats):
-        rows.append(self._repeat(repeat, total))
+        try:
+          rows.append(self._repeat(repeat, total))
+        except _Stopped:
+          return None
         self._progress.say(
           f"repeat {repeat + 1}/{self._repeats}: test {self._metric}"
           f" {rows[-1]['test']:.4f}, {self._protocol.selected_on}"
           f" {rows[-1]['valid']:.4f}"
         )
-    return self._write(rows, command)
+    return rows
 
   def _repeat(self, repeat: int, total: int) -> dict[str, Any]:
     """Trains and selects for one set of folds."""
@@ -301,16 +320,17 @@ class _Study:
       members.with_fields(self._config, {**r, "repeats": 0, "grid": ""})
       for r in runs
     ]
-    stores = [folds.with_fold(self._store, c.fold, **c.folds) for c in configs]
+    problems = [
+      GraphProperty(c, folds.with_fold(self._store, c.fold, **c.folds))
+      for c in configs
+    ]
     scores: list[dict[str, list[float]]] = [{} for _ in runs]
-    for n, group in enumerate(population.programs(configs, stores)):
+    for n, group in enumerate(group_by_program(problems)):
       path = self.folder / f"{name}-{n}.json"
-      its_configs = [configs[i] for i in group]
-      found = self._read_chunk(path, its_configs)
+      its_problems = [problems[i] for i in group]
+      found = self._read_chunk(path, [p.config for p in its_problems])
       if found is None:
-        found = self._train_chunk(
-          path, its_configs, [stores[i] for i in group], total
-        )
+        found = self._train_chunk(path, its_problems, total)
       self._done += len(group)
       for i, score in zip(group, found, strict=True):
         scores[i] = score
@@ -337,40 +357,48 @@ class _Study:
     return chunk["scores"]
 
   def _train_chunk(
-    self,
-    path: pathlib.Path,
-    configs: Sequence[ConfigDict],
-    stores: Sequence[GraphStore],
-    total: int,
+    self, path: pathlib.Path, problems: Sequence[GraphProperty], total: int
   ) -> list[dict[str, list[float]]]:
-    began, before = time.monotonic(), self._done
+    """Trains members, or goes on with them from a checkpoint.
 
-    def show(step: int, of: int) -> None:
-      share = step / max(of, 1) * len(configs)
+    Raises:
+      _Stopped: If a signal stopped it; the checkpoint is written.
+    """
+    before, size = self._done, len(problems)
+    folder = path.with_suffix("")  # The checkpoint, until the scores are there.
+    trainer = Trainer(
+      [Member("", p, patience=self._protocol.patience) for p in problems],
+      folder,
+      splits=("valid", "test"),
+    )
+    program = trainer.program
+
+    def show(step: int) -> None:
+      share = step / max(program.num_steps, 1) * size
       self._progress.show(
         round(before + share), lambda: self._describe(before, share, total)
       )
 
-    curves = population.train(
-      configs, stores, ("valid", "test"), self._protocol.patience, show
-    )
-    for config, c in zip(configs, curves, strict=True):
-      if c.failure:
+    if not trainer.run(self._stop, self._progress, show):
+      raise _Stopped
+    for p, history in zip(problems, trainer.histories, strict=True):
+      if history.failure:
         raise ValueError(
-          f"fold {config.fold}, seed {config.seed}, learning rate"
-          f" {config.optimizer.learning_rate:g}: {c.failure}"
+          f"fold {p.config.fold}, seed {p.config.seed}, learning rate"
+          f" {p.config.optimizer.learning_rate:g}: {history.failure}"
         )
     scores = [
-      {k: [value for _, value in c.scores[k]] for k in ("valid", "test")}
-      for c in curves
+      {k: [value for _, value in h.scores[k]] for k in ("valid", "test")}
+      for h in trainer.histories
     ]
     chunk = {
-      "seconds": time.monotonic() - began,
-      "configs": [settings.as_json(config) for config in configs],
+      "seconds": trainer.seconds,
+      "configs": [settings.as_json(p.config) for p in problems],
       "scores": scores,
     }
-    self._trained += len(configs)
+    self._trained += size
     atomic_write_text(path, json.dumps(chunk) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
     return scores
 
   def _describe(self, before: int, share: float, total: int) -> str:
@@ -381,9 +409,15 @@ class _Study:
       f" {duration(left)}"
     )
 
-  def _write(
+  def write(
     self, rows: Sequence[dict[str, Any]], command: str
   ) -> dict[str, Any]:
+    """Writes the record, and says what it comes to.
+
+    Args:
+      rows: From `train`.
+      command: What to type to repeat it.
+    """
     # Over repeats, or over folds where the protocol has but one repeat.
     values = [row["test"] for row in rows]
     if self._protocol.repeats == 1:
@@ -393,7 +427,7 @@ class _Study:
     )
     config = settings.as_json(self._config)
     deviation = statistics.stdev(values) if len(values) > 1 else None
-    record = runlog.write_record(
+    record = records.write(
       self.folder,
       {
         "kind": RECORD_KIND,
@@ -401,11 +435,11 @@ class _Study:
         "command": command,
         "config": config,
         "config_hash": settings.config_hash(config),
-        **runlog.environment(),
+        **records.environment(),
         "dataset": {
           "name": self._store.schema.name,
           "num_graphs": self._store.num_graphs,
-          "fingerprint": runlog.fingerprint(self._store),
+          "fingerprint": records.fingerprint(self._store),
         },
         "protocol": {
           "name": self._name,

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import collections
 import os
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import haiku as hk
-import jax
-import jraph
 import numpy as np
+from ml_collections import ConfigDict
 
-from gnn_readout import metrics, models
-from gnn_readout.data.batches import batching
+from gnn_readout import tasks
 from gnn_readout.data.store import METRICS, GraphStore
 from gnn_readout.errors import suggest
-from gnn_readout.optimizers import make_optimizer
 from gnn_readout.runs import checkpoints, settings
-from gnn_readout.training.step import init_state
-
-Predict = Callable[[hk.Params, hk.State, jraph.GraphsTuple], jax.Array]
+from gnn_readout.tasks import GraphProperty, Problem
+from gnn_readout.tasks.base import Scores
+from gnn_readout.tasks.graph_property import score_logits
+from gnn_readout.training import members
+from gnn_readout.training.program import Program
+from gnn_readout.training.step import best_of
 
 
 class Predictions(NamedTuple):
@@ -42,25 +40,32 @@ class Evaluation(NamedTuple):
   """A checkpoint's predictions on one split and their score.
 
   Attributes:
-    dataset: Name of the dataset.
+    dataset: Name of the dataset, or of the task that draws its examples.
     split: Name of the split.
     metric: Name of the metric.
     step: Training steps of the checkpoint.
-    score: The metric's value over the whole split.
-    predictions: What was scored.
+    scores: The metric's value over the whole split, and others.
+    predictions: What was scored; None where examples are drawn.
   """
 
   dataset: str
   split: str
   metric: str
   step: int
-  score: metrics.Score
-  predictions: Predictions
+  scores: Scores
+  predictions: Predictions | None
+
+  @property
+  def value(self) -> float:
+    """The metric's value."""
+    return self.scores.values[self.metric]
 
   def __str__(self) -> str:
+    count = self.scores.details.get("num_tasks_scored")
+    over = f" over {count} task{'s' * (count > 1)}" if count else ""
     return (
-      f"{self.dataset}: {self.split} {self.metric} {self.score.value:.5f} over"
-      f" {self.score.num_tasks_scored} tasks, at step {self.step}"
+      f"{self.dataset}: {self.split} {self.metric} {self.value:.5f}{over}, at"
+      f" step {self.step}"
     )
 
   def summary(self) -> dict[str, Any]:
@@ -69,94 +74,10 @@ class Evaluation(NamedTuple):
       "dataset": self.dataset,
       "split": self.split,
       "metric": self.metric,
-      "value": self.score.value,
-      "num_tasks_scored": self.score.num_tasks_scored,
+      "value": self.value,
+      **self.scores.details,
       "step": self.step,
     }
-
-
-def make_predict(model: models.Model) -> Predict:
-  """Returns a jitted function of (params, model_state, batch) to logits."""
-
-  def predict(
-    params: hk.Params, model_state: hk.State, batch: jraph.GraphsTuple
-  ) -> jax.Array:
-    # No key: evaluation draws nothing, and would fail if it did.
-    output, _ = model.apply(params, model_state, None, batch, is_training=False)
-    return output.logits
-
-  return jax.jit(predict)
-
-
-def predict_split(
-  predict: Predict,
-  params: hk.Params,
-  model_state: hk.State,
-  store: GraphStore,
-  split: str,
-  batch_size: int,
-) -> Predictions:
-  """Runs the model once over every graph of a split.
-
-  Args:
-    predict: From `make_predict`.
-    params: The model's parameters.
-    model_state: The model's running statistics.
-    store: The graphs.
-    split: A name in `store.splits`.
-    batch_size: Most graphs in a batch; does not change the result.
-
-  Returns:
-    The predictions, ordered by graph.
-
-  Raises:
-    ValueError: If the split is unknown or empty, or a logit is not finite.
-  """
-  params, model_state = jax.device_put((params, model_state))
-  rows, waiting = [], collections.deque()
-
-  def fetch() -> None:
-    batch, logits = waiting.popleft()
-    mask = batch.globals["mask"]
-    rows.append((batch.globals["index"][mask], np.asarray(logits)[mask]))
-
-  for batch in batching.eval_batches(store, split, batch_size):
-    waiting.append((batch, predict(params, model_state, batch)))
-    if len(waiting) > 1:  # Fetch one batch while the next is computed.
-      fetch()
-  fetch()
-  index, logits = (np.concatenate(parts) for parts in zip(*rows, strict=True))
-  bad = ~np.isfinite(logits).all(axis=1)
-  if bad.any():
-    raise ValueError(
-      f"the predictions for {bad.sum()} of {len(bad)} graphs of split"
-      f" {split!r} are not finite"
-    )
-  order = np.argsort(index)
-  index = index[order]
-  return Predictions(index, logits[order], np.asarray(store.labels[index]))
-
-
-def check_scorable(store: GraphStore, splits: Iterable[str]) -> None:
-  """Raises ValueError unless each split has labels that its metric can score.
-
-  A run would otherwise only find out when its first evaluation is due. Nor is
-  there anything to train without a label in the training set.
-  """
-  schema = store.schema
-  if np.isnan(store.labels[store.splits["train"]]).all():
-    raise ValueError(f"split 'train' of dataset {schema.name!r} has no label")
-  for split in splits:
-    batching.make_eval_plan(store, split, batch_size=1, num_buckets=1)
-    labels = store.labels[store.splits[split]]
-    outputs = schema.num_classes or schema.num_tasks
-    logits = np.zeros((len(labels), outputs), np.float32)
-    try:
-      metrics.evaluate(schema.metric, labels, logits)
-    except ValueError as error:
-      raise ValueError(
-        f"split {split!r} of dataset {schema.name!r}: {error}"
-      ) from error
 
 
 def evaluate_checkpoint(
@@ -183,39 +104,70 @@ def evaluate_checkpoint(
   Raises:
     FileNotFoundError: If the folder holds no run or no such checkpoint.
     ValueError: If the split is unknown or empty, the metric is none of the
-      dataset's task, or the checkpoint does not fit the dataset.
+      dataset's task, the checkpoint does not fit the dataset, or the folder is
+      that of a population.
   """
+  problem = tasks.make_problem(_read_config(workdir), data_dir, cache_dir)
+  metric = _check_metric(problem, metric)
+  program = Program([problem])
+  like = program.shapes_of_arrays()
+  like = like if checkpoint == "latest" else like["best"]
+  saved = checkpoints.restore(workdir, checkpoint, like, problem.schema)
+  state = saved.state
+  best = best_of(state["state"]) if checkpoint == "latest" else state
+  program.load({"best": best}, saved.step)
+  exam, (outputs,) = program.predict((split,), of_best=True)
+  if isinstance(problem, GraphProperty):
+    predictions = _of_graphs(problem.store, exam.batches, outputs)
+    name = problem.schema.name
+    score = score_logits(metric, predictions.labels, predictions.logits, split)
+  else:
+    name, predictions = problem.name, None
+    score = exam.score(0, split, outputs)
+  return Evaluation(name, split, metric, saved.step, score, predictions)
+
+
+def _read_config(workdir: str | os.PathLike[str]) -> ConfigDict:
+  """Returns the config of the run in a folder."""
   file = pathlib.Path(workdir) / "config.json"
   if not file.exists():
     raise FileNotFoundError(f"{workdir} holds no run: there is no {file}")
   config = settings.read_config(file)
-  store = settings.load_dataset(config, data_dir, cache_dir)
-  metric, known = metric or store.schema.metric, METRICS[store.schema.task_type]
-  if metric not in known:
+  if config.get("population", ""):
+    names = members.names(config)
     raise ValueError(
-      f"{store.schema.name} cannot be scored by {metric!r}."
-      f"{suggest(metric, known)}"
+      f"{workdir} holds a population of {len(names)} runs; name one of them,"
+      f" such as {os.path.join(workdir, 'members', names[0])}"
     )
-  model = models.build_model(config.model, store.schema)
-  optimizer = make_optimizer(**config.optimizer, num_steps=1)
-  batch = next(batching.eval_batches(store, split, batch_size=1, prefetch=0))
-  like = jax.eval_shape(
-    lambda: init_state(model, optimizer, batch, config.seed)
-  )
-  state = checkpoints.restore(workdir, checkpoint, like, store.schema).state
-  predictions = predict_split(
-    make_predict(model),
-    state.params,
-    state.model_state,
-    store,
-    split,
-    config.eval_batch_size,
-  )
-  return Evaluation(
-    dataset=store.schema.name,
-    split=split,
-    metric=metric,
-    step=int(state.step),
-    score=metrics.evaluate(metric, predictions.labels, predictions.logits),
-    predictions=predictions,
-  )
+  return config
+
+
+def _check_metric(problem: Problem, metric: str | None) -> str:
+  """Returns the metric to score by."""
+  if metric is None:
+    return problem.metric
+  known = (problem.metric,)
+  if problem.schema:
+    known = METRICS[problem.schema.task_type]
+  if metric not in known:
+    name = problem.schema.name if problem.schema else problem.name
+    raise ValueError(
+      f"{name} cannot be scored by {metric!r}.{suggest(metric, known)}"
+    )
+  return metric
+
+
+def _of_graphs(
+  store: GraphStore, batches: Sequence[Any], outputs: Sequence[np.ndarray]
+) -> Predictions:
+  """Returns what was predicted for the real graphs of batches, by graph."""
+  rows = []
+  for batch, logits in zip(batches, outputs, strict=True):
+    mask, index = (
+      np.asarray(batch.globals[name]) for name in ("mask", "index")
+    )
+    rows.append((index[mask], logits[mask]))
+  index, logits = (np.concatenate(parts) for parts in zip(*rows, strict=True))
+  order = np.argsort(index)
+  index = index[order]
+  return Predictions(index, logits[order], np.asarray(store.labels[index]))

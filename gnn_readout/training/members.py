@@ -3,7 +3,7 @@
 `config.population` names fields and the values they take:
 "seed=0,1,2 optimizer.learning_rate=1e-4,1e-3" makes six members. Those that
 differ in nothing but what one compiled program can take as an argument train
-together; see `spread.py`.
+together; see `program.py`.
 """
 
 from __future__ import annotations
@@ -16,21 +16,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gnn_readout import tasks
 from gnn_readout.errors import suggest
 from gnn_readout.runs import settings
-
-# Fields that may be traced: arrays with one entry per member.
-TRACED = (
-  "model.head.dropout_rate",
-  "model.message_passing.dropout",
-  "model.readout.aux_weight",
-  "model.readout.delta",
-  "optimizer.learning_rate",
-)
-# Fields that decide what a member starts from and what it is trained on.
-PRIVATE = ("fold", "folds.seed", "seed")
-# The same for tasks, whose members have all else in common.
-OF_TASKS = ("optimizer.learning_rate", "seed")
 
 
 def overrides(config: ConfigDict, text: str) -> list[dict[str, Any]]:
@@ -119,17 +107,18 @@ def names(config: ConfigDict) -> list[str]:
   ]
 
 
-def programs(configs: Sequence[ConfigDict]) -> list[list[int]]:
+def group_by_program(configs: Sequence[ConfigDict]) -> list[list[int]]:
   """Returns the indices of the members of each program.
 
   Args:
-    configs: Of members. Those that differ in no field but `TRACED` and
-      `PRIVATE` ones, or `OF_TASKS`, share a program.
+    configs: Of members. Those that differ in no field but the traced and the
+      private ones of their problem share a program.
   """
   groups: dict[str, list[int]] = {}
   for i, config in enumerate(configs):
     fields = settings.flatten(settings.as_json(config))
-    for name in OF_TASKS if "task" in fields else (*TRACED, *PRIVATE):
+    problem = tasks.problem_class(config)
+    for name in (*problem.TRACED, *problem.PRIVATE):
       # A field that is not there, or 0 for good, is not the same program.
       if name in fields:
         fields[name] = None
@@ -142,18 +131,6 @@ def traced(configs: Sequence[ConfigDict]) -> dict[str, list[float]]:
   fields = [settings.flatten(config.to_dict()) for config in configs]
   return {
     name: [float(f[name]) for f in fields]
-    for name in TRACED
-    if name in fields[0]
+    for name in tasks.problem_class(configs[0]).TRACED
+    if fields[0].get(name) is not None
   }
-
-
-def nested(config: ConfigDict, values: dict[str, Any]) -> dict[str, Any]:
-  """Returns the config as a dictionary, fields replaced by (traced) values."""
-  result = config.to_dict()
-  for name, value in values.items():
-    *path, last = name.split(".")
-    part = result
-    for key in path:
-      part = part[key]
-    part[last] = value
-  return result

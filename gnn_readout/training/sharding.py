@@ -1,9 +1,11 @@
-"""One function for one member, run for all members of a population.
+"""One function for one member, run for all members of a program.
 
-The member axis is the first axis of every array. It is laid over all devices;
-on each the members run side by side on an accelerator, which would otherwise
-idle, and one after another on a CPU core, whose caches hold one member and not
-forty.
+Arrays have the member as their first axis, which is laid over the mesh axis
+`member`. On each device the members run side by side on an accelerator, which
+would otherwise idle, and one after another on a CPU core, whose caches hold one
+member and not forty. The mesh axis `data` is for the shares of a batch. Letters:
+M members, on the devices padded to a multiple of their number with copies that
+never train.
 """
 
 from __future__ import annotations
@@ -15,22 +17,37 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-AXIS = "member"
+MEMBER, DATA = "member", "data"
 
 
-def member_mesh(num_members: int) -> Mesh:
+def make_mesh(num_members: int, num_shares: int = 1) -> Mesh:
   """Returns a mesh of as many devices as there is use for.
 
   Args:
     num_members: M.
+    num_shares: Of a batch.
   """
-  devices = np.array(jax.devices()[:num_members])
-  return Mesh(devices, (AXIS,), axis_types=(AxisType.Auto,))
+  devices = jax.devices()
+  rows = max(1, min(num_members, len(devices) // num_shares))
+  devices = np.array(devices[: rows * num_shares]).reshape(rows, num_shares)
+  return Mesh(devices, (MEMBER, DATA), axis_types=(AxisType.Auto,) * 2)
 
 
 def padded_size(num_members: int, mesh: Mesh) -> int:
-  """Returns the smallest multiple of the number of devices that is enough."""
-  return -(-num_members // mesh.size) * mesh.size
+  """Returns the smallest multiple of the mesh's members that is enough."""
+  rows = mesh.shape[MEMBER]
+  return -(-num_members // rows) * rows
+
+
+def sharding(mesh: Mesh, is_shared: bool = False) -> NamedSharding:
+  """Returns how `over_members` wants arrays laid out.
+
+  Args:
+    mesh: From `make_mesh`.
+    is_shared: Whether all members get the same.
+  """
+  spec = PartitionSpec() if is_shared else PartitionSpec(MEMBER)
+  return NamedSharding(mesh, spec)
 
 
 def padded(tree: Any, mesh: Mesh) -> Any:
@@ -38,7 +55,7 @@ def padded(tree: Any, mesh: Mesh) -> Any:
 
   Args:
     tree: Of arrays on the host, one entry per member.
-    mesh: From `member_mesh`.
+    mesh: From `make_mesh`.
   """
 
   def pad(x: np.ndarray) -> np.ndarray:
@@ -46,6 +63,20 @@ def padded(tree: Any, mesh: Mesh) -> Any:
     return np.concatenate([x, x[:1].repeat(extra, axis=0)]) if extra else x
 
   return jax.tree.map(pad, tree)
+
+
+def place(tree: Any, mesh: Mesh, is_shared: bool = False) -> Any:
+  """Moves host arrays to where `over_members` wants them.
+
+  Args:
+    tree: Of arrays on the host, with one entry per member unless shared.
+    mesh: From `make_mesh`.
+    is_shared: Whether all members get the same.
+  """
+  if not is_shared:
+    tree = padded(tree, mesh)
+  # A program takes over memory, which must not be shared with numpy.
+  return jax.device_put(tree, sharding(mesh, is_shared), may_alias=False)
 
 
 def over_members(
@@ -58,7 +89,7 @@ def over_members(
 
   Args:
     function: Of trees of arrays, for one member.
-    mesh: From `member_mesh`.
+    mesh: From `make_mesh`.
     shared: Positions of the arguments that are the same for all members and
       have no member axis.
     donate: Positions of the arguments whose memory may be taken over.
@@ -74,9 +105,12 @@ def over_members(
         *(a if i in shared else next(own) for i, a in enumerate(args))
       )
 
+    if {len(x) for x in jax.tree.leaves(own)} == {1}:
+      result = member(jax.tree.map(lambda x: x[0], own))
+      return jax.tree.map(lambda x: x[None], result)
     return jax.lax.map(member, own) if on_cpu else jax.vmap(member)(own)
 
-  specs = PartitionSpec(), PartitionSpec(AXIS)
+  specs = PartitionSpec(), PartitionSpec(MEMBER)
 
   def spread(*args):
     return jax.shard_map(
@@ -88,20 +122,3 @@ def over_members(
     )(*args)
 
   return jax.jit(spread, donate_argnums=tuple(donate))
-
-
-def sharding(mesh: Mesh, is_shared: bool = False) -> NamedSharding:
-  """Returns how `over_members` wants arrays laid out; see `place`."""
-  spec = PartitionSpec() if is_shared else PartitionSpec(AXIS)
-  return NamedSharding(mesh, spec)
-
-
-def place(tree: Any, mesh: Mesh, is_shared: bool = False) -> Any:
-  """Moves arrays to where `over_members` wants them.
-
-  Args:
-    tree: Of arrays; their first axis is the member's unless shared.
-    mesh: From `member_mesh`.
-    is_shared: Whether all members get the same.
-  """
-  return jax.device_put(tree, sharding(mesh, is_shared))

@@ -1,7 +1,8 @@
-"""One training step, as a pure function of (state, batch).
+"""One training step of one member, as a pure function.
 
-Nothing here knows how many devices there are: with state and batch placed on a
-mesh the same function runs on all of it.
+The randomness of a step follows from the run's seed and the step's number
+alone. A step whose loss or gradient is not finite is not done, nor any after
+it: what was learned before stays as it is, and says in which step it ended.
 """
 
 from __future__ import annotations
@@ -12,18 +13,21 @@ from typing import Any, NamedTuple
 import haiku as hk
 import jax
 import jax.numpy as jnp
-import jraph
 import optax
 from jax import Array
 
-from gnn_readout.metrics import Loss
-from gnn_readout.models import Model
+from gnn_readout.tasks.base import Functions
 
-# What can stop being finite, in the order in which a step computes it.
-QUANTITIES = ("loss", "auxiliary loss", "gradient")
+# What can stop being finite, by the name of the scalar, in the order in which a
+# step computes it.
+QUANTITIES = {
+  "loss": "loss",
+  "aux": "auxiliary loss",
+  "grad_norm": "gradient",
+}
 
 
-class TrainState(NamedTuple):
+class State(NamedTuple):
   """Everything that a step reads and writes.
 
   Attributes:
@@ -32,8 +36,10 @@ class TrainState(NamedTuple):
     opt_state: The optimiser's moments.
     step: [] int32, steps done.
     key: [2] uint32, key data of the run's seed; never changes.
-    fault: [2] int32, the first step that was not finite (-1: none yet) and
-      which of `QUANTITIES` was not.
+    fault: [2] int32, the step that was not finite and is not done (-1: none)
+      and which of `QUANTITIES` was not.
+    sums: Sums of the scalars of all steps since they were last taken: 'loss',
+      'grad_norm' and those of the problem.
   """
 
   params: hk.Params
@@ -42,100 +48,209 @@ class TrainState(NamedTuple):
   step: Array
   key: Array
   fault: Array
+  sums: dict[str, Array]
 
 
-TrainStep = Callable[
-  [TrainState, jraph.GraphsTuple], tuple[TrainState, dict[str, Array]]
-]
+class Best(NamedTuple):
+  """What is kept of the best state: what predictions are made from.
 
-
-def init_state(
-  model: Model,
-  optimizer: optax.GradientTransformation,
-  batch: jraph.GraphsTuple,
-  seed: int,
-) -> TrainState:
-  """Returns the state before the first step.
-
-  Args:
-    model: From `build_model`.
-    optimizer: From `make_optimizer`.
-    batch: Any batch; only its shapes matter.
-    seed: Of the parameters and of every step's randomness.
-  """
-  init_key, step_key = jax.random.split(jax.random.key(seed))
-  params, model_state = model.init(init_key, batch)
-  return TrainState(
-    params=params,
-    model_state=model_state,
-    opt_state=optimizer.init(params),
-    step=jnp.zeros((), jnp.int32),
-    key=jax.random.key_data(step_key),
-    fault=jnp.array([-1, 0], jnp.int32),
-  )
-
-
-def make_train_step(
-  model: Model, loss_fn: Loss, optimizer: optax.GradientTransformation
-) -> TrainStep:
-  """Returns the jitted step, which takes over the memory of its state.
-
-  loss = masked task loss + mean of the auxiliary loss over the real graphs.
-  The randomness of a step follows from the seed and the step's number alone.
-
-  Args:
-    model: From `build_model`.
-    loss_fn: From `metrics.masked_loss`.
-    optimizer: From `make_optimizer`.
-
-  Returns:
-    A function of (state, batch) to (next state, metrics): 'loss' (the task's),
-    'aux', 'grad_norm' and the diagnostics of the model, scalars on the device.
+  Attributes:
+    params: The model's parameters.
+    model_state: The model's running statistics.
+    step: [] int32, steps done.
   """
 
-  def objective(
-    params: hk.Params, state: TrainState, key: Array, batch: jraph.GraphsTuple
-  ) -> tuple[Array, Any]:
-    output, model_state = model.apply(
-      params, state.model_state, key, batch, is_training=True
+  params: hk.Params
+  model_state: hk.State
+  step: Array
+
+
+def best_of(state: State) -> Best:
+  """Returns what is kept of a state."""
+  return Best(state.params, state.model_state, state.step)
+
+
+def make_init(functions: Functions) -> Callable[[Any, Array, Any], State]:
+  """Returns the function of (hyper, seed, batch) to the state at step 0.
+
+  Args:
+    functions: Of the problem. Only the shapes of the batch matter.
+  """
+  step = make_step(functions)
+
+  def init(hyper: Any, seed: Array, batch: Any) -> State:
+    init_key, step_key = jax.random.split(jax.random.key(seed))
+    params, model_state = functions.init(hyper, init_key, batch)
+    state = State(
+      params=params,
+      model_state=model_state,
+      opt_state=functions.optimizer(hyper).init(params),
+      step=jnp.zeros((), jnp.int32),
+      key=jax.random.key_data(step_key),
+      fault=jnp.array([-1, 0], jnp.int32),
+      sums={},
     )
-    mask = batch.globals["mask"]  # [G]
-    loss = loss_fn(output.logits, batch.globals["labels"], mask)
-    aux = jnp.where(mask, output.aux_loss, 0).sum() / jnp.maximum(mask.sum(), 1)
-    metrics = {"loss": loss, "aux": aux, **output.diagnostics}
-    return loss + aux, (model_state, metrics)
+
+    def scalars(state: State, batch: Any) -> dict[str, Array]:
+      if functions.sample:
+        batch = functions.sample(init_key)
+      return step(hyper, state, init_key, batch)[1]
+
+    shapes = jax.eval_shape(scalars, state, batch)
+    zeros = {name: jnp.zeros(x.shape, x.dtype) for name, x in shapes.items()}
+    return state._replace(sums=zeros)
+
+  return init
+
+
+def make_step(
+  functions: Functions,
+) -> Callable[[Any, State, Array, Any], tuple[State, dict[str, Array]]]:
+  """Returns (hyper, state, key, batch) -> (next state, named scalars).
+
+  Args:
+    functions: Of the problem.
+  """
 
   def step(
-    state: TrainState, batch: jraph.GraphsTuple
-  ) -> tuple[TrainState, dict[str, Array]]:
-    key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
-    grads, (model_state, metrics) = jax.grad(objective, has_aux=True)(
-      state.params, state, key, batch
+    hyper: Any, state: State, key: Array, batch: Any
+  ) -> tuple[State, dict[str, Array]]:
+    grads, (model_state, scalars) = _gradient(
+      functions, hyper, state, key, batch
     )
-    metrics["grad_norm"] = optax.global_norm(grads)
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    scalars = {**scalars, "grad_norm": optax.global_norm(grads)}
+    updates, opt_state = functions.optimizer(hyper).update(
+      grads, state.opt_state, state.params
+    )
     number = state.step + 1
-    watched = [metrics[name] for name in ("loss", "aux", "grad_norm")]
-    bad = ~jnp.isfinite(jnp.stack(watched))  # [len(QUANTITIES)]
-    is_first = bad.any() & (state.fault[0] < 0)
-    fault = jnp.stack([number, bad.argmax().astype(jnp.int32)])
-    next_state = state._replace(
+    after = State(
       params=optax.apply_updates(state.params, updates),
       model_state=model_state,
       opt_state=opt_state,
       step=number,
-      fault=jnp.where(is_first, fault, state.fault),
+      key=state.key,
+      fault=state.fault,
+      sums={name: x + scalars[name] for name, x in state.sums.items()},
     )
-    return next_state, metrics
-
-  return jax.jit(step, donate_argnums=0)
-
-
-def check_finite(state: TrainState) -> None:
-  """Raises ValueError naming the first step and quantity not finite so far."""
-  step, quantity = jax.device_get(state.fault).tolist()
-  if step >= 0:
-    raise ValueError(
-      f"the {QUANTITIES[quantity]} was not finite at step {step}; a smaller"
-      " optimizer.learning_rate may help"
+    bad = jnp.stack(
+      [
+        ~jnp.isfinite(scalars[name]) if name in scalars else jnp.array(False)
+        for name in QUANTITIES
+      ]
     )
+    failed = state.fault[0] >= 0
+    fault = jnp.stack([number, bad.argmax().astype(jnp.int32)])
+    frozen = state._replace(fault=jnp.where(failed, state.fault, fault))
+    stays = failed | bad.any()
+    after = jax.tree.map(lambda x, y: jnp.where(stays, x, y), frozen, after)
+    return after, scalars
+
+  return step
+
+
+def make_host_step(
+  functions: Functions,
+) -> Callable[[Any, Array, State, Any], tuple[State, Array]]:
+  """Returns (hyper, active, state, batch) -> (next state, its loss).
+
+  A member that is not active stays as it is. The loss is there to be waited
+  for: the program takes over the memory of the state.
+
+  Args:
+    functions: Of a problem whose batches come from the host.
+  """
+  step = make_step(functions)
+
+  def host_step(
+    hyper: Any, active: Array, state: State, batch: Any
+  ) -> tuple[State, Array]:
+    key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+
+    def go() -> tuple[State, Array]:
+      after, scalars = step(hyper, state, key, batch)
+      return after, scalars["loss"]
+
+    def rest() -> tuple[State, Array]:
+      return state, jnp.zeros_like(state.sums["loss"])
+
+    if active is None:  # A lone member, which nothing waits for.
+      return go()
+    return jax.lax.cond(active & (state.fault[0] < 0), go, rest)
+
+  return host_step
+
+
+def make_advance(
+  functions: Functions,
+) -> Callable[[Any, Array, Array, State], State]:
+  """Returns (hyper, active, number of steps, state) -> state after them.
+
+  How the steps are divided into calls changes no bit of the result.
+
+  Args:
+    functions: Of a problem that draws its batches on the device.
+  """
+  step = make_step(functions)
+
+  def advance(hyper: Any, active: Array, count: Array, state: State) -> State:
+    end = state.step + count
+
+    def is_going(state: State) -> Array:
+      return active & (state.fault[0] < 0) & (state.step < end)
+
+    def go(state: State) -> State:
+      key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+      sample_key, loss_key = jax.random.split(key)
+      return step(hyper, state, loss_key, functions.sample(sample_key))[0]
+
+    return jax.lax.while_loop(is_going, go, state)
+
+  return advance
+
+
+def _gradient(
+  functions: Functions, hyper: Any, state: State, key: Array, batch: Any
+) -> tuple[Any, tuple[hk.State, dict[str, Array]]]:
+  """Returns the gradient and (model state, scalars), chunk by chunk."""
+
+  def of_batch(model_state: hk.State, key: Array, batch: Any) -> Any:
+    def objective(params: hk.Params) -> tuple[Array, Any]:
+      return functions.loss(hyper, params, model_state, key, batch)
+
+    return jax.grad(objective, has_aux=True)(state.params)
+
+  num_chunks = functions.num_chunks
+  if num_chunks == 1:
+    return of_batch(state.model_state, key, batch)
+  chunks = jax.tree.map(
+    lambda x: x.reshape(num_chunks, -1, *x.shape[1:]), batch
+  )
+  keys = jax.random.split(key, num_chunks)
+
+  def add(carry: Any, chunk: Any) -> tuple[Any, None]:
+    model_state, total = carry
+    grads, (model_state, scalars) = of_batch(model_state, *chunk)
+    return (model_state, jax.tree.map(jnp.add, total, (grads, scalars))), None
+
+  first = jax.tree.map(lambda x: x[0], (keys, chunks))
+  grads, (_, scalars) = jax.eval_shape(of_batch, state.model_state, *first)
+  zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (grads, scalars))
+  (model_state, total), _ = jax.lax.scan(
+    add, (state.model_state, zeros), (keys, chunks)
+  )
+  grads, scalars = jax.tree.map(lambda x: x / num_chunks, total)
+  return grads, (model_state, scalars)
+
+
+def fault_of(fault: Any) -> str:
+  """Returns what was not finite in which step, or '' if all was.
+
+  Args:
+    fault: [2], that of a `State`.
+  """
+  step, quantity = (int(x) for x in fault)
+  if step < 0:
+    return ""
+  return (
+    f"the {list(QUANTITIES.values())[quantity]} was not finite at step {step}"
+  )

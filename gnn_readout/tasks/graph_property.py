@@ -1,0 +1,325 @@
+"""Prediction of properties of graphs: a dataset and a model make a problem."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from gnn_readout import data, metrics, models, optimizers, records
+from gnn_readout.data.batches import batching
+from gnn_readout.data.store import GraphStore
+from gnn_readout.fields import nested
+from gnn_readout.tasks.base import Batch, Exam, Functions, Problem, Scores
+
+# Allowed for every traced field: what is compiled does not depend on it.
+_ANY_VALUE = 0.5
+
+
+class GraphProperty(Problem):
+  """One or more properties of each graph of a dataset.
+
+  objective = masked loss of the task type + mean over the real graphs of the
+  auxiliary losses, which the model has weighted.
+  """
+
+  TRACED = (
+    "model.head.dropout_rate",
+    "model.message_passing.dropout",
+    "model.readout.aux_weight",
+    "model.readout.delta",
+    "optimizer.learning_rate",
+  )
+  PRIVATE = ("fold", "folds.seed", "seed")
+
+  def __init__(
+    self, config: Any, store: GraphStore, facts: dict[str, Any] | None = None
+  ):
+    """Completes the config.
+
+    Args:
+      config: As `configs/molpcba.py` makes it; what a readout measures on its
+        training set is filled in.
+      store: The dataset.
+      facts: Those of the dataset, which take a while, from another member.
+    """
+    self._facts = {} if facts is None else facts
+    graphs = store.splits["train"]
+    models.complete_config(
+      config.model,
+      store.num_nodes[graphs],
+      functools.partial(store.in_degrees, graphs),
+    )
+    self.name = "graph_property"
+    self.config, self.store, self.schema = config, store, store.schema
+    self.metric = store.schema.metric
+    self.lower_is_better = not metrics.higher_is_better(self.metric)
+    batches = config.batching
+    if batches.mode == "paper":  # Epochs differ in length.
+      a_pass = self.plan.steps_per_epoch
+    else:
+      a_pass = batching.num_batches(
+        len(graphs), batches.batch_size, batches.get("keep_last", False)
+      )
+    self.epoch_steps = config.get("epoch_steps", 0) or a_pass
+    self.num_steps = config.num_steps
+    if config.num_epochs > 0:
+      self.num_steps = round(config.num_epochs * self.epoch_steps)
+    self.eval_every = config.eval_every or self.epoch_steps
+
+  @classmethod
+  def from_config(
+    cls,
+    config: Any,
+    data_dir: str | os.PathLike[str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+  ) -> GraphProperty:
+    """Returns the problem of a config and the dataset that it names.
+
+    Args:
+      config: As `configs/molpcba.py` makes it; completed in place.
+      data_dir: Where the datasets are.
+      cache_dir: Where their converted columns are.
+    """
+    store = data.load_config(config, data_dir, cache_dir)
+    check_scorable(store, ("valid", "test"))
+    return cls(config, store)
+
+  @classmethod
+  def data_key(cls, config: Any) -> Hashable:
+    """Returns what decides the dataset and its splits."""
+    fields = ("dataset", "csv", "tu", "fold", "folds")
+    values = {name: config.get(name) for name in fields if name in config}
+    return str(ConfigDict(values))
+
+  def with_config(self, config: Any) -> GraphProperty:
+    """Returns the same on the same dataset for another member."""
+    return GraphProperty(config, self.store, self._facts)
+
+  @functools.cached_property
+  def plan(self) -> batching.BatchPlan:
+    """The training batches of every epoch."""
+    return batching.make_plan(
+      self.store, "train", seed=self.config.seed, **self.config.batching
+    )
+
+  @property
+  def fingerprint(self) -> str:
+    """Changes with any column of the dataset, and with the splits."""
+    return self.facts()["dataset"]["fingerprint"]
+
+  @property
+  def identity(self) -> Hashable:
+    """Seeds, folds and traced fields do not change what is compiled."""
+    parts = self.config.to_dict()
+    parts = {name: parts[name] for name in ("model", "optimizer")}
+    parts = nested(parts, dict.fromkeys(self.TRACED, _ANY_VALUE))
+    text = json.dumps(parts, sort_keys=True)
+    return text, self.schema, self.num_steps, self.epoch_steps
+
+  def functions(self) -> Functions:
+    """Returns the pure functions of a member."""
+    # Not the store: what is compiled may outlive it.
+    config, schema = self.config.to_dict(), self.schema
+    num_steps, epoch_steps = max(self.num_steps, 1), self.epoch_steps
+    task_loss = metrics.masked_loss(schema.task_type)
+
+    def model(hyper):
+      return models.build_model(nested(config, hyper)["model"], schema)
+
+    def optimizer(hyper):
+      return optimizers.make_optimizer(
+        **nested(config, hyper)["optimizer"],
+        num_steps=num_steps,
+        steps_per_epoch=epoch_steps,
+      )
+
+    def init(hyper, key, batch):
+      return model(hyper).init(key, batch)
+
+    def loss(hyper, params, model_state, key, batch):
+      output, model_state = model(hyper).apply(
+        params, model_state, key, batch, is_training=True
+      )
+      mask = batch.globals["mask"]  # [G]
+      value = task_loss(output.logits, batch.globals["labels"], mask)
+      aux = jnp.where(mask, output.aux_loss, 0).sum()
+      aux = aux / jnp.maximum(mask.sum(), 1)
+      scalars = {"loss": value, "aux": aux, **output.diagnostics}
+      return value + aux, (model_state, scalars)
+
+    def predict(hyper, params, model_state, batch):
+      # No key: evaluation draws nothing, and would fail if it did.
+      output, _ = model(hyper).apply(
+        params, model_state, None, batch, is_training=False
+      )
+      return output.logits
+
+    return Functions(init, loss, predict, optimizer)
+
+  def example(self) -> Any:
+    """Returns a batch of one graph."""
+    return next(
+      batching.eval_batches(self.store, "train", batch_size=1, prefetch=0)
+    )
+
+  def is_shared(self, problems: Sequence[Problem]) -> bool:
+    """Returns whether the members' splits and orders are the same."""
+    return len({(p.splits_key, p.config.seed) for p in problems}) == 1
+
+  @property
+  def splits_key(self) -> tuple[Any, ...]:
+    """What decides the splits."""
+    folds = self.config.get("folds")
+    return self.config.get("fold"), str(folds.to_dict()) if folds else ""
+
+  def stream(
+    self, problems: Sequence[Problem], start_step: int
+  ) -> Iterator[Batch]:
+    """Iterates over training batches; see `Problem.stream`.
+
+    Raises:
+      ValueError: If members with batches of their own have another mode than
+        'bucketed'.
+    """
+    if self.is_shared(problems):
+      batches = batching.train_batches(self.plan, start_step)
+      for _, _, arrays in batches:
+        mask, shape = arrays.globals["mask"], _shape(arrays)
+        graphs = int(mask.sum())
+        sizes = arrays.n_node[:graphs].sum(), arrays.n_edge[:graphs].sum()
+        yield Batch(arrays, np.array([[graphs, *sizes]]), shape)
+    plans = {}
+    for p in problems:
+      plans.setdefault((p.splits_key, p.config.seed), p.plan)
+    plans = [plans[p.splits_key, p.config.seed] for p in problems]
+    for _, arrays in batching.member_batches(plans, start_step):
+      mask = arrays.globals["mask"]  # [M, G]
+      real = [mask.sum(1), (arrays.n_node * mask).sum(1)]
+      real = np.stack([*real, (arrays.n_edge * mask).sum(1)], axis=1)
+      yield Batch(arrays, real, _shape(arrays))
+
+  def exam(self, problems: Sequence[Problem], splits: Sequence[str]) -> Exam:
+    """Returns batches in which every graph of the splits is met once.
+
+    All have one shape.
+    """
+    is_shared = len({p.splits_key for p in problems}) == 1
+    stores = [p.store for p in (problems[:1] if is_shared else problems)]
+    graphs = [
+      np.unique(np.concatenate([s.splits[name] for name in splits]))
+      for s in stores
+    ]
+    batches = batching.member_eval_batches(
+      self.store, graphs, self.config.eval_batch_size
+    )
+    index = np.concatenate([b.globals["index"] for b in batches], axis=1)
+    places = [
+      {name: _positions(index[m], store.splits[name]) for name in splits}
+      for m, store in enumerate(stores)
+    ]
+
+    def score(member, split, predictions):
+      place = places[0 if is_shared else member][split]
+      logits = np.concatenate(predictions)[place]
+      store = problems[member].store
+      labels = store.labels[store.splits[split]]
+      return score_logits(self.metric, labels, logits, split)
+
+    if is_shared:
+      batches = [jax.tree.map(lambda x: x[0], batch) for batch in batches]
+    return Exam(batches, is_shared, score)
+
+  def describe(self) -> list[str]:
+    """Returns lines on the dataset, the model and the batches."""
+    store, plan, schema = self.store, self.plan, self.schema
+    sizes = [f"{name} {len(ids):,}" for name, ids in store.splits.items()]
+    summary = plan.summary()
+    fill = [
+      f"{summary[f'{kind}_fill']:.1%} of {kind}s"
+      for kind in ("graph", "node", "edge")
+    ]
+    shapes = [f"{nodes}/{edges}" for _, nodes, edges in plan.budgets]
+    model = self.config.model
+    return [
+      f"dataset  {schema.name}: {store.num_graphs:,} graphs"
+      f" ({', '.join(sizes)}), {schema.num_tasks} tasks"
+      f" ({schema.task_type}), metric {schema.metric}",
+      f"batches  {plan.mode}, up to {plan.batch_size} graphs, padded to"
+      f" {', '.join(shapes)} nodes/edges, {', '.join(fill)} real",
+      f"model    {model.message_passing.name}, {model.readout.name} readout",
+    ]
+
+  def facts(self) -> dict[str, Any]:
+    """Returns name, sizes and fingerprint of the dataset, and the epochs."""
+    if not self._facts:
+      self._facts.update(records.dataset_facts(self.store))
+    epochs = self.num_steps / self.epoch_steps
+    return {"dataset": dict(self._facts), "epochs": epochs}
+
+
+def score_logits(
+  metric: str, labels: np.ndarray, logits: np.ndarray, split: str
+) -> Scores:
+  """Scores the predictions of a whole split.
+
+  Args:
+    metric: One that the task can be scored by.
+    labels: [G, T], NaN = missing.
+    logits: [G, T], or [G, C] for C classes.
+    split: Its name, for messages.
+
+  Raises:
+    ValueError: If a logit is not finite, or no task qualifies.
+  """
+  bad = ~np.isfinite(logits).all(axis=1)
+  if bad.any():
+    raise ValueError(
+      f"the predictions for {bad.sum()} of {len(bad)} graphs of split"
+      f" {split!r} are not finite"
+    )
+  score = metrics.evaluate(metric, labels, logits)
+  details = {"num_tasks_scored": score.num_tasks_scored}
+  return Scores({metric: score.value}, details)
+
+
+def check_scorable(store: GraphStore, splits: Sequence[str]) -> None:
+  """Raises ValueError unless each split has labels that its metric can score.
+
+  A run would otherwise only find out when its first evaluation is due. Nor is
+  there anything to train without a label in the training set.
+  """
+  schema = store.schema
+  if np.isnan(store.labels[store.splits["train"]]).all():
+    raise ValueError(f"split 'train' of dataset {schema.name!r} has no label")
+  for split in splits:
+    if not len(store.splits.get(split, ())):
+      raise ValueError(f"split {split!r} of {schema.name} is empty.")
+    labels = store.labels[store.splits[split]]
+    outputs = schema.num_classes or schema.num_tasks
+    logits = np.zeros((len(labels), outputs), np.float32)
+    try:
+      metrics.evaluate(schema.metric, labels, logits)
+    except ValueError as error:
+      raise ValueError(
+        f"split {split!r} of dataset {schema.name!r}: {error}"
+      ) from error
+
+
+def _shape(arrays: Any) -> tuple[int, int, int]:
+  """Returns graphs, nodes and edges of a padded batch of one member."""
+  graphs = arrays.globals["mask"].shape[-1]
+  return graphs, arrays.nodes.shape[-2], arrays.senders.shape[-1]
+
+
+def _positions(index: np.ndarray, graphs: np.ndarray) -> np.ndarray:
+  """Returns where each of some graphs stands in `index`."""
+  order = np.argsort(index)
+  return order[np.searchsorted(index, graphs, sorter=order)]

@@ -1,0 +1,566 @@
+"""Training: from a config to the records of its runs. There is one trainer.
+
+A config without a population is one run, whose folder is the work folder; with
+one, each member gets the folder that it would have left alone, below
+`members/`. Members that can share what is compiled are a program, and a
+`Trainer` takes one program to its end: it restores, advances, logs, evaluates,
+keeps the best, saves, and stops at a signal. A run that was stopped, at
+whatever moment, ends with the same parameters as one that was not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from gnn_readout import records, tasks
+from gnn_readout.files import atomic_write_text
+from gnn_readout.runs import checkpoints, log, settings
+from gnn_readout.runs.progress import ProgressLine, duration
+from gnn_readout.runs.signals import stop_signals
+from gnn_readout.tasks import Problem
+from gnn_readout.tasks.base import Scores
+from gnn_readout.training import members as members_lib
+from gnn_readout.training.history import History
+from gnn_readout.training.program import Program, group_by_program
+
+# With `checkpoint_every` 0 every evaluation is saved, unless saving would take
+# more than this share of the time.
+_SAVING_SHARE = 0.05
+
+
+class Member(NamedTuple):
+  """A run, alone or of a population.
+
+  Attributes:
+    name: Such as 'seed=0,learning_rate=0.001'; empty if it is alone.
+    problem: With its config.
+    folder: What it leaves lies here; None if it leaves nothing of its own.
+    patience: It stops after so many evaluations without a better score on
+      'valid'; 0: never.
+  """
+
+  name: str
+  problem: Problem
+  folder: pathlib.Path | None = None
+  patience: int = 0
+
+  @property
+  def config(self) -> ConfigDict:
+    """Its config, complete."""
+    return self.problem.config
+
+
+def train(
+  config: ConfigDict,
+  workdir: str | os.PathLike[str],
+  data_dir: str | os.PathLike[str] | None = None,
+  cache_dir: str | os.PathLike[str] | None = None,
+  command: str = "",
+) -> list[dict[str, Any]] | None:
+  """Trains what a config describes, or goes on where an earlier call stopped.
+
+  A member whose loss or gradient stops being finite is given up, the others go
+  on.
+
+  Args:
+    config: As the files in `configs/` make it. Its `population`, if any, names
+      fields and their values: "seed=0,1,2 optimizer.learning_rate=1e-4,1e-3".
+    workdir: The folder: config.json and, of every run, config.json,
+      metrics.jsonl, tensorboard/, checkpoints/ and, once it is complete,
+      record.json; in members/NAME/ if there is a population.
+    data_dir: Where the datasets are.
+    cache_dir: Where their converted columns are.
+    command: What to type to repeat the run, for the records.
+
+  Returns:
+    The record of every run, or None if a signal stopped them.
+
+  Raises:
+    ValueError: If the configuration, the dataset or what the folder already
+      holds does not allow the runs, or no member is left.
+    OSError: If a file is missing or cannot be written.
+  """
+  config = config.copy_and_resolve_references()  # It will be completed.
+  configs = members_lib.expand(config)
+  for member in configs:
+    settings.check(member)
+  workdir = pathlib.Path(workdir)
+  settings.check_workdir(workdir, settings.as_json(config))
+  names = members_lib.names(config)
+  folders = [workdir / "members" / name if name else workdir for name in names]
+  paths = [folder / "record.json" for folder in folders]
+  if all(path.exists() for path in paths):
+    print(f"{workdir} holds this run, complete: nothing to do")
+    return [settings.read_json(path) for path in paths]
+  problems = tasks.make_problems(configs, data_dir, cache_dir)
+  all_members = [
+    Member(name, problem, folder)
+    for name, problem, folder in zip(names, problems, folders, strict=True)
+  ]
+  is_alone = names == [""]
+  groups = group_by_program(problems)
+  _describe(all_members, len(groups), workdir)
+  if not is_alone:
+    _write_config(workdir, config)
+  done: dict[int, dict[str, Any]] = {}
+  with stop_signals() as stop:
+    for number, group in enumerate(groups):
+      trainer = Trainer(
+        [all_members[i] for i in group],
+        workdir if is_alone else workdir / "programs" / str(number),
+        title="" if len(groups) == 1 else f"program {number + 1}/{len(groups)}",
+      )
+      with ProgressLine(trainer.program.num_steps) as progress:
+        if not trainer.run(stop, progress):
+          return None
+      written = trainer.finish(command, workdir.resolve().name)
+      done |= dict(zip(group, written, strict=True))
+  # Every member has its own checkpoints now.
+  shutil.rmtree(workdir / "programs", ignore_errors=True)
+  return [done[i] for i in range(len(configs))]
+
+
+def _describe(
+  all_members: Sequence[Member], num_programs: int, workdir: pathlib.Path
+) -> None:
+  """Prints what is trained on what, how often, and where."""
+  problem = all_members[0].problem
+  for line in problem.describe():
+    print(line)
+  epoch = f", {problem.epoch_steps:,} per epoch" if problem.epoch_steps else ""
+  words = [f"run      {problem.num_steps:,} steps{epoch}"]
+  if len(all_members) > 1:
+    programs = f"{num_programs} program{'s' * (num_programs > 1)}"
+    words.append(f"{len(all_members)} members in {programs}")
+  words.append(f"on {jax.default_backend()}, in {workdir}")
+  print(", ".join(words), flush=True)
+
+
+class Trainer:
+  """Takes the members of a program to their end.
+
+  Attributes:
+    program: What is compiled, and the members' states.
+    histories: What is remembered of each member.
+  """
+
+  def __init__(
+    self,
+    members: Sequence[Member],
+    folder: pathlib.Path,
+    splits: Sequence[str] = ("valid",),
+    title: str = "",
+  ):
+    """Builds the program and restores the latest checkpoint, if there is one.
+
+    Args:
+      members: Of one group of `group_by_program`.
+      folder: Where the checkpoint of all members together lies.
+      splits: What is scored at every evaluation.
+      title: What the program is called where there are several.
+    """
+    self.program = Program([member.problem for member in members], self._say)
+    self.histories = [History() for _ in members]
+    self._members, self._folder = list(members), folder
+    self._splits, self._title = tuple(splits), title
+    self._problem = members[0].problem
+    self._log_every = self._setting("log_every") or self._problem.eval_every
+    self._save_every = self._setting("checkpoint_every")
+    self._progress: ProgressLine | None = None
+    self._hashes = [
+      settings.config_hash(settings.as_json(member.config))
+      for member in members
+    ]
+    self._began = time.monotonic()  # When a run without breaks would have.
+    self._saved_at, self._saving = -math.inf, 0.0
+    self._saved_step = -1
+    self._restore()
+    for member in members:
+      if member.folder:
+        _write_config(member.folder, member.config)
+
+  def run(
+    self,
+    stop: Sequence[str],
+    progress: ProgressLine,
+    show: Callable[[int], None] | None = None,
+  ) -> bool:
+    """Trains to the last step, or until `stop` has an entry.
+
+    Args:
+      stop: Gets the name of the signal that stops the run.
+      progress: Where to show how far it is.
+      show: Called with the number of steps done, instead of showing them and
+        the evaluations.
+
+    Returns:
+      Whether the members are done.
+
+    Raises:
+      ValueError: If no member is left.
+    """
+    program, self._progress, self._is_quiet = self.program, progress, bool(show)
+    show = show or (lambda step: progress.show(step, self._status))
+    with contextlib.ExitStack() as stack:
+      stack.callback(program.close)
+      self._logs = [
+        stack.enter_context(self._open_log(member)) for member in self._members
+      ]
+      if program.step:
+        self._say(f"going on from the checkpoint of step {program.step}")
+      elif not program.num_steps and not self.histories[0].valid:
+        self._evaluate()
+      while not program.is_done and not stop:
+        program.advance(self._due(), stop, lambda: show(program.step))
+        if self._is_at(self._log_every):
+          self._log()
+        if self._is_at(self._problem.eval_every):
+          self._evaluate()
+        if self._is_save_due():
+          self._save()
+      self._save()
+    if not program.is_done:
+      self._say(
+        f"{stop[0]}: saved step {program.step}; the same command goes on from"
+        " there"
+      )
+    return program.is_done
+
+  @property
+  def seconds(self) -> float:
+    """Wall time of all members together, with that of earlier calls."""
+    return time.monotonic() - self._began
+
+  def finish(self, command: str, run_name: str) -> list[dict[str, Any]]:
+    """Tests every member at its best step; writes checkpoints and records.
+
+    Args:
+      command: What to type to repeat the run.
+      run_name: The first word of the records' names.
+    """
+    scores = self.program.score(("test",), of_best=True)
+    arrays, environment = self.program.arrays(), records.environment()
+    written = []
+    for m, member in enumerate(self._members):
+      test = self._test(m, scores[m])
+      if member.folder != self._folder:
+        own = jax.tree.map(lambda x, m=m: x[m : m + 1], arrays)
+        self._write_checkpoints(member.folder, own, [m])
+      name = "-".join(filter(None, [run_name, member.name]))
+      best = jax.tree.map(lambda x, m=m: x[m], arrays["best"].params)
+      facts = {"name": name, "command": command, **environment}
+      facts |= self._facts(m, test, best)
+      written.append(records.write(member.folder, facts))
+      print(self._summary(m, written[-1]))
+    return written
+
+  def _setting(self, name: str) -> int:
+    return self._members[0].config.get(name, 0)
+
+  def _open_log(self, member: Member) -> Any:
+    if member.folder is None:
+      return contextlib.nullcontext()
+    tensorboard = member.config.get("tensorboard", False)
+    return log.MetricsLog(member.folder, self.program.step, tensorboard)
+
+  def _due(self) -> int:
+    """Returns the steps to the next one after which there is work to do."""
+    step = self.program.step
+    intervals = self._log_every, self._problem.eval_every, self._save_every
+    left = [every - step % every for every in intervals if every]
+    return min(*left, self.program.num_steps - step)
+
+  def _is_at(self, every: int) -> bool:
+    step = self.program.step
+    return step % every == 0 or step == self.program.num_steps
+
+  def _log(self) -> None:
+    """Writes the means since the log before, for every active member."""
+    self._give_up_failed()
+    step = self.program.step
+    sums = self.program.take_sums()
+    count, self._last_log = step - self._last_log, step
+    rate = self._examples_per_second()
+    for m in np.flatnonzero(self.program.active):
+      means = {name: float(x[m]) / count for name, x in sums.items()}
+      self.histories[m].log(step, means)
+      self._write(m, {**means, **rate})
+
+  def _evaluate(self) -> None:
+    """Scores every active member; keeps the best; stops who had enough."""
+    self._give_up_failed()
+    program, step = self.program, self.program.step
+    better = np.zeros(len(self._members), bool)
+    results = program.score(self._splits)
+    for m in np.flatnonzero(program.active):
+      history, result = self.histories[m], results[m]
+      if isinstance(result, ValueError):
+        self._give_up(m, f"{result}, at step {step}")
+        continue
+      values = {
+        f"{split}_{name}": value
+        for split, scores in result.items()
+        for name, value in scores.values.items()
+      }
+      self._write(m, values)
+      metric = self._problem.metric
+      scores = {split: values[f"{split}_{metric}"] for split in result}
+      better[m] = history.score(step, scores, self._problem.sign)
+      program.active[m] = not self._has_enough(m)
+    if self._keeps_best:
+      program.keep_best(better)
+    self._check_survivors()
+    if not self._is_quiet:
+      self._say(self._status())
+
+  def _has_enough(self, m: int) -> bool:
+    patience = self._members[m].patience
+    return bool(patience) and self.histories[m].waited() >= patience
+
+  def _give_up_failed(self) -> None:
+    for m, fault in enumerate(self.program.faults()):
+      if fault and self.program.active[m]:
+        self._give_up(m, fault)
+    self._check_survivors()
+
+  def _give_up(self, m: int, why: str) -> None:
+    self.program.active[m] = False
+    self.histories[m].failure = why
+    if len(self._members) > 1:
+      self._say(f"{self._members[m].name}: {why}; it stops")
+
+  def _check_survivors(self) -> None:
+    if all(history.failure for history in self.histories):
+      name = self._members[0].name
+      raise ValueError(
+        f"{name}{': ' * bool(name)}{self.histories[0].failure}; a smaller"
+        " optimizer.learning_rate may help"
+      )
+
+  def _write(self, m: int, values: dict[str, float]) -> None:
+    if self._members[m].folder:
+      self._logs[m].write(self.program.step, values)
+
+  @property
+  def _keeps_best(self) -> bool:
+    return any(member.folder for member in self._members)
+
+  def _restore(self) -> None:
+    folder, program = self._folder, self.program
+    self._last_log = 0
+    if checkpoints.latest_step(folder) is None:
+      program.initialise()
+      return
+    saved = checkpoints.restore(
+      folder, "latest", program.shapes_of_arrays(), self._problem.schema
+    )
+    meta = saved.meta
+    self._check_same(meta)
+    program.load(saved.state, saved.step)
+    program.step_seconds, program.shapes = meta["step_seconds"], meta["shapes"]
+    program.real, program.padded = (
+      np.array(meta[name]) for name in ("real", "padded")
+    )
+    self.histories = [History(**history) for history in meta["histories"]]
+    program.active = np.array(
+      [
+        not history.failure and not self._has_enough(m)
+        for m, history in enumerate(self.histories)
+      ]
+    )
+    self._began -= meta["seconds"]
+    self._last_log, self._saved_step = meta["last_log"], saved.step
+
+  def _check_same(self, meta: dict[str, Any]) -> None:
+    """Refuses a checkpoint of other configs or other data."""
+    where = f"the checkpoint in {self._folder}"
+    if meta["config_hashes"] != self._hashes:
+      raise ValueError(
+        f"{where} belongs to another config: its hash is"
+        f" {meta['config_hashes'][0]}, not {self._hashes[0]}"
+      )
+    prints = [member.problem.fingerprint for member in self._members]
+    if meta["fingerprints"] != prints:
+      raise ValueError(
+        f"{where} was made on other data: the dataset's fingerprint was"
+        f" {meta['fingerprints'][0]} and is {prints[0]}; restore the dataset,"
+        " or give another workdir"
+      )
+
+  def _is_save_due(self) -> bool:
+    if self._save_every:
+      return self._is_at(self._save_every)
+    waited = time.monotonic() - self._saved_at
+    is_cheap = self._saving <= _SAVING_SHARE * waited
+    return is_cheap and self._is_at(self._problem.eval_every)
+
+  def _save(self) -> None:
+    """Writes the checkpoints of this step, unless they are there."""
+    if self._saved_step == self.program.step:
+      return
+    self._give_up_failed()
+    began = time.monotonic()
+    arrays = self.program.arrays()
+    every = range(len(self._members))
+    self._write_checkpoints(self._folder, arrays, every)
+    self._saved_step, self._saved_at = self.program.step, time.monotonic()
+    self._saving = self._saved_at - began
+
+  def _write_checkpoints(
+    self, folder: pathlib.Path, arrays: dict[str, Any], which: Sequence[int]
+  ) -> None:
+    """Writes `latest` of some members and, of a lone one, `best` too."""
+    program, step = self.program, self.program.step
+    meta = {
+      "config_hashes": [self._hashes[m] for m in which],
+      "fingerprints": [self._members[m].problem.fingerprint for m in which],
+      "histories": [dataclasses.asdict(self.histories[m]) for m in which],
+      "last_log": self._last_log,
+      "padded": [program.padded[m].tolist() for m in which],
+      "real": [program.real[m].tolist() for m in which],
+      "seconds": self.seconds,
+      "shapes": program.shapes,
+      "step_seconds": program.step_seconds,
+    }
+    if self._problem.schema:
+      meta["schema"] = self._problem.schema.to_json()
+    best = self.histories[which[0]].best
+    if len(which) == 1 and best and self._keeps_best:
+      checkpoints.save(folder, "best", int(best["step"]), arrays["best"], meta)
+    checkpoints.save(folder, "latest", step, arrays, meta)
+
+  def _test(
+    self, m: int, result: dict[str, Scores] | ValueError
+  ) -> dict[str, Any] | None:
+    """Returns what the record says of the test, None without a best step."""
+    if not self.histories[m].best:
+      return None
+    if isinstance(result, ValueError):
+      raise result
+    scores, metric = result["test"], self._problem.metric
+    return {
+      "metric": metric,
+      "value": scores.values[metric],
+      "step": int(self.histories[m].best["step"]),
+      "scores": scores.values,
+      **scores.details,
+    }
+
+  def _facts(
+    self, m: int, test: dict[str, Any] | None, best_params: Any
+  ) -> dict[str, Any]:
+    """Returns what a record says of a member."""
+    program, history, config = (
+      self.program,
+      self.histories[m],
+      self._members[m].config,
+    )
+    problem, size = self._members[m].problem, len(self._members)
+    fields = settings.as_json(config)
+    has_counts = program.padded[m].any()
+    padding = (1 - program.real[m] / np.maximum(program.padded[m], 1)).tolist()
+    names = ("graphs", "nodes", "edges")
+    return {
+      "kind": "run",
+      "problem": problem.name,
+      "config": fields,
+      "config_hash": self._hashes[m],
+      "seed": config.seed,
+      **problem.facts(),
+      "num_parameters": program.num_parameters,
+      "steps": program.num_steps,
+      "curves": {
+        "train": history.train,
+        "valid": history.valid,
+        "diagnostics": history.diagnostics,
+      },
+      "best": history.best,
+      "test": test,
+      "lower_is_better": problem.lower_is_better,
+      "failure": history.failure,
+      # Of all members, which train at once, a member's share.
+      "wall_seconds": self.seconds / size,
+      "steps_per_second": size * program.step / self._step_seconds,
+      "graphs_per_second": (
+        size * int(program.real[m][0]) / self._step_seconds
+        if has_counts
+        else None
+      ),
+      "num_members": size,
+      "num_devices": program.mesh.size,
+      "padding": (
+        dict(zip(names, padding, strict=True)) if has_counts else None
+      ),
+      "num_compiled_shapes": len(program.shapes) or None,
+      "describe": problem.describe_params(best_params) if test else {},
+      "note": config.note,
+    }
+
+  def _summary(self, m: int, record: dict[str, Any]) -> str:
+    words, test = [], record["test"]
+    if test:
+      over = test.get("num_tasks_scored")
+      tasks_scored = f" over {over} task{'s' * (over > 1)}" if over else ""
+      words.append(
+        f"test {test['metric']} {test['value']:.5g}{tasks_scored}, at step"
+        f" {test['step']}, the best on valid ({record['best']['valid']:.5g})"
+      )
+    words += filter(None, [record["failure"]])
+    return ": ".join(filter(None, [self._members[m].name, "; ".join(words)]))
+
+  @property
+  def _step_seconds(self) -> float:
+    return max(self.program.step_seconds, 1e-9)
+
+  def _examples_per_second(self) -> dict[str, float]:
+    graphs = int(self.program.real[:, 0].sum())
+    return {"graphs_per_second": graphs / self._step_seconds} if graphs else {}
+
+  def _say(self, text: str) -> None:
+    text = f"{self._title}  {text}" if self._title else text
+    if self._progress:
+      self._progress.say(text)
+    else:
+      print(text, flush=True)
+
+  def _status(self) -> str:
+    """Returns one line: how far, how well, how fast, how long."""
+    program, problem = self.program, self._problem
+    words = [f"step {program.step:,}/{program.num_steps:,}"]
+    going = [h for h in self.histories if not h.failure]
+    if losses := sorted(h.train[-1][1] for h in going if h.train):
+      words.append(f"loss {losses[len(losses) // 2]:.4g}")
+    if bests := sorted(h.best["valid"] for h in going if h.best):
+      now = f"valid {problem.metric}"
+      if len(self._members) == 1:
+        now += f" {going[0].valid[-1][1]:.4f} (best {bests[0]:.4f})"
+      else:
+        now = f"best {now} {bests[0]:.4g} to {bests[-1]:.4g}"
+      words.append(now)
+    speed = program.step / self._step_seconds
+    if rate := self._examples_per_second():
+      words.append(f"{rate['graphs_per_second']:,.0f} graphs/s")
+    else:
+      words.append(f"{speed:,.1f} steps/s")
+    left = (time.monotonic() - self._began) / max(program.step, 1)
+    left *= program.num_steps - program.step
+    words.append(f"ETA {duration(left)}")
+    return "  ".join(words)
+
+
+def _write_config(folder: pathlib.Path, config: ConfigDict) -> None:
+  text = json.dumps(settings.as_json(config), indent=1)
+  atomic_write_text(folder / "config.json", text + "\n")
