@@ -12,8 +12,8 @@ from ml_collections import ConfigDict
 
 from benchmarks import timing
 from gnn_readout import data, metrics, models, optimizers
+from gnn_readout.data import batches as batching
 from gnn_readout.data import folds
-from gnn_readout.data.batches import batching
 from gnn_readout.data.store import GraphStore
 from gnn_readout.runs import devices, settings
 from gnn_readout.training import members, population

@@ -10,7 +10,7 @@ import jax
 import jraph
 
 from gnn_readout import data, metrics, models, optimizers
-from gnn_readout.data.batches import batching
+from gnn_readout.data import batches as batching
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
 from gnn_readout.readouts import readout_class

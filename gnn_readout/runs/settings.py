@@ -13,8 +13,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gnn_readout import data
-from gnn_readout.data import folds
-from gnn_readout.data.batches import batching
+from gnn_readout.data import batches, folds
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
 from gnn_readout.files import check_writable
@@ -100,7 +99,7 @@ def _check_graphs(fields: dict[str, Any]) -> None:
       )
   positive = list(_POSITIVE)
   mode = fields["batching.mode"]
-  _check_known(fields, "batching.mode", batching.MODES)
+  _check_known(fields, "batching.mode", batches.MODES)
   shape_field = {"paper": "max_nodes", "bucketed": "num_buckets"}[mode]
   positive.append(f"batching.{shape_field}")
   _check_signs(fields, positive, _NOT_NEGATIVE)

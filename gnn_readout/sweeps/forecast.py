@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gnn_readout import metrics, models, optimizers
-from gnn_readout.data.batches import batching
+from gnn_readout.data import batches as batching
 from gnn_readout.data.store import GraphStore
 from gnn_readout.runs import devices, settings
 from gnn_readout.runs.progress import ProgressLine, duration

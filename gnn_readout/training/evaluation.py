@@ -14,7 +14,7 @@ import jraph
 import numpy as np
 
 from gnn_readout import metrics, models
-from gnn_readout.data.batches import batching
+from gnn_readout.data import batches
 from gnn_readout.data.store import METRICS, GraphStore
 from gnn_readout.errors import suggest
 from gnn_readout.optimizers import make_optimizer
@@ -120,7 +120,7 @@ def predict_split(
     mask = batch.globals["mask"]
     rows.append((batch.globals["index"][mask], np.asarray(logits)[mask]))
 
-  for batch in batching.eval_batches(store, split, batch_size):
+  for batch in batches.eval_batches(store, split, batch_size):
     waiting.append((batch, predict(params, model_state, batch)))
     if len(waiting) > 1:  # Fetch one batch while the next is computed.
       fetch()
@@ -147,7 +147,7 @@ def check_scorable(store: GraphStore, splits: Iterable[str]) -> None:
   if np.isnan(store.labels[store.splits["train"]]).all():
     raise ValueError(f"split 'train' of dataset {schema.name!r} has no label")
   for split in splits:
-    batching.make_eval_plan(store, split, batch_size=1, num_buckets=1)
+    batches.make_eval_plan(store, split, batch_size=1, num_buckets=1)
     labels = store.labels[store.splits[split]]
     outputs = schema.num_classes or schema.num_tasks
     logits = np.zeros((len(labels), outputs), np.float32)
@@ -198,7 +198,7 @@ def evaluate_checkpoint(
     )
   model = models.build_model(config.model, store.schema)
   optimizer = make_optimizer(**config.optimizer, num_steps=1)
-  batch = next(batching.eval_batches(store, split, batch_size=1, prefetch=0))
+  batch = next(batches.eval_batches(store, split, batch_size=1, prefetch=0))
   like = jax.eval_shape(
     lambda: init_state(model, optimizer, batch, config.seed)
   )

@@ -19,7 +19,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gnn_readout import metrics, models, optimizers
-from gnn_readout.data.batches import batching
+from gnn_readout.data import batches as batching
 from gnn_readout.data.store import GraphStore
 from gnn_readout.files import atomic_write_text
 from gnn_readout.runs import checkpoints, settings

@@ -21,7 +21,7 @@ from jax import Array
 from ml_collections import ConfigDict
 
 from gnn_readout import metrics, models
-from gnn_readout.data.batches import batching
+from gnn_readout.data import batches as batching
 from gnn_readout.data.store import GraphStore
 from gnn_readout.runs import checkpoints, settings
 from gnn_readout.training import members, population_step

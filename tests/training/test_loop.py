@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gnn_readout import data
-from gnn_readout.data.batches import batching
+from gnn_readout.data import batches
 from gnn_readout.runs import checkpoints, signals
 from gnn_readout.training import evaluation, history, loop
 
@@ -46,7 +46,7 @@ RECORD_FIELDS = {
 
 def _interrupt(monkeypatch, step, number=signal.SIGTERM):
   """Sends this process a signal when it asks for the batch of a step."""
-  real = batching.train_batches
+  real = batches.train_batches
 
   def train_batches(*args, **kwargs):
     for item in real(*args, **kwargs):
@@ -54,7 +54,7 @@ def _interrupt(monkeypatch, step, number=signal.SIGTERM):
         os.kill(os.getpid(), number)
       yield item
 
-  monkeypatch.setattr(batching, "train_batches", train_batches)
+  monkeypatch.setattr(batches, "train_batches", train_batches)
 
 
 def _steps(workdir, key):
