@@ -49,8 +49,7 @@ def run(
     )
   devices.use_all_cores()
   settings.check(config)
-  options = {name: value for name, value in config.tu.items() if value}
-  store = data.load(config.dataset, data_dir, cache_dir, **options)
+  store = data.load_config(config, data_dir, cache_dir, with_fold=False)
   configs = [
     members.with_fields(config, fields)
     for fields in members.overrides(config, _MEMBERS)

@@ -68,7 +68,7 @@ def load(
   if config.dataset.startswith("tu/"):
     if dataset not in (None, config.dataset):
       raise ValueError(f"the config is for {config.dataset}, got {dataset!r}.")
-    store = settings.load_dataset(config, data_dir, cache_dir)
+    store = data.load_config(config, data_dir, cache_dir)
   else:
     store = data.load(dataset or DATASET, data_dir, cache_dir)
   graphs = store.splits["train"]

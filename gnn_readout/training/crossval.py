@@ -195,8 +195,7 @@ class _Study:
     self._name, self._protocol = protocol, PROTOCOLS[protocol]
     self._repeats = config.repeats or self._protocol.repeats
     self._grid = members.overrides(config, config.grid)
-    options = {name: value for name, value in config.tu.items() if value}
-    self._store = data.load(config.dataset, data_dir, cache_dir, **options)
+    self._store = data.load_config(config, data_dir, cache_dir, with_fold=False)
     name = config.dataset.rpartition("/")[2]
     variant = f"{name}-{config.model.readout.name}"
     if config.model.head.name == "layerwise":

@@ -13,7 +13,7 @@ import jax
 import jraph
 import numpy as np
 
-from gnn_readout import metrics, models
+from gnn_readout import data, metrics, models
 from gnn_readout.data import batches
 from gnn_readout.data.store import METRICS, GraphStore
 from gnn_readout.errors import suggest
@@ -189,7 +189,7 @@ def evaluate_checkpoint(
   if not file.exists():
     raise FileNotFoundError(f"{workdir} holds no run: there is no {file}")
   config = settings.read_config(file)
-  store = settings.load_dataset(config, data_dir, cache_dir)
+  store = data.load_config(config, data_dir, cache_dir)
   metric, known = metric or store.schema.metric, METRICS[store.schema.task_type]
   if metric not in known:
     raise ValueError(

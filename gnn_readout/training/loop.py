@@ -18,7 +18,7 @@ import jraph
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import metrics, models, optimizers
+from gnn_readout import data, metrics, models, optimizers
 from gnn_readout.data import batches as batching
 from gnn_readout.data.store import GraphStore
 from gnn_readout.files import atomic_write_text
@@ -71,7 +71,7 @@ def train(
     record = settings.read_json(workdir / "record.json")
     print(f"{workdir} holds this run, complete: nothing to do")
     return record
-  store = settings.load_dataset(config, data_dir, cache_dir)
+  store = data.load_config(config, data_dir, cache_dir)
   evaluation.check_scorable(store, ("valid", "test"))
   run = _Run(config, workdir, store)
   run.describe()

@@ -12,7 +12,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gnn_readout import metrics, models
+from gnn_readout import data, metrics, models
 from gnn_readout.data.store import GraphStore
 from gnn_readout.files import atomic_write_text
 from gnn_readout.runs import checkpoints, settings
@@ -62,7 +62,7 @@ def train(
   if all((folder / "record.json").exists() for folder in folders):
     print(f"{workdir} holds this run, complete: nothing to do")
     return [settings.read_json(f / "record.json") for f in folders]
-  stores = [settings.load_dataset(c, data_dir, cache_dir) for c in configs]
+  stores = [data.load_config(c, data_dir, cache_dir) for c in configs]
   evaluation.check_scorable(stores[0], ("valid", "test"))
   text = json.dumps(settings.as_json(config), indent=1)
   atomic_write_text(workdir / "config.json", text + "\n")

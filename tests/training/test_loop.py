@@ -184,7 +184,9 @@ def test_a_complete_run_is_not_trained_again(
   tmp_path, store, config, capsys, monkeypatch
 ):
   record = loop.train(config, tmp_path)
-  monkeypatch.setattr(data, "load", lambda *unused: pytest.fail("loaded"))
+  monkeypatch.setattr(
+    data, "load_config", lambda *unused: pytest.fail("loaded")
+  )
   config.log_every = 1  # Shows more, changes nothing.
   assert loop.train(config, tmp_path) == record
   assert "complete: nothing to do" in capsys.readouterr().out
@@ -248,7 +250,7 @@ def test_a_checkpoint_of_other_feature_tables_is_refused(
     _interrupt(patch, 7)
     loop.train(config, tmp_path)
   other = make_store(node_sizes=(7, 6))
-  monkeypatch.setattr(data, "load", lambda *unused: other)
+  monkeypatch.setattr(data, "load_config", lambda *unused: other)
   message = r"12 rows in all there, 13 here \(column 1 has 5 rows there and 6"
   with pytest.raises(ValueError, match=message):
     loop.train(config, tmp_path)
