@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks import timing
 from gnn_readout import data, metrics
-from gnn_readout.data.batches import batching
+from gnn_readout.data import batches
 from gnn_readout.data.store import GraphStore
 from gnn_readout.statistics import bootstrap as comparison
 
@@ -135,9 +135,9 @@ def _scoring(store: GraphStore, rounds: int) -> dict[str, float]:
 def _batching(
   store: GraphStore, batch_size: int, rounds: int
 ) -> dict[str, Any]:
-  plan = batching.make_plan(store, "train", batch_size=batch_size)
+  plan = batches.make_plan(store, "train", batch_size=batch_size)
   peer = _cycle_of_peer_batches(plan)
-  ours = (batch for _, _, batch in batching.train_batches(plan, prefetch=0))
+  ours = (batch for _, _, batch in batches.train_batches(plan, prefetch=0))
   measured = timing.alternate(
     {"ours": _counter(ours), "peer": _counter(peer)}, rounds
   )
@@ -160,7 +160,7 @@ def _counter(batches: Iterator[jraph.GraphsTuple]) -> Callable[[], int]:
 
 
 def _cycle_of_peer_batches(
-  plan: batching.BatchPlan,
+  plan: batches.BatchPlan,
 ) -> Iterator[jraph.GraphsTuple]:
   """Returns jraph's batches of the same graphs in the same order, endless."""
   graphs = _single_graphs(plan.store, plan.epoch(0).order[:_PEER_GRAPHS])

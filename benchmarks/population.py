@@ -12,8 +12,8 @@ from ml_collections import ConfigDict
 
 from benchmarks import timing
 from gnn_readout import data, metrics, models, optimizers
+from gnn_readout.data import batches as batching
 from gnn_readout.data import folds
-from gnn_readout.data.batches import batching
 from gnn_readout.data.store import GraphStore
 from gnn_readout.runs import devices, settings
 from gnn_readout.training import members, population
@@ -49,8 +49,7 @@ def run(
     )
   devices.use_all_cores()
   settings.check(config)
-  options = {name: value for name, value in config.tu.items() if value}
-  store = data.load(config.dataset, data_dir, cache_dir, **options)
+  store = data.load_config(config, data_dir, cache_dir, with_fold=False)
   configs = [
     members.with_fields(config, fields)
     for fields in members.overrides(config, _MEMBERS)

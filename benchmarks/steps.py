@@ -10,7 +10,7 @@ import jax
 import jraph
 
 from gnn_readout import data, metrics, models, optimizers
-from gnn_readout.data.batches import batching
+from gnn_readout.data import batches as batching
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
 from gnn_readout.readouts import readout_class
@@ -68,7 +68,7 @@ def load(
   if config.dataset.startswith("tu/"):
     if dataset not in (None, config.dataset):
       raise ValueError(f"the config is for {config.dataset}, got {dataset!r}.")
-    store = settings.load_dataset(config, data_dir, cache_dir)
+    store = data.load_config(config, data_dir, cache_dir)
   else:
     store = data.load(dataset or DATASET, data_dir, cache_dir)
   graphs = store.splits["train"]

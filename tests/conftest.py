@@ -104,10 +104,10 @@ def _build_model(config, schema):
 
 @pytest.fixture
 def store(make_store, monkeypatch):
-  """The tiny dataset; `data.load` returns it whatever it is asked for."""
+  """The tiny dataset, whatever is asked for."""
   tiny = make_store()
   monkeypatch.setattr(models, "build_model", _build_model)
-  monkeypatch.setattr(data, "load", lambda *unused: tiny)
+  monkeypatch.setattr(data, "load_config", lambda *unused: tiny)
   return tiny
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from configs import molpcba
 from gnn_readout import metrics, models
-from gnn_readout.data.batches import batching, collate
+from gnn_readout.data import batches
 from gnn_readout.data.building import build_from_undirected
 from gnn_readout.data.sources import molecules
 from gnn_readout.data.store import GraphStore
@@ -77,8 +77,8 @@ def batch_of(store, graphs, budget=None):
   nodes = int(store.num_nodes[graphs].sum())
   edges = int(store.num_edges[graphs].sum())
   if budget is None:
-    budget = batching.Budget(len(graphs) + 1, nodes + 1, edges + 8)
-  (batch,) = collate.collate(
+    budget = batches.Budget(len(graphs) + 1, nodes + 1, edges + 8)
+  (batch,) = batches.collate(
     store, graphs, np.array([0, len(graphs)]), [budget]
   )
   return jax.tree.map(jnp.asarray, batch)
@@ -144,7 +144,7 @@ def test_padding_and_order_change_nothing(kind):
     expected = losses_and_gradients(model, params, state, tight)
     assert np.isfinite(expected[0])
 
-    roomy = batch_of(store, graphs, batching.Budget(29, 301, 709))
+    roomy = batch_of(store, graphs, batches.Budget(29, 301, 709))
     result = losses_and_gradients(model, params, state, roomy)
     assert_close(result[0], expected[0])
     assert_close(result[1][:15], expected[1][:15])
@@ -169,7 +169,7 @@ def test_evaluation_graph_by_graph(kind):
     _, _, state, _ = losses_and_gradients(model, params, state, together)
     expected, unchanged = evaluate(model, params, state, together)
     assert_close(unchanged, state, 0)
-    budget = batching.Budget(2, 17, 41)
+    budget = batches.Budget(2, 17, 41)
     for g in (0, 3, 5, 7, 22):  # No nodes, one node, degree 6 among them.
       alone, _ = evaluate(model, params, state, batch_of(store, [g], budget))
       assert_close(alone.logits[0], expected.logits[g])

@@ -7,7 +7,10 @@ import json
 import os
 import pathlib
 import zlib
+from collections.abc import Mapping
+from typing import Any
 
+from gnn_readout.data import folds, sources
 from gnn_readout.data.folders import cache_folder, data_folder
 from gnn_readout.data.store import GraphStore, cached, fingerprint_of
 from gnn_readout.errors import suggest
@@ -22,9 +25,9 @@ def load(
   """Opens a dataset, converting it the first time.
 
   Args:
-    dataset: `'demo'`, an OGB molecule dataset such as `'ogbg-molhiv'`, one of
-      the TU collection such as `'tu/MUTAG'`, or the path of a `.csv` or
-      `.csv.gz` file with SMILES.
+    dataset: As a row of `sources.SOURCES` has it: `'demo'`, an OGB molecule
+      dataset such as `'ogbg-molhiv'`, one of the TU collection such as
+      `'tu/MUTAG'`, or the path of a CSV file with SMILES.
     data_dir: The folder that holds `ogb/` and `tu/`; default
       `$GNN_READOUT_DATA`, else `./data`.
     cache_dir: Where converted datasets lie; default `$GNN_READOUT_CACHE`, else
@@ -38,42 +41,69 @@ def load(
 
   Raises:
     FileNotFoundError: The dataset is not there; the message names the file.
-    ValueError: The dataset is unknown or damaged.
+    ValueError: The dataset is unknown, damaged, or holds no graphs.
   """
+  source = sources.find(dataset)
+  if source.read is None:
+    raise ValueError(f"{dataset} holds no graphs: it has a task of its own.")
   data_dir, cache_dir = data_folder(data_dir), cache_folder(cache_dir)
-  # Each branch names the files that the result depends on, the first of them
-  # telling two sources of one name apart, and how to read them.
-  if dataset == "demo":
-    from gnn_readout.data.sources import demo, smiles
-
-    files = [demo.__file__, smiles.__file__]
-    build = functools.partial(demo.make_demo, **options)
-  elif dataset.startswith("ogbg-"):
-    from gnn_readout.data.sources import molecules
-
-    files = list(molecules.ogb_files(dataset, data_dir).values())
-    build = functools.partial(molecules.read_ogb, dataset, data_dir, **options)
-  elif dataset.startswith("tu/"):
-    from gnn_readout.data.sources import tu
-
-    name = dataset.removeprefix("tu/")
-    files = tu.tu_files(name, data_dir)
-    build = functools.partial(tu.read_tu, name, data_dir, **options)
-  elif dataset.endswith((".csv", ".csv.gz")):
-    from gnn_readout.data.sources import smiles
-
-    if not os.path.isfile(dataset):
-      raise FileNotFoundError(f"{dataset}: no such file")
-    files = [dataset]
-    build = functools.partial(smiles.read_csv, dataset, **options)
-  else:
-    from gnn_readout.data.sources import molecules, tu
-
-    known = ["demo", *molecules.OGB_DATASETS, *(f"tu/{n}" for n in tu.USUAL)]
-    raise ValueError(
-      f"unknown dataset {dataset!r}; it is none of the known names, nor does it"
-      f" start with tu/ or end in .csv.{suggest(dataset, known)}"
-    )
-  source = json.dumps([os.path.abspath(files[0]), options], sort_keys=True)
-  key = f"{pathlib.Path(dataset).stem}-{zlib.crc32(source.encode()):08x}"
+  files = source.files(dataset, data_dir)
+  build = functools.partial(source.read, dataset, data_dir, **options)
+  origin = json.dumps([os.path.abspath(files[0]), options], sort_keys=True)
+  key = f"{pathlib.Path(dataset).stem}-{zlib.crc32(origin.encode()):08x}"
   return cached(cache_dir, key, fingerprint_of(files), build)
+
+
+def load_config(
+  config: Mapping[str, Any],
+  data_dir: str | os.PathLike[str] | None = None,
+  cache_dir: str | os.PathLike[str] | None = None,
+  with_fold: bool = True,
+) -> GraphStore:
+  """Opens the dataset that a configuration names, with its options.
+
+  Args:
+    config: As configs/molpcba.py makes it, with a section `csv`, or as
+      configs/tu.py does, with a section `tu`, a `fold` and `folds`.
+    data_dir: As `load` takes it.
+    cache_dir: Likewise.
+    with_fold: Whether a dataset without splits gets those of `config.fold`.
+
+  Returns:
+    The store.
+
+  Raises:
+    FileNotFoundError: As `load`.
+    ValueError: As `load`, or the configuration is not made for this dataset.
+  """
+  dataset = config["dataset"]
+  source = sources.find(dataset)
+  options = _options(source, config)
+  store = load(dataset, data_dir, cache_dir, **options)
+  if source.has_splits or not with_fold:
+    return store
+  for field in ("fold", "folds"):
+    if field not in config:
+      raise ValueError(
+        f"{dataset} has no split, and the config no field {field!r} to make"
+        " one by: start from a config that has, such as configs/tu.py"
+      )
+  return folds.with_fold(store, config["fold"], **config["folds"])
+
+
+def _options(
+  source: sources.Source, config: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Returns the options that a config gives a reader; empty ones are left."""
+  section = config.get(source.section) or {}
+  for name in section:
+    if name not in source.options:
+      raise ValueError(
+        f"unknown option {source.section}.{name} of {source.written}."
+        f"{suggest(name, source.options)}"
+      )
+  return {
+    name: source.options[name](value)
+    for name, value in section.items()
+    if value
+  }

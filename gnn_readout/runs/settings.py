@@ -5,17 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import pathlib
 from collections.abc import Iterable
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from gnn_readout import data
-from gnn_readout.data import folds
-from gnn_readout.data.batches import batching
-from gnn_readout.data.store import GraphStore
+from gnn_readout.data import batches
 from gnn_readout.errors import suggest
 from gnn_readout.fields import flatten
 from gnn_readout.files import check_writable
@@ -101,7 +97,7 @@ def _check_graphs(fields: dict[str, Any]) -> None:
       )
   positive = list(_POSITIVE)
   mode = fields["batching.mode"]
-  _check_known(fields, "batching.mode", batching.MODES)
+  _check_known(fields, "batching.mode", batches.MODES)
   shape_field = {"paper": "max_nodes", "bucketed": "num_buckets"}[mode]
   positive.append(f"batching.{shape_field}")
   _check_signs(fields, positive, _NOT_NEGATIVE)
@@ -164,38 +160,6 @@ def check_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> None:
       raise ValueError(
         f"workdir {workdir} belongs to another config; {'; '.join(differ)}"
       )
-
-
-def epoch_steps(config: ConfigDict, steps_per_pass: int) -> int:
-  """Returns the steps of an epoch: the config's own, or one pass."""
-  return config.get("epoch_steps", 0) or steps_per_pass
-
-
-def load_dataset(
-  config: ConfigDict,
-  data_dir: str | os.PathLike[str] | None,
-  cache_dir: str | os.PathLike[str] | None,
-) -> GraphStore:
-  """Returns the dataset a configuration names.
-
-  Args:
-    config: As `configs/molpcba.py` makes it, with `config.csv` for CSV files,
-      or as `configs/tu.py` does, with `config.tu` and `config.folds` for the TU
-      collection.
-    data_dir: Where the datasets are.
-    cache_dir: Where their converted columns are.
-  """
-  options = {}
-  if config.dataset.endswith((".csv", ".csv.gz")):
-    options = {name: value for name, value in config.csv.items() if value}
-    if "label_columns" in options:
-      names = options["label_columns"].split(",")
-      options["label_columns"] = [name.strip() for name in names]
-  if config.dataset.startswith("tu/"):
-    options = {name: value for name, value in config.tu.items() if value}
-    store = data.load(config.dataset, data_dir, cache_dir, **options)
-    return folds.with_fold(store, config.fold, **config.folds)
-  return data.load(config.dataset, data_dir, cache_dir, **options)
 
 
 def as_json(config: ConfigDict) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from ml_collections import ConfigDict
 from rich.console import Console
 from rich.table import Table
 
-from gnn_readout import metrics, models, optimizers
-from gnn_readout.data.batches import batching
+from gnn_readout import data, metrics, models, optimizers
+from gnn_readout.data import batches as batching
 from gnn_readout.data.store import GraphStore
 from gnn_readout.runs import devices, settings
 from gnn_readout.runs.progress import ProgressLine, duration
@@ -121,7 +121,7 @@ def measure(
   if "task" in config:
     return _measure_task(config, data_dir, cache_dir)
   configs = members.expand(config)
-  stores = [settings.load_dataset(c, data_dir, cache_dir) for c in configs]
+  stores = [data.load_config(c, data_dir, cache_dir) for c in configs]
   if not config.get("population", ""):
     return _measure_alone(configs[0], stores[0])
   costs = [

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from gnn_readout import data
 from gnn_readout.files import atomic_write_text, check_writable
 from gnn_readout.runs import locks, settings
 from gnn_readout.sweeps import pool as workers
@@ -177,7 +178,7 @@ def _run_rest(
   )
   # Found missing, or converted, once and not by every run.
   for config in _by_dataset(rest):
-    settings.load_dataset(config, data_dir, cache_dir)
+    data.load_config(config, data_dir, cache_dir)
   flags = {"data_dir": data_dir, "cache_dir": cache_dir}
   shared = [f"--{flag}={value}" for flag, value in flags.items() if value]
   train = [sys.executable, "-m", "launch.train", *shared]

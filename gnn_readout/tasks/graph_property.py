@@ -14,7 +14,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gnn_readout import data, metrics, models, optimizers, records
-from gnn_readout.data.batches import batching
+from gnn_readout.data import batches
 from gnn_readout.data.store import GraphStore
 from gnn_readout.fields import nested
 from gnn_readout.tasks.base import Batch, Exam, Functions, Problem, Scores
@@ -61,12 +61,12 @@ class GraphProperty(Problem):
     self.config, self.store, self.schema = config, store, store.schema
     self.metric = store.schema.metric
     self.lower_is_better = not metrics.higher_is_better(self.metric)
-    batches = config.batching
-    if batches.mode == "paper":  # Epochs differ in length.
+    fields = config.batching
+    if fields.mode == "paper":  # Epochs differ in length.
       a_pass = self.plan.steps_per_epoch
     else:
-      a_pass = batching.num_batches(
-        len(graphs), batches.batch_size, batches.get("keep_last", False)
+      a_pass = batches.num_batches(
+        len(graphs), fields.batch_size, fields.get("keep_last", False)
       )
     self.epoch_steps = config.get("epoch_steps", 0) or a_pass
     self.num_steps = config.num_steps
@@ -104,9 +104,9 @@ class GraphProperty(Problem):
     return GraphProperty(config, self.store, self._facts)
 
   @functools.cached_property
-  def plan(self) -> batching.BatchPlan:
+  def plan(self) -> batches.BatchPlan:
     """The training batches of every epoch."""
-    return batching.make_plan(
+    return batches.make_plan(
       self.store, "train", seed=self.config.seed, **self.config.batching
     )
 
@@ -167,7 +167,7 @@ class GraphProperty(Problem):
   def example(self) -> Any:
     """Returns a batch of one graph."""
     return next(
-      batching.eval_batches(self.store, "train", batch_size=1, prefetch=0)
+      batches.eval_batches(self.store, "train", batch_size=1, prefetch=0)
     )
 
   def is_shared(self, problems: Sequence[Problem]) -> bool:
@@ -190,8 +190,7 @@ class GraphProperty(Problem):
         'bucketed'.
     """
     if self.is_shared(problems):
-      batches = batching.train_batches(self.plan, start_step)
-      for _, _, arrays in batches:
+      for _, _, arrays in batches.train_batches(self.plan, start_step):
         mask, shape = arrays.globals["mask"], _shape(arrays)
         graphs = int(mask.sum())
         sizes = arrays.n_node[:graphs].sum(), arrays.n_edge[:graphs].sum()
@@ -200,7 +199,7 @@ class GraphProperty(Problem):
     for p in problems:
       plans.setdefault((p.splits_key, p.config.seed), p.plan)
     plans = [plans[p.splits_key, p.config.seed] for p in problems]
-    for _, arrays in batching.member_batches(plans, start_step):
+    for _, arrays in batches.member_batches(plans, start_step):
       mask = arrays.globals["mask"]  # [M, G]
       real = [mask.sum(1), (arrays.n_node * mask).sum(1)]
       real = np.stack([*real, (arrays.n_edge * mask).sum(1)], axis=1)
@@ -217,10 +216,10 @@ class GraphProperty(Problem):
       np.unique(np.concatenate([s.splits[name] for name in splits]))
       for s in stores
     ]
-    batches = batching.member_eval_batches(
+    made = batches.member_eval_batches(
       self.store, graphs, self.config.eval_batch_size
     )
-    index = np.concatenate([b.globals["index"] for b in batches], axis=1)
+    index = np.concatenate([b.globals["index"] for b in made], axis=1)
     places = [
       {name: _positions(index[m], store.splits[name]) for name in splits}
       for m, store in enumerate(stores)
@@ -234,8 +233,8 @@ class GraphProperty(Problem):
       return score_logits(self.metric, labels, logits, split)
 
     if is_shared:
-      batches = [jax.tree.map(lambda x: x[0], batch) for batch in batches]
-    return Exam(batches, is_shared, score)
+      made = [jax.tree.map(lambda x: x[0], batch) for batch in made]
+    return Exam(made, is_shared, score)
 
   def describe(self) -> list[str]:
     """Returns lines on the dataset, the model and the batches."""

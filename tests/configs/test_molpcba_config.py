@@ -13,7 +13,7 @@ import pytest
 
 from configs import molpcba
 from gnn_readout import models
-from gnn_readout.data.batches import batching, collate
+from gnn_readout.data import batches
 from gnn_readout.data.building import build_from_undirected
 from gnn_readout.data.sources import molecules
 from gnn_readout.runs import settings
@@ -133,8 +133,8 @@ def test_capacity_scales_the_potential_and_nothing_else():
     np.zeros((1, 2), np.float32),
     {},
   )
-  (batch,) = collate.collate(
-    store, np.array([0]), np.array([0, 1]), [batching.Budget(2, 3, 3)]
+  (batch,) = batches.collate(
+    store, np.array([0]), np.array([0, 1]), [batches.Budget(2, 3, 3)]
   )
   shapes = []
   for run in molpcba.ablation_capacity():

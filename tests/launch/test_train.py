@@ -21,14 +21,14 @@ _CONFIG = "--config=configs/molpcba.py:gcn,sum"
 # Kills the process when it asks for the batch of a step.
 _KILL_AT = """
 import os, signal
-from gnn_readout.data import batching
-real = batching.train_batches
+from gnn_readout.data import batches
+real = batches.train_batches
 def train_batches(*args, **kwargs):
   for item in real(*args, **kwargs):
     if item[0] == {step}:
       os.kill(os.getpid(), signal.SIGKILL)
     yield item
-batching.train_batches = train_batches
+batches.train_batches = train_batches
 """
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from configs import tu
 from gnn_readout import metrics, models, optimizers
-from gnn_readout.data.batches import batching, collate
+from gnn_readout.data import batches
 from gnn_readout.data.building import build_store
 from gnn_readout.data.store import Schema
 from gnn_readout.training import step as step_lib
@@ -58,10 +58,10 @@ def random_store(symmetric=True, seed=0):
 
 def batch_of(store, padding=11):
   count = store.num_graphs
-  budget = batching.Budget(
+  budget = batches.Budget(
     count + 3, len(store.nodes) + padding, len(store.senders) + padding
   )
-  (batch,) = collate.collate(
+  (batch,) = batches.collate(
     store, np.arange(count), np.array([0, count]), [budget]
   )
   return batch

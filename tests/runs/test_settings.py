@@ -7,7 +7,6 @@ import json
 import pytest
 
 from configs.molpcba import get_config
-from gnn_readout import data
 from gnn_readout.runs import settings
 
 
@@ -122,20 +121,3 @@ def test_a_config_is_checked_as_it_is_read(tmp_path):
       ValueError, match=rf"config\.json is damaged: {message}"
     ):
       settings.read_config(file)
-
-
-@pytest.mark.parametrize("dataset", ["mine.csv", "mine.csv.gz"])
-def test_the_options_of_a_csv_file_reach_its_reader(monkeypatch, dataset):
-  monkeypatch.setattr(data, "load", lambda *args, **options: (args, options))
-  config = get_config("gcn,sum")
-  config.dataset = dataset
-  config.csv.update(smiles_column="s", label_columns="a, b")
-  positional, options = settings.load_dataset(config, "data", "cache")
-  assert positional == (dataset, "data", "cache")
-  assert options == {
-    "smiles_column": "s",
-    "label_columns": ["a", "b"],
-    "on_invalid": "error",
-  }
-  config.dataset = "ogbg-molhiv"
-  assert settings.load_dataset(config, "data", "cache")[1] == {}

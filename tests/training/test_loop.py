@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gnn_readout import data
-from gnn_readout.data.batches import batching
+from gnn_readout.data import batches
 from gnn_readout.runs import checkpoints, signals
 from gnn_readout.training import evaluation, history, loop
 
@@ -46,7 +46,7 @@ RECORD_FIELDS = {
 
 def _interrupt(monkeypatch, step, number=signal.SIGTERM):
   """Sends this process a signal when it asks for the batch of a step."""
-  real = batching.train_batches
+  real = batches.train_batches
 
   def train_batches(*args, **kwargs):
     for item in real(*args, **kwargs):
@@ -54,7 +54,7 @@ def _interrupt(monkeypatch, step, number=signal.SIGTERM):
         os.kill(os.getpid(), number)
       yield item
 
-  monkeypatch.setattr(batching, "train_batches", train_batches)
+  monkeypatch.setattr(batches, "train_batches", train_batches)
 
 
 def _steps(workdir, key):
@@ -184,7 +184,9 @@ def test_a_complete_run_is_not_trained_again(
   tmp_path, store, config, capsys, monkeypatch
 ):
   record = loop.train(config, tmp_path)
-  monkeypatch.setattr(data, "load", lambda *unused: pytest.fail("loaded"))
+  monkeypatch.setattr(
+    data, "load_config", lambda *unused: pytest.fail("loaded")
+  )
   config.log_every = 1  # Shows more, changes nothing.
   assert loop.train(config, tmp_path) == record
   assert "complete: nothing to do" in capsys.readouterr().out
@@ -248,7 +250,7 @@ def test_a_checkpoint_of_other_feature_tables_is_refused(
     _interrupt(patch, 7)
     loop.train(config, tmp_path)
   other = make_store(node_sizes=(7, 6))
-  monkeypatch.setattr(data, "load", lambda *unused: other)
+  monkeypatch.setattr(data, "load_config", lambda *unused: other)
   message = r"12 rows in all there, 13 here \(column 1 has 5 rows there and 6"
   with pytest.raises(ValueError, match=message):
     loop.train(config, tmp_path)

@@ -10,8 +10,7 @@ import pytest
 
 from configs import molpcba, tu
 from gnn_readout import data, models
-from gnn_readout.data import folds
-from gnn_readout.data.batches import batching
+from gnn_readout.data import batches, folds
 from gnn_readout.runs import settings
 from gnn_readout.training import loop, members, population
 
@@ -103,8 +102,8 @@ def test_traced_fields_can_be_traced(make_store, variant):
   with config.unlocked():
     config.model.head = {"name": "mlp", "dropout_rate": 0.5}
   models.complete_config(config.model, store.num_nodes, lambda: store.num_nodes)
-  plan = batching.make_plan(store, "train", **config.batching)
-  _, _, batch = next(batching.train_batches(plan, prefetch=0))
+  plan = batches.make_plan(store, "train", **config.batching)
+  _, _, batch = next(batches.train_batches(plan, prefetch=0))
 
   def loss(values):
     model = models.build_model(

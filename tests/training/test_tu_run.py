@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from configs import tu
-from gnn_readout.runs import settings
+from gnn_readout import data
 from gnn_readout.training import evaluation, loop
 
 GRAPHS = 67
@@ -75,7 +75,7 @@ def test_folds_share_one_conversion(data_dir, tmp_path):
   for fold in range(5):
     config = small()
     config.fold = fold
-    store = settings.load_dataset(config, data_dir, tmp_path)
+    store = data.load_config(config, data_dir, tmp_path)
     tests.append(store.splits["test"])
     assert store.schema.node_sizes == (2,)
   assert len(list(tmp_path.iterdir())) == 1
@@ -86,8 +86,8 @@ def test_folds_share_one_conversion(data_dir, tmp_path):
 def test_the_options_of_the_dataset_reach_its_reader(data_dir, tmp_path):
   config = small()
   config.tu.features = "constant"
-  store = settings.load_dataset(config, data_dir, tmp_path)
+  store = data.load_config(config, data_dir, tmp_path)
   assert store.schema.node_sizes == (1,)
   config.tu.update(features="", remove_duplicates=True)
-  store = settings.load_dataset(config, data_dir, tmp_path)
+  store = data.load_config(config, data_dir, tmp_path)
   assert store.num_graphs == 10  # Of 3 to 7 nodes, of two classes.

@@ -1,0 +1,101 @@
+"""Where graphs come from: one row of `SOURCES` for each kind of dataset.
+
+A new kind takes three things: a file of this folder that reads it, its row
+here, and its test.
+"""
+
+from __future__ import annotations
+
+import os
+
+from gnn_readout.data.sources import demo, molecules, omniglot, smiles, tu
+from gnn_readout.data.sources.base import Source
+from gnn_readout.errors import suggest
+
+
+def _csv_files(name: str, data_dir: os.PathLike[str]) -> list[str]:
+  if not os.path.isfile(name):
+    raise FileNotFoundError(f"{name}: no such file")
+  return [name]
+
+
+def _names(text: str) -> list[str]:
+  """Returns the names in a text with commas between."""
+  return [name.strip() for name in text.split(",")]
+
+
+SOURCES: tuple[Source, ...] = (
+  Source(
+    written="demo",
+    known=("demo",),
+    matches=lambda name: name == "demo",
+    files=lambda name, data_dir: [demo.__file__, smiles.__file__],
+    read=lambda name, data_dir, **options: demo.make_demo(**options),
+  ),
+  # A folder of OGB's layout may hold a stand-in: its release note says so, and
+  # the name of the store.
+  Source(
+    written="ogbg-molNAME",
+    known=tuple(molecules.OGB_DATASETS),
+    matches=lambda name: name.startswith("ogbg-"),
+    files=lambda name, data_dir: [
+      *molecules.ogb_files(name, data_dir).values()
+    ],
+    read=lambda name, data_dir: molecules.read_ogb(name, data_dir),
+    archive=molecules.archive_of,
+  ),
+  Source(
+    written="tu/NAME",
+    known=tuple(f"tu/{name}" for name in tu.USUAL),
+    matches=lambda name: name.startswith("tu/"),
+    files=lambda name, data_dir: tu.tu_files(name[3:], data_dir),
+    read=lambda name, data_dir, **options: tu.read_tu(
+      name[3:], data_dir, **options
+    ),
+    section="tu",
+    options={"features": str, "remove_duplicates": bool},
+    has_splits=False,
+    archive=tu.archive_of,
+  ),
+  Source(
+    written="PATH.csv or PATH.csv.gz",
+    known=(),
+    matches=lambda name: name.endswith((".csv", ".csv.gz")),
+    files=_csv_files,
+    read=lambda name, data_dir, **options: smiles.read_csv(name, **options),
+    section="csv",
+    options={
+      "smiles_column": str,
+      "label_columns": _names,
+      "task_type": str,
+      "metric": str,
+      "on_invalid": str,
+    },
+  ),
+  Source(
+    written="omniglot",
+    known=tuple(omniglot.DATASETS),
+    matches=lambda name: name in omniglot.DATASETS,
+    files=omniglot.zip_files,
+    read=None,
+    archive=omniglot.archive_of,
+  ),
+)
+
+
+def find(dataset: str) -> Source:
+  """Returns the row of a dataset.
+
+  Raises:
+    ValueError: There is none; the message says what may be written.
+  """
+  for source in SOURCES:
+    if source.matches(dataset):
+      return source
+  written = ", ".join(source.written for source in SOURCES if source.read)
+  known = [name for source in SOURCES for name in source.known]
+  raise ValueError(
+    f"unknown dataset {dataset!r}; write one of {written}. Graphs of your own"
+    " are a CSV file of SMILES, or texts in the layout of the TU collection in"
+    f" DATA/tu/NAME.{suggest(dataset, known)}"
+  )

@@ -12,89 +12,30 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from gnn_readout.data.sources import archives, molecules, omniglot
+from gnn_readout.data import sources
+from gnn_readout.data.sources import archives, molecules
+from gnn_readout.data.sources.base import Archive
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_directory, check_writable, naming
 
-_OGB = "http://snap.stanford.edu/ogb/data/graphproppred/csv_mol_download"
-_TU = "https://www.chrsmrrs.com/graphkerneldatasets"
-_OMNIGLOT = (
-  "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
-)
 _CHUNK = 1 << 16
 
 
-class Source(NamedTuple):
-  """Where a dataset comes from and where it goes.
-
-  Attributes:
-    url: Of the zip.
-    inside: The folder of the zip that holds the dataset.
-    folder: What that folder becomes, below the data folder. The zip, fetched
-      or put there by hand, lies beside it under the name it has in `url`.
-  """
-
-  url: str
-  inside: str
-  folder: str
-
-
-class Zips(NamedTuple):
-  """Zips that stay zips: their reader takes them as they are.
-
-  Attributes:
-    urls: Of the zips. A zip holds one folder, which has its name.
-    folder: Where they go, below the data folder.
-  """
-
-  urls: tuple[str, ...]
-  folder: str
-
-
-def _ogb(name: str, archive: str) -> Source:
-  return Source(f"{_OGB}/{archive}.zip", archive, f"ogb/{name}")
-
-
-SOURCES = {
-  "ogbg-molbace": _ogb("ogbg_molbace", "bace"),
-  "ogbg-molbbbp": _ogb("ogbg_molbbbp", "bbbp"),
-  "ogbg-molchembl": _ogb("ogbg_molchembl", "chembl"),
-  "ogbg-molclintox": _ogb("ogbg_molclintox", "clintox"),
-  "ogbg-molesol": _ogb("ogbg_molesol", "esol"),
-  "ogbg-molfreesolv": _ogb("ogbg_molfreesolv", "freesolv"),
-  "ogbg-molhiv": _ogb("ogbg_molhiv", "hiv"),
-  "ogbg-mollipo": _ogb("ogbg_mollipo", "lipophilicity"),
-  "ogbg-molmuv": _ogb("ogbg_molmuv", "muv"),
-  "ogbg-molpcba": _ogb("ogbg_molpcba", "pcba"),
-  "ogbg-molsider": _ogb("ogbg_molsider", "sider"),
-  "ogbg-moltox21": _ogb("ogbg_moltox21", "tox21"),
-  "ogbg-moltoxcast": _ogb("ogbg_moltoxcast", "toxcast"),
-}
-
-ZIPS = {
-  name: Zips(tuple(f"{_OMNIGLOT}/{part}.zip" for part in parts), "omniglot")
-  for name, parts in omniglot.DATASETS.items()
-}
-
-
-def source_of(dataset: str) -> Source:
-  """Returns where a dataset that is unpacked comes from.
-
-  Args:
-    dataset: A name of `SOURCES`, or `tu/NAME` for any of the TU collection.
+def archive_of(dataset: str) -> Archive:
+  """Returns what a dataset is fetched as, from the table of sources.
 
   Raises:
     ValueError: If there is no such dataset, as far as the name tells.
   """
-  if match := re.fullmatch(r"tu/([\w-]+)", dataset):
-    name = match[1]
-    return Source(f"{_TU}/{name}.zip", name, f"tu/{name}")
-  if dataset not in SOURCES:
-    known = suggest(dataset, [*SOURCES, *ZIPS, "tu/NAME"])
-    raise ValueError(f"Unknown dataset {dataset!r}.{known}")
-  return SOURCES[dataset]
+  fetched = [source for source in sources.SOURCES if source.archive]
+  for source in fetched:
+    if source.matches(dataset) and (archive := source.archive(dataset)):
+      return archive
+  known = [name for source in fetched for name in source.known]
+  raise ValueError(
+    f"Unknown dataset {dataset!r}.{suggest(dataset, [*known, 'tu/NAME'])}"
+  )
 
 
 def download(
@@ -109,8 +50,7 @@ def download(
   A zip that lies in its place is used as it is, without the network.
 
   Args:
-    dataset: A name of `SOURCES` or `ZIPS`, or `tu/NAME` for any of the TU
-      collection.
+    dataset: One that a row of `sources.SOURCES` says how to fetch.
     data_dir: The data folder.
     base_url: A mirror's folder, to be used instead of the original one.
     max_unpacked: The most bytes the zip may claim to unpack to.
@@ -125,56 +65,49 @@ def download(
     OSError: If the zip cannot be fetched, or not all of it, or the data
       folder cannot be written.
   """
-  if dataset in ZIPS:
-    return _download_zips(dataset, data_dir, base_url, max_unpacked, timeout)
-  source = source_of(dataset)
-  folder = pathlib.Path(data_dir) / source.folder
-  if molecules.is_standin(folder):
-    raise ValueError(
-      f"{folder} holds a {molecules.STANDIN} for {dataset}: delete it, or use"
-      " another data folder for the real one"
-    )
-  if folder.is_dir() and any(folder.iterdir()):
-    print(f"{dataset} is already there: {folder}")
-    return folder
-  name = source.url.rpartition("/")[2]
-  path = folder.parent / name
-  check_writable(folder.parent)
-  by_hand = path.is_file()
-  if by_hand:
-    print(f"Using {path}")
-  else:
-    fetch(_mirrored(source.url, base_url), path, timeout)
-  unpack(path, source.inside, folder, max_unpacked)
-  if not by_hand:
-    path.unlink()
-  print(f"{dataset} is ready: {folder}")
-  return folder
+  archive = archive_of(dataset)
+  folder = pathlib.Path(data_dir) / archive.folder
 
-
-def _download_zips(
-  dataset: str,
-  data_dir: str | os.PathLike[str],
-  base_url: str | None,
-  max_unpacked: float,
-  timeout: float,
-) -> pathlib.Path:
-  """Brings the zips of a dataset into their folder, and checks them there."""
-  source = ZIPS[dataset]
-  folder = pathlib.Path(data_dir) / source.folder
-  for url in source.urls:
-    path = folder / url.rpartition("/")[2]
+  def bring(url: str, path: pathlib.Path) -> bool:
+    """Returns whether the zip had to be fetched."""
     if path.is_file():
       print(f"Using {path}")
-    else:
-      check_writable(folder)
-      fetch(_mirrored(url, base_url), path, timeout)
-    with archives.damage_named(path), zipfile.ZipFile(path) as archive:
-      archives.members(archive, path, path.stem, max_unpacked)
-      if damaged := archive.testzip():
-        raise zipfile.BadZipFile(f"{damaged} does not match its checksum")
+      return False
+    check_writable(path.parent)
+    fetch(_mirrored(url, base_url), path, timeout)
+    return True
+
+  if archive.inside:
+    if molecules.is_standin(folder):
+      raise ValueError(
+        f"{folder} holds a {molecules.STANDIN} for {dataset}: delete it, or use"
+        " another data folder for the real one"
+      )
+    if folder.is_dir() and any(folder.iterdir()):
+      print(f"{dataset} is already there: {folder}")
+      return folder
+    (url,) = archive.urls
+    path = folder.parent / url.rpartition("/")[2]
+    check_writable(folder.parent)
+    fetched = bring(url, path)
+    unpack(path, archive.inside, folder, max_unpacked)
+    if fetched:
+      path.unlink()
+  else:
+    for url in archive.urls:
+      path = folder / url.rpartition("/")[2]
+      bring(url, path)
+      _check_zip(path, max_unpacked)
   print(f"{dataset} is ready: {folder}")
   return folder
+
+
+def _check_zip(path: pathlib.Path, max_unpacked: float) -> None:
+  """Raises ValueError unless all members of a zip are whole."""
+  with archives.damage_named(path), zipfile.ZipFile(path) as archive:
+    archives.members(archive, path, path.stem, max_unpacked)
+    if damaged := archive.testzip():
+      raise zipfile.BadZipFile(f"{damaged} does not match its checksum")
 
 
 def _mirrored(url: str, base_url: str | None) -> str:

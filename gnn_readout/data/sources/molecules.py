@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gnn_readout.data.building import build_from_undirected
+from gnn_readout.data.sources.base import Archive
 from gnn_readout.data.sources.csv_numbers import read_integers, read_reals
 from gnn_readout.data.store import GraphStore, Schema
 from gnn_readout.errors import suggest
@@ -30,31 +31,40 @@ ATOM_SIZES = (119, 5, 12, 12, 10, 6, 6, 2, 2)
 # Type, stereo, conjugated.
 BOND_SIZES = (5, 6, 2)
 SPLITS = ("train", "valid", "test")
+_URL = "http://snap.stanford.edu/ogb/data/graphproppred/csv_mol_download"
 
 
 class Task(NamedTuple):
-  """What OGB says of a dataset; the split is by scaffold for all of them."""
+  """What OGB says of a dataset; the split is by scaffold for all of them.
+
+  Attributes:
+    task_type: As in `Schema`.
+    num_tasks: Likewise.
+    metric: Likewise.
+    archive: The name of its zip, and of the folder in it.
+  """
 
   task_type: str
   num_tasks: int
   metric: str
+  archive: str
 
 
 # OGB 1.3.6, graphproppred/master.csv.
 OGB_DATASETS = {
-  "ogbg-molbace": Task("binary", 1, "rocauc"),
-  "ogbg-molbbbp": Task("binary", 1, "rocauc"),
-  "ogbg-molchembl": Task("binary", 1310, "rocauc"),
-  "ogbg-molclintox": Task("binary", 2, "rocauc"),
-  "ogbg-molesol": Task("regression", 1, "rmse"),
-  "ogbg-molfreesolv": Task("regression", 1, "rmse"),
-  "ogbg-molhiv": Task("binary", 1, "rocauc"),
-  "ogbg-mollipo": Task("regression", 1, "rmse"),
-  "ogbg-molmuv": Task("binary", 17, "ap"),
-  "ogbg-molpcba": Task("binary", 128, "ap"),
-  "ogbg-molsider": Task("binary", 27, "rocauc"),
-  "ogbg-moltox21": Task("binary", 12, "rocauc"),
-  "ogbg-moltoxcast": Task("binary", 617, "rocauc"),
+  "ogbg-molbace": Task("binary", 1, "rocauc", "bace"),
+  "ogbg-molbbbp": Task("binary", 1, "rocauc", "bbbp"),
+  "ogbg-molchembl": Task("binary", 1310, "rocauc", "chembl"),
+  "ogbg-molclintox": Task("binary", 2, "rocauc", "clintox"),
+  "ogbg-molesol": Task("regression", 1, "rmse", "esol"),
+  "ogbg-molfreesolv": Task("regression", 1, "rmse", "freesolv"),
+  "ogbg-molhiv": Task("binary", 1, "rocauc", "hiv"),
+  "ogbg-mollipo": Task("regression", 1, "rmse", "lipophilicity"),
+  "ogbg-molmuv": Task("binary", 17, "ap", "muv"),
+  "ogbg-molpcba": Task("binary", 128, "ap", "pcba"),
+  "ogbg-molsider": Task("binary", 27, "rocauc", "sider"),
+  "ogbg-moltox21": Task("binary", 12, "rocauc", "tox21"),
+  "ogbg-moltoxcast": Task("binary", 617, "rocauc", "toxcast"),
 }
 
 # The release note of a folder that holds no real data begins with STANDIN, and
@@ -74,6 +84,15 @@ _RAW = (
 def ogb_folder(name: str, data_dir: str | os.PathLike[str]) -> pathlib.Path:
   """Returns where a dataset lies, `data_dir/ogb/ogbg_molNAME`."""
   return pathlib.Path(data_dir) / "ogb" / name.replace("-", "_")
+
+
+def archive_of(name: str) -> Archive | None:
+  """Returns what a dataset is fetched as, None if OGB has none of the name."""
+  if name not in OGB_DATASETS:
+    return None
+  archive = OGB_DATASETS[name].archive
+  folder = f"ogb/{name.replace('-', '_')}"
+  return Archive((f"{_URL}/{archive}.zip",), folder, archive)
 
 
 def is_standin(folder: str | os.PathLike[str]) -> bool:

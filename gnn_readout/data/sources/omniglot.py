@@ -24,6 +24,7 @@ from absl import logging
 
 from gnn_readout.data.folders import cache_folder, data_folder
 from gnn_readout.data.sources import archives
+from gnn_readout.data.sources.base import Archive
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_write_bytes
 
@@ -32,6 +33,8 @@ DATASETS = {
   "omniglot": ("images_background", "images_evaluation"),
   "omniglot-small": ("images_background_small1", "images_background_small2"),
 }
+
+_URL = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
 
 NUM_DRAWINGS = 20
 _ORIGINAL, _SIZE = 105, 32  # Pixels, height and width.
@@ -88,14 +91,7 @@ def load(
     raise ValueError(
       f"unknown dataset {dataset!r}.{suggest(dataset, DATASETS)}"
     )
-  data_dir = data_folder(data_dir)
-  paths = [data_dir / "omniglot" / f"{name}.zip" for name in DATASETS[dataset]]
-  for path in paths:
-    if not path.is_file():
-      raise FileNotFoundError(
-        f"{path}: no such file. To fetch it: python -m launch.download"
-        f" --dataset={dataset} --data_dir={data_dir}"
-      )
+  paths = zip_files(dataset, data_folder(data_dir))
   own, other = (_cached(path, cache_folder(cache_dir)) for path in paths)
   count = len(own.images)
   order = np.random.default_rng(0).permutation(count)
@@ -106,6 +102,31 @@ def load(
     "valid": _select(own, is_valid),
     "test": _select(other, is_new),
   }
+
+
+def zip_files(
+  dataset: str, data_dir: str | os.PathLike[str]
+) -> list[pathlib.Path]:
+  """Returns the zip to train on and the one to test on.
+
+  Raises:
+    FileNotFoundError: One is not there; the message says how to get it.
+  """
+  folder = pathlib.Path(data_dir) / "omniglot"
+  paths = [folder / f"{name}.zip" for name in DATASETS[dataset]]
+  for path in paths:
+    if not path.is_file():
+      raise FileNotFoundError(
+        f"{path}: no such file. To fetch it: python -m launch.download"
+        f" --dataset={dataset} --data_dir={data_dir}"
+      )
+  return paths
+
+
+def archive_of(dataset: str) -> Archive:
+  """Returns what a dataset of `DATASETS` is fetched as."""
+  urls = tuple(f"{_URL}/{name}.zip" for name in DATASETS[dataset])
+  return Archive(urls, "omniglot")
 
 
 def read_zip(path: str | os.PathLike[str]) -> Drawings:

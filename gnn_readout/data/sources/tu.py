@@ -14,6 +14,7 @@ Reference: Morris et al. 2020, "TUDataset", https://chrsmrrs.github.io/datasets.
 from __future__ import annotations
 
 import pathlib
+import re
 import zipfile
 from collections.abc import Callable
 from os import PathLike
@@ -24,6 +25,7 @@ import numpy as np
 from gnn_readout.data.building import build_store, feature_dtype
 from gnn_readout.data.sources import archives
 from gnn_readout.data.sources import wl_hash as isomorphism
+from gnn_readout.data.sources.base import Archive
 from gnn_readout.data.sources.csv_numbers import (
   count_columns,
   read_integers,
@@ -45,9 +47,19 @@ USUAL = (
   "REDDIT-MULTI-5K",
 )
 
+_URL = "https://www.chrsmrrs.com/graphkerneldatasets"
+
 # The node features of Xu et al. 2019 by the start of the name. Other datasets
 # have their labels, else their attributes, else the degrees.
 _USUAL_FEATURES = {"COLLAB": "degree", "IMDB-": "degree", "REDDIT-": "constant"}
+
+
+def archive_of(dataset: str) -> Archive | None:
+  """Returns what `tu/NAME` is fetched as; any NAME may be there."""
+  name = dataset.removeprefix("tu/")
+  if not re.fullmatch(r"[\w-]+", name):
+    return None
+  return Archive((f"{_URL}/{name}.zip",), f"tu/{name}", name)
 
 
 def tu_files(name: str, data_dir: str | PathLike[str]) -> list[pathlib.Path]:

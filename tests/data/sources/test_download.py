@@ -17,7 +17,7 @@ import zipfile
 
 import pytest
 
-from gnn_readout.data.sources import download, omniglot
+from gnn_readout.data.sources import download, molecules, omniglot
 
 ROOT = pathlib.Path(__file__).parents[3]
 DATASET = "ogbg-molpcba"
@@ -126,11 +126,12 @@ def test_sources_are_ogbs():
   rows = {row[0]: row[1:] for row in rows}
   for i, name in enumerate(header[1:]):
     if name.startswith("ogbg-mol"):
-      source = download.SOURCES[name]
-      assert source.url == rows["url"][i]
-      assert source.inside == rows["download_name"][i]
-      assert source.folder == "ogb/" + name.replace("-", "_")
-  assert len(download.SOURCES) == sum("ogbg-mol" in n for n in header)
+      archive = download.archive_of(name)
+      assert archive.urls == (rows["url"][i],)
+      assert archive.inside == rows["download_name"][i]
+      assert archive.folder == "ogb/" + name.replace("-", "_")
+  count = sum("ogbg-mol" in n for n in header)
+  assert len(molecules.OGB_DATASETS) == count
 
 
 def test_fetches_and_unpacks(server, tmp_path, capsys):
@@ -329,14 +330,14 @@ def test_the_tu_collection(server, tmp_path):
 
 
 def test_any_name_of_the_tu_collection_has_a_source():
-  source = download.source_of("tu/REDDIT-MULTI-5K")
+  archive = download.archive_of("tu/REDDIT-MULTI-5K")
   address = "https://www.chrsmrrs.com/graphkerneldatasets"
-  assert source.url == f"{address}/REDDIT-MULTI-5K.zip"
-  assert source.inside == "REDDIT-MULTI-5K"
-  assert source.folder == "tu/REDDIT-MULTI-5K"
+  assert archive.urls == (f"{address}/REDDIT-MULTI-5K.zip",)
+  assert archive.inside == "REDDIT-MULTI-5K"
+  assert archive.folder == "tu/REDDIT-MULTI-5K"
   for name in ("tu/", "tu/../x", "tu/a/b", "tu/a.b"):
     with pytest.raises(ValueError, match="Unknown dataset"):
-      download.source_of(name)
+      download.archive_of(name)
 
 
 def test_the_tu_collection_offline(tmp_path, monkeypatch):

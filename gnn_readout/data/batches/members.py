@@ -1,0 +1,126 @@
+"""The batches of many runs at once, the member as their first axis.
+
+At every step all members share a shape. Shapes are rounded up to few binary
+digits, so that populations on other folds of a dataset meet no new ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import jax
+import jraph
+import numpy as np
+
+from gnn_readout.data.batches import budgets as budgets_lib
+from gnn_readout.data.batches import deal
+from gnn_readout.data.batches.budgets import Budget
+from gnn_readout.data.batches.collate import collate
+from gnn_readout.data.batches.plan import BatchPlan
+from gnn_readout.data.batches.streams import each
+from gnn_readout.data.store import GraphStore
+
+_TRAIN_BITS, _EVAL_BITS = 5, 3
+
+
+def member_batches(
+  plans: Sequence[BatchPlan], start_step: int = 0, prefetch: int = 4
+) -> Iterator[tuple[int, jraph.GraphsTuple]]:
+  """Iterates over the training batches of many runs at once, for ever.
+
+  Member m gets the graphs that `train_batches(plans[m])` would give it. At
+  every step all members share a shape, that of the largest batch.
+
+  Args:
+    plans: Bucketed, one per member, with one batch size and as many steps per
+      epoch; their stores may differ in their splits alone.
+    start_step: The step to start at.
+    prefetch: Batches to keep ready in a thread; 0 for no thread.
+
+  Returns:
+    An iterator of (step, batch); the arrays of the batch have the member as
+    their first axis. Closing it ends the thread.
+
+  Raises:
+    ValueError: If the plans do not fit together.
+  """
+  first = plans[0]
+  for plan in plans:
+    if plan.mode != "bucketed":
+      raise ValueError(
+        "members of a population need batching.mode 'bucketed', got"
+        f" {plan.mode!r}"
+      )
+    if plan.steps_per_epoch != first.steps_per_epoch:
+      raise ValueError(
+        "members of one program need as many steps per epoch, got"
+        f" {first.steps_per_epoch} and {plan.steps_per_epoch}"
+      )
+  # Shape k holds the k-th of every plan, of those that have so many.
+  most = max(len(plan.budgets) for plan in plans)
+  shapes = [
+    [plan.budgets[min(k, len(plan.budgets) - 1)] for plan in plans]
+    for k in range(most)
+  ]
+  budgets = tuple(
+    budgets_lib.rounded(Budget(*np.max(shape, axis=0).tolist()), _TRAIN_BITS)
+    for shape in shapes
+  )
+
+  def windows():
+    start_epoch, skip = divmod(start_step, first.steps_per_epoch)
+    step = start_step
+    for epoch in itertools.count(start_epoch):
+      epochs = [plan.epoch(epoch) for plan in plans]
+      totals = [deal.totals(first.store, e.order, e.offsets) for e in epochs]
+      buckets = budgets_lib.smallest(budgets, np.max(totals, axis=0))
+      for b in range(skip, first.steps_per_epoch):
+        graphs = [e.order[e.offsets[b] : e.offsets[b + 1]] for e in epochs]
+        budget = budgets[buckets[b]]
+        yield [(step, _stack(first.store, graphs, budget))]
+        step += 1
+      skip = 0
+
+  if start_step < 0:
+    raise ValueError(f"start_step must not be negative, got {start_step}.")
+  return each(windows(), prefetch)
+
+
+def member_eval_batches(
+  store: GraphStore, graphs: Sequence[np.ndarray], batch_size: int
+) -> list[jraph.GraphsTuple]:
+  """Returns batches in which every member's graphs are met exactly once.
+
+  Args:
+    store: The graphs.
+    graphs: For each member, indices of graphs; their numbers may differ.
+    batch_size: Most graphs of a member in a batch.
+
+  Returns:
+    Batches of one shape; the first axis of their arrays is the member's.
+  """
+  num_batches = max(-(-len(g) // batch_size) for g in graphs)
+  dealt = [deal.levelled(store, g, num_batches) for g in graphs]
+  totals = np.concatenate([deal.totals(store, *dealing) for dealing in dealt])
+  budget = budgets_lib.enclosing(*totals.max(axis=0).tolist())
+  budget = budgets_lib.rounded(budget, _EVAL_BITS)
+  return [
+    _stack(
+      store,
+      [order[offsets[b] : offsets[b + 1]] for order, offsets in dealt],
+      budget,
+    )
+    for b in range(num_batches)
+  ]
+
+
+def _stack(
+  store: GraphStore, graphs: Sequence[np.ndarray], budget: Budget
+) -> jraph.GraphsTuple:
+  """Returns one batch per member, stacked."""
+  offsets = np.concatenate([[0], np.cumsum([len(g) for g in graphs])])
+  batches = collate(
+    store, np.concatenate(graphs), offsets, [budget] * len(graphs)
+  )
+  return jax.tree.map(lambda *arrays: np.stack(arrays), *batches)

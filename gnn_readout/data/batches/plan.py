@@ -1,0 +1,252 @@
+"""The batches of every epoch, from sizes and a seed alone.
+
+So any step's batch can be made again, see `streams`.
+
+Letters: G graphs of an epoch, M batches of an epoch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gnn_readout.data.batches import budgets as budgets_lib
+from gnn_readout.data.batches import deal
+from gnn_readout.data.batches.budgets import Budget
+from gnn_readout.data.store import GraphStore
+from gnn_readout.errors import suggest
+
+MODES = ("bucketed", "paper")
+
+_SAMPLED_EPOCHS = 16
+_SAMPLED_BATCHES = 4096
+_SAMPLE_SEED = 20220515  # Shapes do not depend on the seed of a run.
+
+
+class Epoch(NamedTuple):
+  """One pass over the data; batch b is `order[offsets[b]:offsets[b + 1]]`.
+
+  Attributes:
+    order: [G] graph indices into the store.
+    offsets: [M + 1] where each batch starts in `order`.
+    buckets: [M] which of the plan's budgets each batch is padded to.
+  """
+
+  order: np.ndarray
+  offsets: np.ndarray
+  buckets: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class BatchPlan:
+  """The batches of every epoch.
+
+  Attributes:
+    store: Where the graphs are.
+    graphs: [G] graph indices of the split.
+    mode: 'bucketed', 'paper' or 'evaluation'.
+    batch_size: Most graphs in a batch.
+    max_nodes: Most nodes in a batch (paper mode, else 0).
+    seed: Of the shuffling.
+    budgets: The shapes, smallest first; no batch has another.
+    steps_per_epoch: Batches of an epoch; in paper mode, where epochs differ,
+      the mean of several, rounded.
+  """
+
+  store: GraphStore
+  graphs: np.ndarray
+  mode: str
+  batch_size: int
+  max_nodes: int
+  seed: int
+  budgets: tuple[Budget, ...]
+  steps_per_epoch: int
+
+  def epoch(self, epoch: int) -> Epoch:
+    """Returns the batches of an epoch, the same at every call.
+
+    Bucketed: an order in which some batch exceeds the largest budget is drawn
+    again. So all orders that fit are equally likely, and no batch is split,
+    cut, or given a new shape.
+    """
+    if self.mode == "evaluation":
+      return self._epoch(
+        *deal.levelled(self.store, self.graphs, self.steps_per_epoch)
+      )
+    rng = np.random.default_rng([self.seed, epoch])
+    if self.mode == "paper":
+      order = rng.permutation(self.graphs)
+      nodes = deal.sizes(self.store.node_offsets, order)
+      return self._epoch(
+        order, deal.filled(nodes, self.batch_size, self.max_nodes)
+      )
+    while True:
+      order, offsets = deal.shuffled(
+        rng, self.graphs, self.batch_size, self.steps_per_epoch
+      )
+      result = self._epoch(order, offsets)
+      if result.buckets.max() < len(self.budgets):
+        return result
+
+  def summary(self) -> dict[str, Any]:
+    """Returns the shapes, and how full the batches of the first epoch are.
+
+    Returns:
+      `mode`, `steps_per_epoch`, `num_shapes`, `budgets` (each [graphs, nodes,
+      edges]), `batches_per_budget`, and the real share of the graphs, nodes
+      and edges in padded batches: `graph_fill`, `node_fill`, `edge_fill`.
+    """
+    order, offsets, buckets = self.epoch(0)
+    used = np.bincount(buckets, minlength=len(self.budgets))
+    padded = used @ np.array(self.budgets)  # [3]
+    fill = deal.totals(self.store, order, offsets).sum(0) / padded
+    names = ("graph_fill", "node_fill", "edge_fill")
+    return {
+      "mode": self.mode,
+      "steps_per_epoch": self.steps_per_epoch,
+      "num_shapes": len(self.budgets),
+      "budgets": [list(budget) for budget in self.budgets],
+      "batches_per_budget": used.tolist(),
+      **dict(zip(names, fill.tolist(), strict=True)),
+    }
+
+  def _epoch(self, order: np.ndarray, offsets: np.ndarray) -> Epoch:
+    totals = deal.totals(self.store, order, offsets)
+    return Epoch(order, offsets, budgets_lib.smallest(self.budgets, totals))
+
+
+def make_plan(
+  store: GraphStore,
+  split: str,
+  mode: str = "bucketed",
+  batch_size: int = 32,
+  max_nodes: int | None = None,
+  num_buckets: int = 4,
+  keep_last: bool = False,
+  seed: int = 0,
+) -> BatchPlan:
+  """Plans the training batches of a split.
+
+  Bucketed: exactly `batch_size` graphs in each batch, the incomplete last
+  batch of an epoch dropped or kept, padded to the smallest of a few budgets
+  that suit the data.
+  Paper: graphs in random order fill a batch until the next one would make it
+  more than `batch_size` graphs or `max_nodes` nodes, as
+  `jraph.dynamically_batch` does; one shape, with room for as many edges as
+  such a batch can have.
+
+  Args:
+    store: The graphs.
+    split: A name in `store.splits`.
+    mode: 'bucketed' or 'paper'.
+    batch_size: Graphs in a batch (paper mode: at most).
+    max_nodes: Most real nodes in a batch; paper mode only.
+    num_buckets: Most shapes; bucketed mode only.
+    keep_last: Whether the graphs left over at the end of an epoch make a
+      smaller batch; bucketed mode only.
+    seed: Of the shuffling; the shapes do not depend on it.
+
+  Returns:
+    The plan.
+
+  Raises:
+    ValueError: For an unknown split or mode, an empty split, a size that is
+      not positive, a split smaller than one batch, or a graph of more than
+      `max_nodes` nodes.
+  """
+  if mode not in MODES:
+    raise ValueError(f"unknown batching mode {mode!r}.{suggest(mode, MODES)}")
+  graphs = _graphs_of(store, split)
+  _check_positive(batch_size=batch_size)
+  if mode == "paper":
+    _check_positive(max_nodes=max_nodes)
+    budget = _paper_budget(store, graphs, batch_size, max_nodes)
+    plan = BatchPlan(
+      store, graphs, mode, batch_size, max_nodes, seed, (budget,), 0
+    )
+    steps = [len(plan.epoch(e).buckets) for e in range(4)]
+    return dataclasses.replace(plan, steps_per_epoch=round(np.mean(steps)))
+  _check_positive(num_buckets=num_buckets)
+  steps = deal.num_batches(len(graphs), batch_size, keep_last)
+  if not steps:
+    raise ValueError(
+      f"batch_size={batch_size} is more than the {len(graphs)} graphs of split"
+      f" {split!r}; it must be at most {len(graphs)}."
+    )
+  # A new epoch exceeds all of k sampled ones with probability 1 / (k + 1), so
+  # the largest budget holds nearly every epoch.
+  rng = np.random.default_rng(_SAMPLE_SEED)
+  epochs = max(_SAMPLED_EPOCHS, _SAMPLED_BATCHES // steps)
+  totals = [
+    deal.totals(store, *deal.shuffled(rng, graphs, batch_size, steps))
+    for _ in range(epochs)
+  ]
+  budgets = budgets_lib.choose(np.concatenate(totals), batch_size, num_buckets)
+  return BatchPlan(store, graphs, mode, batch_size, 0, seed, budgets, steps)
+
+
+def make_eval_plan(
+  store: GraphStore, split: str, batch_size: int, num_buckets: int = 4
+) -> BatchPlan:
+  """Plans a pass over a split that visits every graph exactly once.
+
+  Nothing is random. Graphs are dealt to batches so that all batches have
+  nearly the same number of nodes; one or two shapes are enough.
+
+  Args:
+    store: The graphs.
+    split: A name in `store.splits`.
+    batch_size: Most graphs in a batch.
+    num_buckets: Most shapes.
+
+  Returns:
+    The plan; its epochs are all the same.
+
+  Raises:
+    ValueError: For an unknown or empty split or a size that is not positive.
+  """
+  graphs = _graphs_of(store, split)
+  _check_positive(batch_size=batch_size, num_buckets=num_buckets)
+  num_batches = -(-len(graphs) // batch_size)
+  totals = deal.totals(store, *deal.levelled(store, graphs, num_batches))
+  budgets = budgets_lib.choose(totals, batch_size, num_buckets)
+  return BatchPlan(
+    store, graphs, "evaluation", batch_size, 0, 0, budgets, num_batches
+  )
+
+
+def _graphs_of(store: GraphStore, split: str) -> np.ndarray:
+  name = store.schema.name
+  if split not in store.splits:
+    raise ValueError(
+      f"unknown split {split!r} of {name}.{suggest(split, store.splits)}"
+    )
+  if not len(store.splits[split]):
+    raise ValueError(f"split {split!r} of {name} is empty.")
+  return store.splits[split]
+
+
+def _check_positive(**sizes: int | None) -> None:
+  for name, size in sizes.items():
+    if not isinstance(size, (int, np.integer)) or size <= 0:
+      raise ValueError(f"{name} must be a positive integer, got {size}.")
+
+
+def _paper_budget(
+  store: GraphStore, graphs: np.ndarray, max_graphs: int, max_nodes: int
+) -> Budget:
+  nodes = deal.sizes(store.node_offsets, graphs)
+  edges = deal.sizes(store.edge_offsets, graphs)
+  if (nodes > max_nodes).any():
+    largest = np.argmax(nodes)
+    raise ValueError(
+      f"graph {graphs[largest]} has {nodes[largest]} nodes, more than"
+      f" max_nodes={max_nodes}; max_nodes must be at least {nodes[largest]}."
+    )
+  # The most edges that either limit lets into a batch.
+  by_graphs = np.sort(edges)[-max_graphs:].sum()
+  by_nodes = np.ceil((edges / np.maximum(nodes, 1)).max() * max_nodes)
+  num_edges = int(min(by_graphs, by_nodes))
+  return budgets_lib.enclosing(max_graphs, max_nodes, num_edges)

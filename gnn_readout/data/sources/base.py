@@ -1,0 +1,62 @@
+"""What the table of sources says of each of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gnn_readout.data.store import GraphStore
+
+Path = str | os.PathLike[str]
+
+
+class Archive(NamedTuple):
+  """The zips that a dataset is fetched as.
+
+  Attributes:
+    urls: Of the zips.
+    folder: Where the dataset goes, below the data folder.
+    inside: The folder of the only zip that becomes `folder`; a zip that was
+      put beside `folder` by hand is used as it is. Empty: the zips stay zips
+      and lie in `folder`, and each holds one folder of its own name.
+  """
+
+  urls: tuple[str, ...]
+  folder: str
+  inside: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """A kind of datasets: how it is written, read, configured and fetched.
+
+  Attributes:
+    written: How one of its datasets is written, such as `'tu/NAME'`.
+    known: Names that are worth suggesting.
+    matches: Says whether a dataset is of this kind, from its name alone.
+    files: Returns the files that dataset `name` in `data_dir` is made from;
+      the first of them tells two datasets of one name apart.
+    read: Makes the store from `(name, data_dir, **options)`; None where there
+      are no graphs, and a task has a reader of its own.
+    section: The section of a config that holds the options; '' = none.
+    options: How each option is read from the value that a config has for it.
+    has_splits: Whether a store comes with its splits. If not, `config.fold`
+      and `config.folds` make them.
+    archive: Returns what a dataset is fetched as, None if it is unknown; None
+      where nothing is ever fetched.
+  """
+
+  written: str
+  known: tuple[str, ...]
+  matches: Callable[[str], bool]
+  files: Callable[[str, pathlib.Path], Sequence[Path]]
+  read: Callable[..., GraphStore] | None
+  section: str = ""
+  options: Mapping[str, Callable[[Any], Any]] = dataclasses.field(
+    default_factory=dict
+  )
+  has_splits: bool = True
+  archive: Callable[[str], Archive | None] | None = None
