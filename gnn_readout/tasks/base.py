@@ -186,6 +186,10 @@ class Problem(abc.ABC):
   def describe(self) -> list[str]:
     """Returns lines that say what is learned from what."""
 
+  @abc.abstractmethod
+  def model_name(self) -> str:
+    """Returns such as 'gcn, mean readout'."""
+
   def facts(self) -> dict[str, Any]:
     """Returns what the record says of the data: `dataset` and `epochs`."""
     return {"dataset": None, "epochs": None}
@@ -343,11 +347,13 @@ class SampledProblem(Problem):
     return Exam(batches, is_shared=True, score=score)
 
   def describe(self) -> list[str]:
-    """Returns the name of the task, its metric and its readout."""
-    model = self.config.get("model", {})
-    readout = model.get("readout", {}).get("name", "")
-    words = f", {readout} readout" if readout else ""
-    return [f"task     {self.name}, metric {self.metric}{words}"]
+    """Returns the name of the task and its metric."""
+    return [f"task     {self.name}, metric {self.metric}"]
+
+  def model_name(self) -> str:
+    """Returns such as 'mean readout'."""
+    readout = self.config.get("model", {}).get("readout", {}).get("name", "")
+    return f"{readout} readout" if readout else self.name
 
 
 def draw_batches(

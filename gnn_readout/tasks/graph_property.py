@@ -237,7 +237,7 @@ class GraphProperty(Problem):
     return Exam(made, is_shared, score)
 
   def describe(self) -> list[str]:
-    """Returns lines on the dataset, the model and the batches."""
+    """Returns lines on the dataset and the batches."""
     store, plan, schema = self.store, self.plan, self.schema
     sizes = [f"{name} {len(ids):,}" for name, ids in store.splits.items()]
     summary = plan.summary()
@@ -246,15 +246,18 @@ class GraphProperty(Problem):
       for kind in ("graph", "node", "edge")
     ]
     shapes = [f"{nodes}/{edges}" for _, nodes, edges in plan.budgets]
-    model = self.config.model
     return [
       f"dataset  {schema.name}: {store.num_graphs:,} graphs"
       f" ({', '.join(sizes)}), {schema.num_tasks} tasks"
       f" ({schema.task_type}), metric {schema.metric}",
       f"batches  {plan.mode}, up to {plan.batch_size} graphs, padded to"
       f" {', '.join(shapes)} nodes/edges, {', '.join(fill)} real",
-      f"model    {model.message_passing.name}, {model.readout.name} readout",
     ]
+
+  def model_name(self) -> str:
+    """Returns such as 'gcn, mean readout'."""
+    model = self.config.model
+    return f"{model.message_passing.name}, {model.readout.name} readout"
 
   def facts(self) -> dict[str, Any]:
     """Returns name, sizes and fingerprint of the dataset, and the epochs."""

@@ -95,8 +95,8 @@ def train(
   """
   config = config.copy_and_resolve_references()  # It will be completed.
   configs = members_lib.expand(config)
-  for member in configs:
-    settings.check(member)
+  for each in (config, *configs):
+    settings.check(each)
   workdir = pathlib.Path(workdir)
   settings.check_workdir(workdir, settings.as_json(config))
   names = members_lib.names(config)
@@ -123,6 +123,8 @@ def train(
         workdir if is_alone else workdir / "programs" / str(number),
         title="" if len(groups) == 1 else f"program {number + 1}/{len(groups)}",
       )
+      name = trainer.title(problems[group[0]].model_name())
+      print(f"model    {name}: {trainer.program.num_parameters:,} parameters")
       with ProgressLine(trainer.program.num_steps) as progress:
         if not trainer.run(stop, progress):
           return None
@@ -529,8 +531,12 @@ class Trainer:
     graphs = int(self.program.real[:, 0].sum())
     return {"graphs_per_second": graphs / self._step_seconds} if graphs else {}
 
+  def title(self, text: str) -> str:
+    """Returns the text, after the name of the program if there are several."""
+    return f"{self._title}  {text}" if self._title else text
+
   def _say(self, text: str) -> None:
-    text = f"{self._title}  {text}" if self._title else text
+    text = self.title(text)
     if self._progress:
       self._progress.say(text)
     else:

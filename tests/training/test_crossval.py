@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import signal
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from configs import tu
 from gnn_readout import data
-from gnn_readout.training import crossval, population
+from gnn_readout.data import batches
+from gnn_readout.training import crossval, history
 
 P, K, E = 3, 5, 7  # Points of the grid, folds, epochs.
 
@@ -51,28 +55,47 @@ def config():
   return config
 
 
-@pytest.fixture
-def train(monkeypatch):
-  """Replaces training by scores that follow from the config; counts calls."""
-  calls = []
+class _Program:
+  num_steps = 2
 
-  def fake(configs, stores, splits, patience, show):
-    calls.append([c.to_dict() for c in configs])
-    show(1, 2)
-    results = []
-    for config, store in zip(configs, stores, strict=True):
+
+class _Trainer:
+  """Scores that follow from the config instead of training; counts calls."""
+
+  calls: ClassVar[list] = []
+  failure = ""
+  stops_at = None
+
+  def __init__(self, members, folder, splits):
+    self._members, self._folder = members, folder
+    self.program, self.seconds = _Program(), 1.0
+    assert splits == ("valid", "test")
+
+  def run(self, stop, progress, show):
+    if len(self.calls) == self.stops_at:
+      return False
+    self.calls.append([m.config.to_dict() for m in self._members])
+    show(1)
+    self.histories = []
+    for member in self._members:
+      config, store = member.config, member.problem.store
       base = 0.5 + 0.01 * config.model.message_passing.width
       base += 0.1 * config.model.head.dropout_rate
       test = base + 0.001 * config.fold + 0.1 * config.folds.seed
-      curves = population.Curves()
+      curves = history.History(failure=self.failure)
       curves.scores["valid"] = [[4, base], [8, base - 0.1]]
       curves.scores["test"] = [[4, test], [8, 0.9]]
       assert not set(store.splits["test"]) & set(store.splits["train"])
-      results.append(curves)
-    return results
+      self.histories.append(curves)
+    return True
 
-  monkeypatch.setattr(population, "train", fake)
-  return calls
+
+@pytest.fixture
+def train(monkeypatch):
+  """Replaces training; returns the configs of every call."""
+  monkeypatch.setattr(crossval, "Trainer", _Trainer)
+  monkeypatch.setattr(_Trainer, "calls", [])
+  return _Trainer.calls
 
 
 def test_fspool2019_takes_the_best_mean_validation(scores):
@@ -139,19 +162,38 @@ def test_a_study(store, config, train, tmp_path):
 
 
 def test_a_stopped_study_goes_on(store, config, train, tmp_path, monkeypatch):
-  whole = population.train
-
-  def stops(configs, stores, *arguments):
-    if len(train) == 3:
-      raise KeyboardInterrupt
-    return whole(configs, stores, *arguments)
-
-  monkeypatch.setattr(population, "train", stops)
-  with pytest.raises(KeyboardInterrupt):
-    crossval.run(config, "fspool2019", tmp_path)
-  monkeypatch.setattr(population, "train", whole)
-  crossval.run(config, "fspool2019", tmp_path)
+  monkeypatch.setattr(_Trainer, "stops_at", 3)
+  assert crossval.run(config, "fspool2019", tmp_path) is None
+  assert not list(tmp_path.glob("*/record.json"))
+  monkeypatch.setattr(_Trainer, "stops_at", None)
+  assert crossval.run(config, "fspool2019", tmp_path)
   assert len(train) == 4
+
+
+def test_a_signal_stops_in_the_middle_of_a_chunk(
+  store, config, tmp_path, monkeypatch, capsys
+):
+  config.grid = "model.head.dropout_rate=0,0.5"
+  config.update(num_epochs=4.0, repeats=1)
+  config.model.message_passing.num_layers = 1
+  whole = crossval.run(config, "fspool2019", tmp_path / "whole")
+  real = batches.member_batches
+
+  def stops(*args, **kwargs):
+    for item in real(*args, **kwargs):
+      if item[0] == 3:
+        os.kill(os.getpid(), signal.SIGTERM)
+      yield item
+
+  with monkeypatch.context() as patch:
+    patch.setattr(batches, "member_batches", stops)
+    assert crossval.run(config, "fspool2019", tmp_path / "cut") is None
+  assert "SIGTERM: saved step 4" in capsys.readouterr().out
+  resumed = crossval.run(config, "fspool2019", tmp_path / "cut")
+  assert "going on from the checkpoint of step 4" in capsys.readouterr().out
+  assert resumed["repeats"] == whole["repeats"]
+  # Scores are all that is kept of the members.
+  assert not list(tmp_path.rglob("checkpoints"))
 
 
 def test_errica2020_trains_the_chosen_again(store, config, train, tmp_path):
@@ -200,14 +242,8 @@ def test_other_splits_in_the_same_folder_are_refused(
 
 
 def test_a_failed_member_is_named(store, config, train, tmp_path, monkeypatch):
-  monkeypatch.setattr(
-    population,
-    "train",
-    lambda configs, *rest: [
-      population.Curves(failure="the loss was not finite at step 3")
-      for _ in configs
-    ],
-  )
+  failure = "the loss was not finite at step 3"
+  monkeypatch.setattr(_Trainer, "failure", failure)
   with pytest.raises(ValueError, match="fold 0, seed 0, .* not finite at st"):
     crossval.run(config, "fspool2019", tmp_path)
 

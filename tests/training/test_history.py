@@ -14,7 +14,7 @@ def _logged(num_logs, log_every=7, start=None):
   result = start or history.History()
   for i in range(len(result.train), num_logs):
     step = log_every * (i + 1)
-    result.log(step, 1 / step, {"a": step / 3, "b": -step})
+    result.log(step, {"loss": 1 / step, "a": step / 3, "b": -step})
   return result
 
 
@@ -42,7 +42,7 @@ def test_a_long_curve_keeps_evenly_spaced_points(num_logs, stride):
 
 def test_values_keep_six_digits():
   result = history.History()
-  result.log(1, 0.123456789, {"a": 123.456789, "b": 1.23456789e-9})
+  result.log(1, {"loss": 0.123456789, "a": 123.456789, "b": 1.23456789e-9})
   assert result.train == [[1, 0.123456789]]
   assert result.diagnostics == {"a": [[1, 123.457]], "b": [[1, 1.23457e-9]]}
 
@@ -64,3 +64,20 @@ def test_a_checkpoint_from_before_the_diagnostics_can_be_gone_on_from():
   result = _logged(300, start=history.History(**values))
   steps = [step for step, _ in result.diagnostics["a"]]
   assert steps == [7 * (i + 1) for i in range(150, 300) if i < 200 or not i % 2]
+
+
+def test_the_best_is_the_first_of_the_lowest_or_highest():
+  for sign, best in ((-1, 2), (1, 1)):
+    result = history.History()
+    for step, value in enumerate((0.5, 0.7, 0.2, 0.2)):
+      result.score(step, {"valid": value, "test": 1.0}, sign)
+    assert result.best == {"step": best, "valid": [0.5, 0.7, 0.2, 0.2][best]}
+    assert result.waited() == 3 - best
+  assert result.scores["test"] == [[step, 1.0] for step in range(4)]
+
+
+def test_a_score_that_is_no_number_is_never_the_best():
+  result = history.History()
+  for step, value in enumerate((0.1, float("nan"), 0.05)):
+    result.score(step, {"valid": value}, 1)
+  assert result.best == {"step": 0, "valid": 0.1}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from configs import tu
+from gnn_readout import fields
 from gnn_readout.training import members
 
 
@@ -73,7 +74,7 @@ def test_other_shapes_are_other_programs(config):
     " optimizer.learning_rate=0.1,0.2 fold=0,3"
   )
   configs = members.expand(config)
-  groups = members.programs(configs)
+  groups = members.group_by_program(configs)
   assert [len(group) for group in groups] == [8] * 4
   seen = set()
   for group in groups:
@@ -95,6 +96,8 @@ def test_traced_values_go_into_the_config(config):
     "model.readout.aux_weight": [0.0, 0.0],
     "optimizer.learning_rate": [0.1, 0.2],
   }
-  nested = members.nested(configs[0], {"optimizer.learning_rate": "traced"})
+  nested = fields.nested(
+    configs[0].to_dict(), {"optimizer.learning_rate": "traced"}
+  )
   assert nested["optimizer"]["learning_rate"] == "traced"
   assert nested["optimizer"]["schedule"] == "halving"

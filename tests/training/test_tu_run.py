@@ -9,7 +9,7 @@ import pytest
 
 from configs import tu
 from gnn_readout import data
-from gnn_readout.training import evaluation, loop
+from gnn_readout.training import evaluation, trainer
 
 GRAPHS = 67
 
@@ -54,7 +54,7 @@ def test_a_run_its_record_and_its_evaluation(data_dir, tmp_path):
   workdir = tmp_path / "run"
   # One evaluation, at the end: the first perfect score comes too early.
   config = small(eval_every=60)
-  record = loop.train(config, workdir, data_dir, tmp_path / "cache")
+  (record,) = trainer.train(config, workdir, data_dir, tmp_path / "cache")
   assert record["dataset"]["name"] == "tu/RINGS"
   facts = record["dataset"]
   sizes = [facts[f"num_{name}"] for name in ("train", "valid", "test")]
@@ -66,7 +66,7 @@ def test_a_run_its_record_and_its_evaluation(data_dir, tmp_path):
   result = evaluation.evaluate_checkpoint(
     workdir, "test", "best", data_dir, tmp_path / "cache"
   )
-  assert result.score.value == record["test"]["value"]
+  assert result.value == record["test"]["value"]
   assert result.metric == "accuracy"
 
 

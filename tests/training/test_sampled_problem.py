@@ -1,4 +1,4 @@
-"""The loop of tasks, on one whose every step can be written down."""
+"""Problems that draw their examples: every step written down, every fault."""
 
 from __future__ import annotations
 
@@ -12,39 +12,14 @@ import ml_collections
 import numpy as np
 import pytest
 
-from gnn_readout import optimizers, tasks
-from gnn_readout.training import runs, task_loop, task_program, task_step
-from gnn_readout.training.task_history import Member
+from gnn_readout import tasks
+from gnn_readout.tasks.base import SampledProblem
+from gnn_readout.training import program as program_lib
+from gnn_readout.training import step as step_lib
+from gnn_readout.training import trainer
 
 # A rate that sends the quadratic to infinity within a few steps.
 DIVERGING = 1e37
-RECORD_FIELDS = {
-  "schema_version",
-  "name",
-  "command",
-  "git_commit",
-  "git_dirty",
-  "versions",
-  "hardware",
-  "task",
-  "config",
-  "config_hash",
-  "seed",
-  "num_parameters",
-  "steps",
-  "curves",
-  "best",
-  "test",
-  "lower_is_better",
-  "failure",
-  "wall_seconds",
-  "steps_per_second",
-  "num_members",
-  "num_devices",
-  "describe",
-  "note",
-  "finished_at",
-}
 
 
 def make_task(config, data_dir=None, cache_dir=None):
@@ -62,7 +37,9 @@ def make_task(config, data_dir=None, cache_dir=None):
   def init(key):
     return {"w": jax.random.normal(key, (3,), jnp.result_type(float))}
 
-  return tasks.Task(
+  return SampledProblem(
+    "toy",
+    config,
     init=init,
     sample=sample,
     loss=loss,
@@ -74,6 +51,7 @@ def make_task(config, data_dir=None, cache_dir=None):
     sample_test=sample,
     metric="mse",
     lower_is_better=True,
+    describe_params=describe,
   )
 
 
@@ -89,6 +67,7 @@ def _config():
       "seed": 3,
       "population": "seed=3,7 optimizer.learning_rate=0.01,0.1",
       "batch_size": 5,
+      "model": {"readout": {"name": "mean"}},
       "optimizer": {"learning_rate": 0.1, "warmup_steps": 0},
       "num_steps": 11,
       "eval_every": 4,
@@ -98,9 +77,13 @@ def _config():
   ).lock()
 
 
-@pytest.fixture
-def config(monkeypatch):
+@pytest.fixture(autouse=True)
+def toy(monkeypatch):
   monkeypatch.setitem(tasks.TASKS, "toy", make_task)
+
+
+@pytest.fixture
+def config():
   return _config()
 
 
@@ -110,7 +93,7 @@ def whole(tmp_path_factory):
   workdir = tmp_path_factory.mktemp("whole") / "run"
   with pytest.MonkeyPatch.context() as patch:
     patch.setitem(tasks.TASKS, "toy", make_task)
-    return workdir, runs.train(_config(), workdir, command="python -m x")
+    return workdir, trainer.train(_config(), workdir, command="python -m x")
 
 
 def _alone(config, **fields):
@@ -121,12 +104,28 @@ def _alone(config, **fields):
 
 
 def _program(rates, seeds, chunk_size=0):
-  task = make_task({"batch_size": 6})
+  configs = [
+    ml_collections.ConfigDict(
+      {
+        "task": "toy",
+        "seed": seed,
+        "batch_size": 6,
+        "chunk_size": chunk_size,
+        "optimizer": {"learning_rate": rate},
+        "num_steps": 100,
+        "num_eval_sets": 7,
+      }
+    )
+    for rate, seed in zip(rates, seeds, strict=True)
+  ]
+  program = program_lib.Program([make_task(config) for config in configs])
+  program.initialise()
+  return program
 
-  def optimizer(rate):
-    return optimizers.make_optimizer(rate, "constant", 0, num_steps=1)
 
-  return task_program.Program(task, optimizer, rates, seeds, 7, chunk_size)
+def _advance(program, steps):
+  program.advance(steps)
+  return program.arrays()["state"]
 
 
 def test_a_run_and_its_records(whole):
@@ -141,8 +140,9 @@ def test_a_run_and_its_records(whole):
     assert record == json.loads(path.read_text())
     assert record["name"] == f"run-{name}"
   record = records[1]
-  assert set(record) == RECORD_FIELDS
-  assert record["task"] == "toy"
+  assert (record["kind"], record["problem"]) == ("run", "toy")
+  assert record["dataset"] is record["epochs"] is record["padding"] is None
+  assert record["lower_is_better"]
   assert record["command"] == "python -m x"
   assert record["config"]["optimizer"]["learning_rate"] == 0.1
   assert record["config"]["population"] == ""
@@ -163,30 +163,32 @@ def test_a_run_and_its_records(whole):
   assert len(means) == 1
   assert len({r["test"]["value"] for r in records}) == 4
   assert len(record["describe"]["w"]) == 3
-  lines = (workdir / "metrics.jsonl").read_text().splitlines()
+  folder = workdir / "members" / names[1]
+  lines = (folder / "metrics.jsonl").read_text().splitlines()
   lines = [json.loads(line) for line in lines]
-  assert [(line["step"], line["member"]) for line in lines] == [
-    (step, name) for step in (4, 8, 11) for name in names
-  ]
-  assert lines[1]["valid_mse"] == curves["valid"][0][1]
-  assert lines[1]["loss"] == curves["train"][0][1]
+  logs = [line for line in lines if "loss" in line]
+  scores = [line for line in lines if "valid_mse" in line]
+  assert [line["step"] for line in logs] == [4, 8, 11]
+  assert [line["step"] for line in scores] == [4, 8, 11]
+  assert scores[0]["valid_mse"] == curves["valid"][0][1]
+  assert logs[0]["loss"] == curves["train"][0][1]
+  assert not (workdir / "programs").exists()
 
 
 def test_a_complete_run_is_not_repeated(whole, config, capsys):
   workdir, records = whole
-  assert task_loop.train(config, workdir) == records
+  assert trainer.train(config, workdir) == records
   assert "nothing to do" in capsys.readouterr().out
   config.num_steps = 5
   with pytest.raises(ValueError, match="config; num_steps: here 5, there 11"):
-    task_loop.train(config, workdir)
+    trainer.train(config, workdir)
 
 
 def test_without_a_population_there_is_one_record(tmp_path, config):
-  (record,) = task_loop.train(_alone(config, num_steps=1), tmp_path)
+  (record,) = trainer.train(_alone(config, num_steps=1), tmp_path)
   assert record == json.loads((tmp_path / "record.json").read_text())
   assert record["name"] == tmp_path.name
-  (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()
-  assert "member" not in json.loads(line)
+  assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
 
 
 def test_steps_are_those_of_adam_on_what_was_drawn():
@@ -233,9 +235,9 @@ def test_a_member_is_the_same_run_alone_in_double_precision():
     )
     for several, one in pairs:
       np.testing.assert_allclose(several[1], one[0], rtol=1e-9)
-    for name, values in alone.score_valid().items():
-      several = together.score_valid()[name]
-      np.testing.assert_allclose(several[1], values[0], rtol=1e-9)
+    for name, value in alone.score(("valid",))[0]["valid"].values.items():
+      several = together.score(("valid",))[1]["valid"].values[name]
+      np.testing.assert_allclose(several, value, rtol=1e-9)
     others = together.arrays()["state"].params["w"]
     assert np.ptp(others, axis=0).min() > 1e-3
 
@@ -245,23 +247,27 @@ def test_chunks_are_the_whole_batch():
     return jnp.mean((params["w"] - x) ** 2), {}
 
   with jax.enable_x64(True):
-    results = []
-    for num_chunks in (1, 3):
-      task = make_task({"batch_size": 6})._replace(loss=loss)
-      advance = task_step.make_advance(task, _adam, num_chunks)
-      state = task_step.make_init(task, _adam)(0.1, 3)
-      results.append(jax.jit(advance)(0.1, True, 5, state))
-    pairs = zip(*map(jax.tree.leaves, results), strict=True)
+    states = []
+    for chunk_size in (0, 2):
+      program = _program([0.1], [3], chunk_size)
+      problem = program.problems[0]
+      problem.loss = loss
+      functions = problem.functions()
+      assert functions.num_chunks == (3 if chunk_size else 1)
+      hyper = {"optimizer.learning_rate": 0.1}
+      state = step_lib.make_init(functions)(hyper, 3, ())
+      advance = jax.jit(step_lib.make_advance(functions))
+      states.append(advance(hyper, True, 5, state))
+    pairs = zip(*map(jax.tree.leaves, states), strict=True)
     for one, three in pairs:
       np.testing.assert_allclose(three, one, rtol=1e-12)
-  scores = [_program([0.1], [3], size).score_valid()["mse"] for size in (0, 2)]
+  scores = [
+    _program([0.1], [3], size).score(("valid",))[0]["valid"].values["mse"]
+    for size in (0, 2)
+  ]
   np.testing.assert_allclose(*scores, rtol=1e-5)
   with pytest.raises(ValueError, match="chunk_size must divide the 6 examples"):
     _program([0.1], [3], chunk_size=4)
-
-
-def _adam(rate):
-  return optimizers.make_optimizer(rate, "constant", 0, num_steps=1)
 
 
 def test_members_that_rest_or_fail_do_not_change_nor_hold_up_others():
@@ -288,8 +294,8 @@ def test_a_diverging_member_is_given_up_and_said_to_be(
   config.population = "optimizer.learning_rate=4.7e+19,0.1"
   config.optimizer.warmup_steps = 11
   config.eval_every = 1
-  failed, fine = task_loop.train(config, tmp_path)
-  assert "was not finite at step" in failed["failure"]
+  failed, fine = trainer.train(config, tmp_path)
+  assert "was not finite, at step" in failed["failure"]
   said = capsys.readouterr().out
   assert f"learning_rate=4.7e+19: {failed['failure']}; it stops" in said
   assert 0 < len(failed["curves"]["valid"]) < 11
@@ -301,7 +307,7 @@ def test_a_diverging_member_is_given_up_and_said_to_be(
 def test_a_run_all_of_whose_members_fail_is_an_error(tmp_path, config):
   config = _alone(config, **{"optimizer.learning_rate": DIVERGING})
   with pytest.raises(ValueError, match=r"not finite at step \d.*may help"):
-    task_loop.train(config, tmp_path)
+    trainer.train(config, tmp_path)
   assert not (tmp_path / "record.json").exists()
 
 
@@ -309,33 +315,33 @@ def test_a_stopped_run_ends_bit_identical(
   tmp_path, whole, config, capsys, monkeypatch
 ):
   workdir, expected = whole
-  real, calls = task_program.Program.advance, []
+  real, calls = program_lib.Program._call, []
 
-  def advance(self, steps):
-    real(self, steps)
+  def call(self, active, steps):
+    real(self, active, steps)
     calls.append(steps)
     # A call of no steps, one of 1, one of 3: at an evaluation, and after it.
     if len(calls) in (3, 5):
       os.kill(os.getpid(), signal.SIGTERM)
 
-  monkeypatch.setattr(task_program.Program, "advance", advance)
+  monkeypatch.setattr(program_lib.Program, "_call", call)
   for step in (4, 5):
-    assert task_loop.train(config, tmp_path) is None
+    assert trainer.train(config, tmp_path) is None
     assert f"SIGTERM: saved step {step}" in capsys.readouterr().out
-  records = task_loop.train(config, tmp_path)
+  records = trainer.train(config, tmp_path)
   said = capsys.readouterr().out
   assert "going on from the checkpoint of step 5" in said
   for one, other in zip(expected, records, strict=True):
     for field in ("curves", "best", "test", "config_hash", "describe"):
       assert one[field] == other[field], field
-  lines = [(x / "metrics.jsonl").read_text() for x in (workdir, tmp_path)]
-  assert lines[0] == lines[1]
+  for path in sorted(workdir.glob("members/*/metrics.jsonl")):
+    other = tmp_path / path.relative_to(workdir)
+    assert other.read_text() == path.read_text()
 
 
 @pytest.mark.parametrize(
   ("fields", "message"),
   [
-    ({"population": "seed=1,2 num_steps=3,4"}, "not in num_steps"),
     ({"population": "sed=1,2"}, "Did you mean 'seed'"),
     ({"population": "optimizer.learning_rate=0.1,-0.1"}, "must be positive"),
     ({"task": "to"}, "unknown task 'to'. Did you mean 'toy'"),
@@ -347,15 +353,18 @@ def test_a_config_that_cannot_be_trained(tmp_path, config, fields, message):
   config = config.copy_and_resolve_references()
   config.update(fields)
   with pytest.raises(ValueError, match=message):
-    task_loop.train(config, tmp_path / "run")
+    trainer.train(config, tmp_path / "run")
   assert not (tmp_path / "run").exists()
 
 
-def test_the_best_is_the_first_of_the_lowest_or_highest():
-  for sign, best in ((-1, 2), (1, 1)):
-    member = Member()
-    for step, value in enumerate((0.5, 0.7, 0.2, 0.2)):
-      member.add(step, {"loss": 1.0, "x": 1 / 3}, value, sign)
-    assert member.best["step"] == best
-  assert member.diagnostics == {"x": [[s, 0.333333] for s in range(4)]}
-  assert member.train == [[s, 1.0] for s in range(4)]
+def test_members_of_other_lengths_are_other_programs(tmp_path, config, capsys):
+  config.population = "num_steps=3,5 seed=0,1"
+  records = trainer.train(config, tmp_path)
+  said = capsys.readouterr().out
+  assert "4 members in 2 programs" in said
+  assert "program 2/2  step 5/5" in said
+  assert [record["steps"] for record in records] == [3, 3, 5, 5]
+  alone = _alone(config, num_steps=5, seed=1)
+  (record,) = trainer.train(alone, tmp_path / "alone")
+  for field in ("curves", "best", "test", "describe"):
+    assert record[field] == records[3][field]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
+import tempfile
 
 import jax
 import numpy as np
@@ -11,8 +13,10 @@ import pytest
 from configs import molpcba, tu
 from gnn_readout import data, models
 from gnn_readout.data import batches, folds
-from gnn_readout.runs import settings
-from gnn_readout.training import loop, members, population
+from gnn_readout.fields import nested
+from gnn_readout.runs.progress import ProgressLine
+from gnn_readout.tasks import GraphProperty
+from gnn_readout.training import members, program, trainer
 
 
 @pytest.fixture
@@ -43,8 +47,31 @@ def tu_config():
   return config
 
 
-def split(store, configs):
-  return [folds.with_fold(store, c.fold, **c.folds) for c in configs]
+def problems(store, configs):
+  """Those of members, each on its own fold where there are folds."""
+  return [
+    GraphProperty(
+      c, folds.with_fold(store, c.fold, **c.folds) if "folds" in c else store
+    )
+    for c in configs
+  ]
+
+
+def train(store, configs, splits=("valid", "test"), patience=0):
+  """Returns a trainer for every program, at its end, and all histories."""
+  found = problems(store, configs)
+  histories = [None] * len(found)
+  with tempfile.TemporaryDirectory() as folder:
+    for n, group in enumerate(program.group_by_program(found)):
+      made = trainer.Trainer(
+        [trainer.Member(str(i), found[i], None, patience) for i in group],
+        pathlib.Path(folder, str(n)),
+        splits,
+      )
+      assert made.run([], ProgressLine(1), lambda step: None)
+      for i, history in zip(group, made.histories, strict=True):
+        histories[i] = history
+  return histories
 
 
 def test_a_member_is_the_run_alone(classes, tu_config, tmp_path, monkeypatch):
@@ -56,14 +83,14 @@ def test_a_member_is_the_run_alone(classes, tu_config, tmp_path, monkeypatch):
   ]
   with jax.enable_x64(True):
     configs = [members.with_fields(tu_config, f) for f in fields]
-    curves = population.train(configs, split(classes, configs))
+    curves = train(classes, configs)
     for i in (0, 1):
       alone = members.with_fields(tu_config, fields[i])
-      record = loop.train(alone, tmp_path / str(i))
+      (record,) = trainer.train(alone, tmp_path / str(i))
       np.testing.assert_allclose(
         curves[i].train, record["curves"]["train"], rtol=1e-9
       )
-      assert curves[i].scores["valid"] == record["curves"]["valid"]
+      assert curves[i].valid == record["curves"]["valid"]
       assert curves[i].best == record["best"]
       tests = dict(curves[i].scores["test"])
       assert tests[record["best"]["step"]] == record["test"]["value"]
@@ -84,8 +111,8 @@ def test_a_member_of_molecules_is_the_run_alone(
   fields = [{"seed": 1, "model.message_passing.dropout": r} for r in (0.5, 0.2)]
   with jax.enable_x64(True):
     configs = [members.with_fields(config, f) for f in fields]
-    curves = population.train(configs, [store] * 2)
-    record = loop.train(members.with_fields(config, fields[0]), tmp_path)
+    curves = train(store, configs)
+    (record,) = trainer.train(members.with_fields(config, fields[0]), tmp_path)
   for ours, alone in [
     (curves[0].train, record["curves"]["train"]),
     (curves[0].scores["valid"], record["curves"]["valid"]),
@@ -107,7 +134,7 @@ def test_traced_fields_can_be_traced(make_store, variant):
 
   def loss(values):
     model = models.build_model(
-      members.nested(config, values)["model"], store.schema
+      nested(config.to_dict(), values)["model"], store.schema
     )
     key = jax.random.key(0)
     params, state = model.init(key, batch)
@@ -119,52 +146,22 @@ def test_traced_fields_can_be_traced(make_store, variant):
   assert jax.eval_shape(loss, values).shape == ()
 
 
-def test_a_stopped_population_goes_on_the_same(store, config, tmp_path):
-  config.update(num_steps=7, eval_every=3)
-  configs = [
-    members.with_fields(config, {"seed": s, "optimizer.learning_rate": rate})
-    for s, rate in [(0, 0.1), (1, 0.1), (0, 0.02)]
-  ]
-
-  def make():
-    return population.Program(configs, [store] * 3, keep_best=True)
-
-  whole, first, second = make(), make(), make()
-  assert whole.run()
-  stop = []
-  assert not first.run(
-    show=lambda step: stop.append("TERM") if step == 4 else None, stop=stop
-  )
-  first.save(tmp_path)
-  second.restore(tmp_path)
-  assert second.step == 4
-  assert second.run()
-  for a, b in zip(whole.curves, second.curves, strict=True):
-    a.seconds = b.seconds = 0.0
-    assert a == b
-  for m in range(3):
-    jax.tree.map(
-      np.testing.assert_array_equal, whole.best_state(m), second.best_state(m)
-    )
-
-
 def test_members_may_share_their_batches(store, config):
   rates = [{"optimizer.learning_rate": rate} for rate in (0.1, 0.02)]
   configs = [members.with_fields(config, f) for f in rates]
-  shared = population.train(configs, [store] * 2, ("valid",))
+  shared = train(store, configs, ("valid",))
   # With a member of another seed, batches are separate.
   configs += [members.with_fields(config, {"seed": 1})]
-  separate = population.train(configs, [store] * 3, ("valid",))
+  separate = train(store, configs, ("valid",))
   for a, b in zip(shared, separate, strict=False):
     np.testing.assert_allclose(a.train, b.train, rtol=1e-6)
-    assert a.real == b.real
   assert separate[2].train != separate[0].train
 
 
 def test_a_member_that_fails_does_not_stop_the_others(store, config):
   fields = [{"optimizer.learning_rate": rate} for rate in (1e-2, 3e38)]
   configs = [members.with_fields(config, f) for f in fields]
-  good, bad = population.train(configs, [store] * 2, ("valid",))
+  good, bad = train(store, configs, ("valid",))
   assert not good.failure
   assert len(good.scores["valid"]) == 3
   assert "at step" in bad.failure
@@ -176,16 +173,15 @@ def test_patience_stops_a_member_and_only_it(store, config):
   # A rate of almost nothing: the score never changes.
   fields = [{"optimizer.learning_rate": rate} for rate in (1e-30, 0.3)]
   configs = [members.with_fields(config, f) for f in fields]
-  still, moving = population.train(configs, [store] * 2, ("valid",), patience=4)
+  still, moving = train(store, configs, ("valid",), patience=4)
   assert [step for step, _ in still.scores["valid"]] == [1, 2, 3, 4, 5]
-  assert still.real[0] == 5 * config.batching.batch_size
   assert len(moving.scores["valid"]) > 5
 
 
 def test_shapes_decide_the_programs(classes, tu_config):
   tu_config.population = "model.message_passing.width=5,7 fold=0,1,4 seed=0,1"
   configs = members.expand(tu_config)
-  groups = population.programs(configs, split(classes, configs))
+  groups = program.group_by_program(problems(classes, configs))
   # 83 graphs in 5 folds: trainings sets of 49 and 50 have 4 batches of 13.
   assert [len(group) for group in groups] == [6, 6]
 
@@ -196,23 +192,33 @@ def test_what_a_fold_measures_does_not_decide_the_program(classes, tu_config):
   tu_config.num_epochs = 1.0
   tu_config.population = "fold=0,2"
   configs = members.expand(tu_config)
-  stores = split(classes, configs)
-  assert population.programs(configs, stores) == [[0, 1]]
+  assert program.group_by_program(problems(classes, configs)) == [[0, 1]]
   deltas = [config.model.readout.delta for config in configs]
   assert deltas[0] != deltas[1]
   # The second, trained with the first's delta, would be another.
   with jax.enable_x64(True):
-    both = population.train(configs, stores)
-    (alone,) = population.train(configs[1:], stores[1:])
+    both = train(classes, configs)
+    (alone,) = train(classes, configs[1:])
   np.testing.assert_allclose(both[1].train, alone.train, rtol=1e-9)
 
 
-def test_batches_of_changing_numbers_are_refused(store, config):
+def test_batches_of_changing_numbers_suit_members_that_share_them(
+  store, config
+):
   config.batching.update(mode="paper", max_nodes=64)
+  rates = [{"optimizer.learning_rate": rate} for rate in (0.1, 0.02)]
+  configs = [members.with_fields(config, f) for f in rates]
+  both, (alone,) = train(store, configs), train(store, configs[1:])
+  np.testing.assert_allclose(both[1].train, alone.train, rtol=1e-6)
+  seeds = [members.with_fields(config, {"seed": seed}) for seed in (0, 1)]
+  found = problems(store, seeds)
   with pytest.raises(ValueError, match="need batching.mode 'bucketed'"):
-    population.train([config], [store])
+    next(found[0].stream(found, 0))
 
 
-def test_epoch_steps_are_the_configs_own(tu_config):
-  assert settings.epoch_steps(tu_config, 7) == 7
-  assert settings.epoch_steps(tu.get_config("T,sum,gin0"), 7) == 50
+def test_steps_of_an_epoch_are_the_configs_own_or_one_pass(classes, tu_config):
+  (problem,) = problems(classes, [tu_config])
+  assert (problem.epoch_steps, problem.num_steps) == (4, 8)
+  tu_config.epoch_steps = 50
+  (problem,) = problems(classes, [tu_config])
+  assert (problem.epoch_steps, problem.num_steps) == (50, 100)

@@ -5,28 +5,30 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from gnn_readout import data
 from gnn_readout.data import batches
 from gnn_readout.runs import checkpoints, signals
-from gnn_readout.training import evaluation, history, loop
+from gnn_readout.tasks import graph_property
+from gnn_readout.training import evaluation, history, trainer
 
 RECORD_FIELDS = {
+  "kind",
   "schema_version",
   "name",
   "command",
+  "problem",
   "config",
   "config_hash",
+  "seed",
   "git_commit",
   "git_dirty",
   "versions",
   "hardware",
-  "seed",
   "dataset",
   "num_parameters",
   "steps",
@@ -34,14 +36,25 @@ RECORD_FIELDS = {
   "curves",
   "best",
   "test",
+  "lower_is_better",
+  "failure",
   "wall_seconds",
   "steps_per_second",
   "graphs_per_second",
+  "num_members",
+  "num_devices",
   "padding",
   "num_compiled_shapes",
+  "describe",
   "note",
   "finished_at",
 }
+
+
+def _train(config, workdir, **more):
+  """Returns the record of a lone run, or None if a signal stopped it."""
+  found = trainer.train(config, workdir, **more)
+  return found and found[0]
 
 
 def _interrupt(monkeypatch, step, number=signal.SIGTERM):
@@ -70,7 +83,7 @@ def _values(workdir, key):
 
 def test_a_run_and_its_record(tmp_path, store, config):
   config.note = "short"
-  record = loop.train(config, tmp_path / "run", command="python -m x")
+  record = _train(config, tmp_path / "run", command="python -m x")
   assert set(record) == RECORD_FIELDS
   assert record == json.loads((tmp_path / "run" / "record.json").read_text())
   assert record["name"] == "run"
@@ -78,14 +91,15 @@ def test_a_run_and_its_record(tmp_path, store, config):
   assert record["note"] == "short"
   assert record["steps"] == 11
   assert record["epochs"] == 11 / 10  # 53 graphs are 10 batches of 5.
-  assert [step for step, _ in record["curves"]["train"]] == [3, 6, 9]
+  assert [step for step, _ in record["curves"]["train"]] == [3, 6, 9, 11]
   assert [step for step, _ in record["curves"]["valid"]] == [5, 10, 11]
   diagnostics = record["curves"]["diagnostics"]
   assert set(diagnostics) == {"aux", "grad_norm", "largest"}
+  assert record["padding"]["graphs"] == pytest.approx(1 / 6)
   for name, curve in diagnostics.items():
     logged = _values(tmp_path / "run", name)
     assert curve == [[step, pytest.approx(x, rel=1e-5)] for step, x in logged]
-    assert [step for step, _ in curve] == [3, 6, 9]
+    assert [step for step, _ in curve] == [3, 6, 9, 11]
   assert all(value > 0 for _, value in diagnostics["grad_norm"])
   best = max(record["curves"]["valid"], key=lambda point: point[1])
   assert record["best"] == {"step": best[0], "valid": best[1]}
@@ -102,28 +116,26 @@ def test_a_run_and_its_record(tmp_path, store, config):
     "cpu_count",
     "memory_gb",
   }
-  assert _steps(tmp_path / "run", "loss") == [3, 6, 9]
+  assert _steps(tmp_path / "run", "loss") == [3, 6, 9, 11]
   assert _steps(tmp_path / "run", "valid_ap") == [5, 10, 11]
 
 
 def test_the_test_value_is_that_of_the_best_checkpoint(tmp_path, store, config):
-  record = loop.train(config, tmp_path)
+  record = _train(config, tmp_path)
   result = evaluation.evaluate_checkpoint(tmp_path, "test", "best")
-  assert result.summary() == {
-    "dataset": "tiny",
-    "split": "test",
-    **record["test"],
-  }
+  test = record["test"]
+  assert test.pop("scores") == {"ap": test["value"]}
+  assert result.summary() == {"dataset": "tiny", "split": "test", **test}
   index, logits, labels = result.predictions
   np.testing.assert_array_equal(index, np.sort(store.splits["test"]))
   assert logits.shape == labels.shape == (13, 3)
   latest = evaluation.evaluate_checkpoint(tmp_path, "valid", "latest")
   assert latest.step == 11
-  assert latest.score.value == record["curves"]["valid"][-1][1]
+  assert latest.value == record["curves"]["valid"][-1][1]
 
 
 def test_predictions_do_not_depend_on_the_batch_size(tmp_path, store, config):
-  loop.train(config, tmp_path)
+  _train(config, tmp_path)
   results = []
   for batch_size in (1, 5, 64):
     text = (tmp_path / "config.json").read_text()
@@ -139,32 +151,32 @@ def test_predictions_do_not_depend_on_the_batch_size(tmp_path, store, config):
 def test_a_signal_saves_and_the_run_goes_on(
   tmp_path, store, config, capsys, monkeypatch, number
 ):
-  whole = loop.train(config, tmp_path / "whole")
+  whole = _train(config, tmp_path / "whole")
   with monkeypatch.context() as patch:
     _interrupt(patch, 7, number)
-    assert loop.train(config, tmp_path / "cut") is None
+    assert _train(config, tmp_path / "cut") is None
   said = capsys.readouterr().out.splitlines()[-1]
   assert f"{signal.Signals(number).name}: saved step 8" in said
   assert checkpoints.latest_step(tmp_path / "cut") == 8
   assert not (tmp_path / "cut" / "record.json").exists()
   # A default handler is back in place.
   assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-  resumed = loop.train(config, tmp_path / "cut")
+  resumed = _train(config, tmp_path / "cut")
   assert "going on from the checkpoint of step 8" in capsys.readouterr().out
   assert resumed["curves"] == whole["curves"]
   assert resumed["test"] == whole["test"]
   assert resumed["padding"] == whole["padding"]
-  assert _steps(tmp_path / "cut", "loss") == [3, 6, 9]
+  assert _steps(tmp_path / "cut", "loss") == [3, 6, 9, 11]
 
 
 def test_long_curves_resume_exactly(tmp_path, store, config, monkeypatch):
   monkeypatch.setattr(history, "MAX_POINTS", 4)
   config.log_every = 1
-  whole = loop.train(config, tmp_path / "whole")
+  whole = _train(config, tmp_path / "whole")
   with monkeypatch.context() as patch:
     _interrupt(patch, 6)
-    assert loop.train(config, tmp_path / "cut") is None
-  assert loop.train(config, tmp_path / "cut")["curves"] == whole["curves"]
+    assert _train(config, tmp_path / "cut") is None
+  assert _train(config, tmp_path / "cut")["curves"] == whole["curves"]
   curve = whole["curves"]["diagnostics"]["grad_norm"]
   assert [step for step, _ in curve] == [1, 5, 9]
   assert len(whole["curves"]["train"]) == 11
@@ -183,17 +195,17 @@ def test_a_second_signal_is_not_caught():
 def test_a_complete_run_is_not_trained_again(
   tmp_path, store, config, capsys, monkeypatch
 ):
-  record = loop.train(config, tmp_path)
+  record = _train(config, tmp_path)
   monkeypatch.setattr(
     data, "load_config", lambda *unused: pytest.fail("loaded")
   )
   config.log_every = 1  # Shows more, changes nothing.
-  assert loop.train(config, tmp_path) == record
+  assert _train(config, tmp_path) == record
   assert "complete: nothing to do" in capsys.readouterr().out
 
 
 def test_a_workdir_of_another_config_is_refused(tmp_path, store, config):
-  loop.train(config, tmp_path)
+  _train(config, tmp_path)
   before = (tmp_path / "record.json").read_text()
   config.seed = 3
   config.optimizer.learning_rate = 0.5
@@ -202,7 +214,7 @@ def test_a_workdir_of_another_config_is_refused(tmp_path, store, config):
     " 0.001; seed: here 3, there 0"
   )
   with pytest.raises(ValueError, match=message):
-    loop.train(config, tmp_path)
+    _train(config, tmp_path)
   assert (tmp_path / "record.json").read_text() == before
 
 
@@ -210,7 +222,7 @@ def test_what_stops_being_finite_stops_the_run(tmp_path, store, config):
   config.optimizer.learning_rate = 1e38
   config.update(log_every=100, eval_every=5, checkpoint_every=1)
   with pytest.raises(ValueError, match="not finite at step 2"):
-    loop.train(config, tmp_path)
+    _train(config, tmp_path)
   # Step 2 is on no disk: what is there can be gone on from.
   assert checkpoints.latest_step(tmp_path) == 1
   assert checkpoints.latest_step(tmp_path, "best") is None
@@ -220,14 +232,15 @@ def test_faults_between_logs_are_found_at_the_next_one(tmp_path, store, config):
   config.optimizer.learning_rate = 1e38
   config.update(log_every=4, eval_every=5)
   with pytest.raises(ValueError, match="not finite at step 2"):
-    loop.train(config, tmp_path)
+    _train(config, tmp_path)
   assert _steps(tmp_path, "loss") == []
 
 
 def test_a_full_disk_leaves_a_run_that_goes_on(
   tmp_path, store, config, monkeypatch
 ):
-  whole = loop.train(config, tmp_path / "whole")
+  config.checkpoint_every = 5
+  whole = _train(config, tmp_path / "whole")
   real = checkpoints.save
 
   def save(workdir, name, step, *args):
@@ -238,9 +251,9 @@ def test_a_full_disk_leaves_a_run_that_goes_on(
   with monkeypatch.context() as patch:
     patch.setattr(checkpoints, "save", save)
     with pytest.raises(OSError, match="No space left"):
-      loop.train(config, tmp_path / "cut")
+      _train(config, tmp_path / "cut")
   assert checkpoints.latest_step(tmp_path / "cut") == 5
-  assert loop.train(config, tmp_path / "cut")["curves"] == whole["curves"]
+  assert _train(config, tmp_path / "cut")["curves"] == whole["curves"]
 
 
 def test_a_checkpoint_of_other_feature_tables_is_refused(
@@ -248,12 +261,12 @@ def test_a_checkpoint_of_other_feature_tables_is_refused(
 ):
   with monkeypatch.context() as patch:
     _interrupt(patch, 7)
-    loop.train(config, tmp_path)
+    _train(config, tmp_path)
   other = make_store(node_sizes=(7, 6))
   monkeypatch.setattr(data, "load_config", lambda *unused: other)
   message = r"12 rows in all there, 13 here \(column 1 has 5 rows there and 6"
   with pytest.raises(ValueError, match=message):
-    loop.train(config, tmp_path)
+    _train(config, tmp_path)
   with pytest.raises(ValueError, match=message):
     evaluation.evaluate_checkpoint(tmp_path, "test", "latest")
 
@@ -262,14 +275,14 @@ def test_no_steps_is_an_evaluation_of_the_first_parameters(
   tmp_path, store, config
 ):
   config.num_steps = 0
-  record = loop.train(config, tmp_path)
+  record = _train(config, tmp_path)
   assert record["test"]["step"] == record["best"]["step"] == 0
   assert record["curves"]["train"] == []
 
 
 def test_epochs_override_steps(tmp_path, store, config):
   config.update(num_epochs=0.5, eval_every=0)
-  record = loop.train(config, tmp_path)
+  record = _train(config, tmp_path)
   assert record["steps"] == 5
   assert [step for step, _ in record["curves"]["valid"]] == [5]
 
@@ -280,13 +293,13 @@ def test_what_the_readout_measures_is_in_config_and_record(
   with config.unlocked():
     config.model.readout = {"name": "pna", "aux_weight": 0.0, "delta": None}
   config.num_steps = 1
-  record = loop.train(config, tmp_path)
+  record = _train(config, tmp_path)
   sizes = store.num_nodes[store.splits["train"]]
   expected = pytest.approx(np.log(sizes + 1).mean())
   assert record["config"]["model"]["readout"]["delta"] == expected
   assert config.model.readout.delta is None  # The caller's own is untouched.
   # The same config again is the same run.
-  assert loop.train(config, tmp_path) == record
+  assert _train(config, tmp_path) == record
 
 
 def test_what_the_aggregator_measures_is_in_config_and_record(
@@ -296,7 +309,7 @@ def test_what_the_aggregator_measures_is_in_config_and_record(
   with config.unlocked():
     config.model.message_passing.update(name="aggregate", aggregator=aggregator)
   config.num_steps = 1
-  record = loop.train(config, tmp_path)
+  record = _train(config, tmp_path)
   degrees = []
   for graph in store.splits["train"]:
     edges = slice(*store.edge_offsets[graph : graph + 2])
@@ -305,16 +318,16 @@ def test_what_the_aggregator_measures_is_in_config_and_record(
   expected = pytest.approx(np.log(np.concatenate(degrees) + 1).mean())
   passing = record["config"]["model"]["message_passing"]
   assert passing["aggregator"]["delta"] == expected
-  assert loop.train(config, tmp_path) == record
+  assert _train(config, tmp_path) == record
 
 
 def test_paper_mode_resumes_too(tmp_path, store, config, monkeypatch):
   config.batching.update(mode="paper", batch_size=5, max_nodes=23)
-  whole = loop.train(config, tmp_path / "whole")
+  whole = _train(config, tmp_path / "whole")
   with monkeypatch.context() as patch:
     _interrupt(patch, 6)
-    loop.train(config, tmp_path / "cut")
-  assert loop.train(config, tmp_path / "cut")["curves"] == whole["curves"]
+    _train(config, tmp_path / "cut")
+  assert _train(config, tmp_path / "cut")["curves"] == whole["curves"]
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])
@@ -326,31 +339,59 @@ def test_a_split_that_cannot_be_scored_is_found_at_once(
   with pytest.raises(
     ValueError, match=f"split '{split}' of dataset 'tiny': no"
   ):
-    loop.train(config, tmp_path)
+    _train(config, tmp_path)
   store.labels[:] = labels
   store.splits[split] = store.splits[split][:0]
   with pytest.raises(ValueError, match=f"split '{split}' .*is empty"):
-    loop.train(config, tmp_path)
+    _train(config, tmp_path)
   assert not (tmp_path / "config.json").exists()
 
 
 def test_a_training_set_without_labels(tmp_path, store, config):
   store.labels[store.splits["train"]] = np.nan
   with pytest.raises(ValueError, match="split 'train' .* has no label"):
-    loop.train(config, tmp_path)
+    _train(config, tmp_path)
 
 
 def test_an_unwritable_workdir(tmp_path, config):
   (tmp_path / "file").touch()
   with pytest.raises(OSError, match=r"cannot write to .*/file/run: Not a dir"):
-    loop.train(config, tmp_path / "file" / "run")
+    _train(config, tmp_path / "file" / "run")
 
 
 def test_predictions_that_are_not_finite_are_refused(store):
-  def predict(params, model_state, batch):
-    logits = jnp.zeros((len(batch.n_node), 3))
-    return jnp.where(batch.globals["index"][:, None] == wrong, jnp.inf, logits)
-
-  wrong = int(store.splits["valid"][3])
+  labels = store.labels[store.splits["valid"]]
+  logits = np.zeros_like(labels)
+  logits[3, 1] = np.inf
   with pytest.raises(ValueError, match="1 of 17 graphs of split 'valid'"):
-    evaluation.predict_split(jax.jit(predict), {}, {}, store, "valid", 5)
+    graph_property.score_logits("ap", labels, logits, "valid")
+
+
+def test_a_changed_dataset_is_not_gone_on_with(
+  tmp_path, store, config, monkeypatch
+):
+  with monkeypatch.context() as patch:
+    _interrupt(patch, 7)
+    assert _train(config, tmp_path) is None
+  store.labels[3, 1] = 1 - np.nan_to_num(store.labels[3, 1])
+  with pytest.raises(ValueError, match="made on other data: the dataset's fin"):
+    _train(config, tmp_path)
+
+
+def test_saving_takes_a_small_share_of_the_time(
+  tmp_path, store, config, monkeypatch
+):
+  now, saved = [0.0], []
+  monkeypatch.setattr(time, "monotonic", lambda: now[0])
+  real = checkpoints.save
+
+  def save(workdir, name, step, *args):
+    now[0] += 10  # Seconds; the run itself takes none.
+    saved.append((name, step))
+    real(workdir, name, step, *args)
+
+  monkeypatch.setattr(checkpoints, "save", save)
+  config.update(eval_every=1, log_every=100)
+  _train(config, tmp_path)
+  # After the first evaluation, and at the end.
+  assert [step for name, step in saved if name == "latest"] == [1, 11]
