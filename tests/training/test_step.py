@@ -53,16 +53,11 @@ def _functions(model=MODEL):
   problem = object.__new__(GraphProperty)
   problem.config, problem.schema = config, _Schema
   problem.num_steps, problem.epoch_steps = 100, 10
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(models, "build_model", lambda *unused: model)
-    functions = problem.functions()
-    made = functions._replace(
-      **{
-        name: _patched(getattr(functions, name), model)
-        for name in ("init", "loss")
-      }
-    )
-  return made
+  functions = problem.functions()
+  patched = {
+    x: _patched(getattr(functions, x), model) for x in ("init", "loss")
+  }
+  return functions._replace(**patched)
 
 
 def _patched(function, model):
@@ -162,6 +157,19 @@ def test_randomness_follows_from_seed_and_step_alone():
 
   assert losses() == losses()
   assert len(set(losses())) == 4
+
+
+def test_a_batch_spread_over_two_devices_gives_the_same():
+  mesh = jax.make_mesh((2,), ("data",), devices=jax.devices()[:2])
+  whole = jax.NamedSharding(mesh, jax.P())
+  half = jax.NamedSharding(mesh, jax.P("data"))
+  step, alone = _start()
+  batch = _batch(graphs=8)
+  spread = jax.device_put(alone, whole)
+  for _ in range(3):
+    alone, _ = step(alone, batch)
+    spread, _ = step(spread, jax.device_put(batch, half))
+  np.testing.assert_allclose(spread.params["w"], alone.params["w"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", step_lib.QUANTITIES.values())
