@@ -1,20 +1,127 @@
-"""Reads what finished runs wrote, and refuses what is not a whole record."""
+"""The record of what has finished: one schema, writer, reader and grouping.
+
+A record is one JSON object, written once, at the end. Its `kind` is that of a
+run (a member of a population is one), of a cross-validation, or of a benchmark;
+all tables, figures and sentences of results/ are made of records alone.
+"""
 
 from __future__ import annotations
 
+import datetime
+import importlib.metadata
 import json
 import math
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import platform
+import re
+import subprocess
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
-SCHEMA_VERSION = 1  # The newest record format this program reads.
+import numpy as np
+
+from gnn_readout.errors import suggest
+from gnn_readout.files import atomic_write_text
+
+VERSION = 2
 
 Record = dict[str, Any]
 Fields = Mapping[str, type | tuple[type, ...]]
+T = TypeVar("T")
 
-NUMBER = (int, float)
+_NULL = type(None)
+_NUMBER = (int, float)
+_OR_NULL = (dict, _NULL)
+_EVERY: Fields = {
+  "name": str,
+  "command": str,
+  "git_commit": (str, _NULL),  # Null outside a repository.
+  "git_dirty": (bool, _NULL),
+  "versions": dict,
+  "hardware": dict,
+  "finished_at": str,
+}
+
+# The fields that a record of each kind has, and their types: a dot goes one
+# level down, an asterisk into every element of a list. Of what may be null, and
+# is, nothing more is asked; what ends in a question mark may be absent.
+KINDS: dict[str, Fields] = {
+  "run": {
+    **_EVERY,
+    "problem": str,
+    "config": dict,
+    "config.model.readout.name?": str,
+    "config.optimizer.learning_rate?": _NUMBER,
+    "config_hash": str,
+    "seed": int,
+    "dataset": _OR_NULL,  # Null if the problem draws its examples.
+    "dataset.name": str,
+    "dataset.num_graphs": int,
+    "dataset.num_train": int,
+    "dataset.num_valid": int,
+    "dataset.num_test": int,
+    "dataset.fingerprint": str,
+    "num_parameters": int,
+    "steps": int,
+    "epochs": (*_NUMBER, _NULL),
+    "curves.train": list,
+    "curves.valid": list,
+    "curves.diagnostics": dict,
+    "best": _OR_NULL,  # Null if it failed before it was scored.
+    "best.step": int,
+    "best.valid": _NUMBER,
+    "test": _OR_NULL,
+    "test.metric": str,
+    "test.value": _NUMBER,
+    "test.step": int,
+    "test.scores": dict,
+    "test.num_tasks_scored?": int,
+    "lower_is_better": bool,
+    "failure": str,
+    "wall_seconds": _NUMBER,
+    "steps_per_second": _NUMBER,
+    "graphs_per_second": (*_NUMBER, _NULL),
+    "num_members": int,
+    "num_devices": int,
+    "padding": _OR_NULL,
+    "num_compiled_shapes": (int, _NULL),
+    "describe": dict,
+    "note": str,
+  },
+  "crossval": {
+    **_EVERY,
+    "config": dict,
+    "config.model.readout.name": str,
+    "config.model.head.name": str,
+    "config_hash": str,
+    "dataset.name": str,
+    "dataset.num_graphs": int,
+    "dataset.fingerprint": str,
+    "protocol.name": str,
+    "protocol.selected_on": str,
+    "protocol.repeats": int,
+    "protocol.repeats_published": int,
+    "protocol.num_folds": int,
+    "protocol.grid": list,
+    "protocol.epochs": _NUMBER,
+    "repeats": list,
+    "repeats.*.folds_hash": str,
+    "repeats.*.tests": list,
+    "repeats.*.tests.*": _NUMBER,
+    "repeats.*.epochs": list,
+    "repeats.*.epochs.*": _NUMBER,
+    "test.metric": str,
+    "test.value": _NUMBER,
+    "test.deviation": (*_NUMBER, _NULL),
+    "test.count": int,
+    "wall_seconds": _NUMBER,
+    "note": str,
+  },
+  "benchmark": {**_EVERY, "benchmark": str, "rows": list},
+}
+
 LOWER_IS_BETTER = ("rmse", "mae")
 METRIC_NAMES = {
   "ap": "MAP",
@@ -24,6 +131,26 @@ METRIC_NAMES = {
   "accuracy": "accuracy",
 }
 
+# Fields of a config that change what is shown or stored, but no number.
+NON_RESULT_FIELDS = (
+  "checkpoint_every",
+  "eval_batch_size",
+  "log_every",
+  "note",
+  "population",  # A record is of one member, whose own fields are set.
+  "tensorboard",
+)
+
+_PACKAGES = (
+  "dm-haiku",
+  "jax",
+  "jaxlib",
+  "jraph",
+  "ml-collections",
+  "numpy",
+  "optax",
+  "orbax-checkpoint",
+)
 _MISSING = object()
 
 
@@ -48,56 +175,183 @@ class NoRecordsError(ValueError):
     self.command = command
 
 
-def read_folder(
-  folder: str | os.PathLike[str], fields: Fields
-) -> dict[pathlib.Path, Record]:
-  """Reads and checks folder/*.json, in the order of their names.
+def environment() -> dict[str, Any]:
+  """Returns the `versions`, `hardware` and git fields of a record."""
+  import jax
+
+  versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+  pages, page_size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+  on_cpu = jax.default_backend() == "cpu"
+  code = (":/gnn_readout", ":/launch", ":/configs", ":/benchmarks")
+  in_git = _git("ls-files", "--error-unmatch", __file__) is not None
+  return {
+    "git_commit": _git("rev-parse", "HEAD") if in_git else None,
+    "git_dirty": bool(_git("status", "--porcelain", "--", *code)),
+    "versions": {"python": platform.python_version(), **versions},
+    "hardware": {
+      "platform": jax.default_backend(),
+      "device": _processor() if on_cpu else jax.devices()[0].device_kind,
+      "cpu_count": os.cpu_count(),
+      "memory_gb": round(pages * page_size / 2**30, 1),
+    },
+  }
+
+
+def dataset_facts(store: Any) -> dict[str, Any]:
+  """Returns name, sizes and a checksum of the content of a dataset.
 
   Args:
-    folder: It need not be there.
-    fields: As `read_record` takes them.
+    store: A `GraphStore`.
+  """
+  return {
+    "name": store.schema.name,
+    "num_graphs": store.num_graphs,
+    "num_train": len(store.splits["train"]),
+    "num_valid": len(store.splits["valid"]),
+    "num_test": len(store.splits["test"]),
+    "fingerprint": fingerprint(store, store.splits.values()),
+  }
+
+
+def fingerprint(store: Any, splits: Iterable[np.ndarray] = ()) -> str:
+  """Returns 8 hexadecimal digits that change with any column of a dataset.
+
+  Args:
+    store: A `GraphStore`.
+    splits: What else is to be counted.
+  """
+  checksum = 0
+  columns = (store.node_offsets, store.edge_offsets, store.nodes, store.edges)
+  columns += (store.senders, store.receivers, store.labels)
+  for column in (*columns, *splits):
+    checksum = zlib.crc32(np.ascontiguousarray(column), checksum)
+  return f"{checksum:08x}"
+
+
+def write(folder: str | os.PathLike[str], facts: Mapping[str, Any]) -> Record:
+  """Completes a record, checks it and writes folder/record.json.
+
+  Args:
+    folder: That of the run.
+    facts: All fields of its kind but the version and the time.
 
   Returns:
-    The records by file.
+    What is now in the file.
 
   Raises:
-    ValueError: As `read_record`.
+    ValueError: If a field is missing or cannot be what it is; nothing is
+      written then.
   """
-  paths = sorted(pathlib.Path(folder).glob("*.json"))
-  return {path: read_record(path, fields) for path in paths}
+  path = pathlib.Path(folder) / "record.json"
+  now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+  text = as_text({"schema_version": VERSION, **facts, "finished_at": now})
+  record = check(json.loads(text), path)
+  atomic_write_text(path, text)
+  return record
 
 
-def read_record(path: pathlib.Path, fields: Fields) -> Record:
+def as_text(record: Mapping[str, Any]) -> str:
+  """Returns a record as it stands in its file.
+
+  A point of a curve is on one line, not on four.
+  """
+  # No string of JSON holds a newline.
+  text = re.sub(
+    r"\[\n *([^][{}\n]*),\n *([^][{}\n]*)\n *\]",
+    r"[\1, \2]",
+    json.dumps(record, indent=1),
+  )
+  return text + "\n"
+
+
+def read(path: str | os.PathLike[str]) -> Record:
   """Reads and checks one record.
 
   Args:
     path: A JSON file.
-    fields: The type of every field it must have; a dot goes one level down, an
-      asterisk into every element of a list.
 
   Raises:
-    ValueError: If it is not JSON, was written by a newer version, or lacks a
-      field; the message names the file and the field.
+    ValueError: If it is not JSON, is of another version, or lacks a field of
+      its kind; the message names the file and the field.
   """
+  path = pathlib.Path(path)
   try:
     record = json.loads(path.read_text())
   except ValueError as error:
     raise ValueError(f"{path}: not a JSON file: {error}") from error
-  for field, kind in fields.items():
-    for name, value in _values(record, field.split("."), ()):
-      if value is _MISSING:
-        raise ValueError(f"{path}: field {name!r} is missing")
-      # Before the other fields: a newer format may have dropped some of them.
-      newest = SCHEMA_VERSION if field == "schema_version" else math.inf
-      if isinstance(value, NUMBER) and value > newest:
-        raise ValueError(
-          f"{path}: schema_version {value} is newer than this program's"
-          f" {SCHEMA_VERSION}; update the program"
-        )
-      wrong_number = isinstance(value, float) and not math.isfinite(value)
-      if not isinstance(value, kind) or wrong_number:
-        raise ValueError(f"{path}: field {name!r} cannot be {value!r}")
+  return check(record, path)
+
+
+def check(record: Any, where: str | os.PathLike[str]) -> Record:
+  """Returns a record that is whole.
+
+  Args:
+    record: What JSON has of it.
+    where: What a message begins with.
+
+  Raises:
+    ValueError: As `read`.
+  """
+  # Before the other fields: another version may have others.
+  _check_fields(record, {"schema_version": int}, where)
+  version = record["schema_version"]
+  if version != VERSION:
+    age, what = ("newer", "update the program")
+    if version < VERSION:
+      age, what = ("older", "make the record again")
+    raise ValueError(
+      f"{where}: schema_version {version} is {age} than this program's"
+      f" {VERSION}; {what}"
+    )
+  _check_fields(record, {"kind": str}, where)
+  kind = record["kind"]
+  if kind not in KINDS:
+    raise ValueError(
+      f"{where}: field 'kind' cannot be {kind!r}.{suggest(kind, KINDS)}"
+    )
+  _check_fields(record, KINDS[kind], where)
+  if kind == "crossval":
+    _check_folds(record, where)
   return record
+
+
+NUMBER = _NUMBER
+
+
+def read_folder_of(
+  folder: str | os.PathLike[str], fields: Fields
+) -> dict[pathlib.Path, Record]:
+  """Reads folder/*.json and checks these fields alone."""
+  found = {}
+  for path in sorted(pathlib.Path(folder).glob("*.json")):
+    try:
+      found[path] = json.loads(path.read_text())
+    except ValueError as error:
+      raise ValueError(f"{path}: not a JSON file: {error}") from error
+    if (version := found[path].get("schema_version", 0)) > VERSION:
+      raise ValueError(
+        f"{path}: schema_version {version} is newer than this program's 2"
+      )
+    _check_fields(found[path], fields, path)
+  return found
+
+
+def _check_fields(
+  record: Any, fields: Fields, where: str | os.PathLike[str]
+) -> None:
+  for field, types in fields.items():
+    above = field.partition(".")[0]
+    may_be_null = above != field and fields.get(above) == _OR_NULL
+    if may_be_null and record[above] is None:
+      continue
+    for name, value in _values(record, field.rstrip("?").split("."), ()):
+      if value is _MISSING:
+        if field.endswith("?"):
+          continue
+        raise ValueError(f"{where}: field {name!r} is missing")
+      not_finite = isinstance(value, float) and not math.isfinite(value)
+      if not isinstance(value, types) or not_finite:
+        raise ValueError(f"{where}: field {name!r} cannot be {value!r}")
 
 
 def _values(
@@ -115,3 +369,43 @@ def _values(
     yield from _values(inner[key], rest, (*above, key))
   else:
     yield ".".join((*above, *keys)), _MISSING
+
+
+def _check_folds(record: Record, where: str | os.PathLike[str]) -> None:
+  """Every repeat has a score and an epoch for each fold."""
+  protocol, repeats = record["protocol"], record["repeats"]
+  lengths = {"repeats": (len(repeats), protocol["repeats"])}
+  for number, repeat in enumerate(repeats):
+    for name in ("tests", "epochs"):
+      field = f"repeats.{number}.{name}"
+      lengths[field] = (len(repeat[name]), protocol["num_folds"])
+  for field, (length, right) in lengths.items():
+    if length != right or not length:
+      raise ValueError(
+        f"{where}: field {field!r} has {length} elements, the protocol in it"
+        f" has {right}"
+      )
+
+
+def _git(*arguments: str) -> str | None:
+  """Returns what git says about this source tree; None if it is not in git."""
+  folder = pathlib.Path(__file__).parent
+  try:
+    return subprocess.run(
+      ["git", *arguments],
+      cwd=folder,
+      capture_output=True,
+      text=True,
+      check=True,
+    ).stdout.strip()
+  except (OSError, subprocess.CalledProcessError):
+    return None
+
+
+def _processor() -> str:
+  try:
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+  except OSError:
+    return platform.processor()
+  names = [line for line in lines if line.startswith("model name")]
+  return names[0].split(":")[1].strip() if names else platform.processor()

@@ -38,7 +38,7 @@ ALLOWED = {
   "metrics": set(),
   "statistics": {"metrics"},
   "tasks": _MODELS | _DATA,
-  "records": {"data"},
+  "records": set(),
   "runs": _RUNS,
   "training": _RUNS,
   "sweeps": _RUNS | {"training", "cli"},

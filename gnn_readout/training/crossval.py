@@ -21,12 +21,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import data, metrics
+from gnn_readout import data, metrics, records
 from gnn_readout.data import folds
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_write_text, check_writable
-from gnn_readout.runs import log as runlog
 from gnn_readout.runs import settings
 from gnn_readout.runs.progress import ProgressLine, duration
 from gnn_readout.training import members, population
@@ -393,7 +392,7 @@ class _Study:
     )
     config = settings.as_json(self._config)
     deviation = statistics.stdev(values) if len(values) > 1 else None
-    record = runlog.write_record(
+    record = records.write(
       self.folder,
       {
         "kind": RECORD_KIND,
@@ -401,11 +400,11 @@ class _Study:
         "command": command,
         "config": config,
         "config_hash": settings.config_hash(config),
-        **runlog.environment(),
+        **records.environment(),
         "dataset": {
           "name": self._store.schema.name,
           "num_graphs": self._store.num_graphs,
-          "fingerprint": runlog.fingerprint(self._store),
+          "fingerprint": records.fingerprint(self._store),
         },
         "protocol": {
           "name": self._name,

@@ -18,12 +18,12 @@ import jraph
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import metrics, models, optimizers
+from gnn_readout import metrics, models, optimizers, records
 from gnn_readout.data.batches import batching
 from gnn_readout.data.store import GraphStore
 from gnn_readout.files import atomic_write_text
 from gnn_readout.runs import checkpoints, settings
-from gnn_readout.runs import log as runlog
+from gnn_readout.runs.log import MetricsLog
 from gnn_readout.runs.progress import ProgressLine, duration
 from gnn_readout.runs.signals import stop_signals
 from gnn_readout.training import evaluation
@@ -185,7 +185,7 @@ class _Run:
     save_every = config.checkpoint_every or eval_every
     ahead = collections.deque()
     with (
-      runlog.MetricsLog(self._workdir, done, config.tensorboard) as self._log,
+      MetricsLog(self._workdir, done, config.tensorboard) as self._log,
       ProgressLine(self._num_steps) as self._progress,
       contextlib.closing(batching.train_batches(self._plan, done)) as batches,
     ):
@@ -232,16 +232,18 @@ class _Run:
       f"test {metric} {score.value:.5f} over {score.num_tasks_scored} tasks, at"
       f" step {best.step}, the best on valid ({history.best['valid']:.5f})"
     )
-    return runlog.write_record(
+    return records.write(
       self._workdir,
       {
+        "kind": "run",
+        "problem": "graph_property",
         "name": self._workdir.resolve().name,
         "command": command,
         "config": settings.as_json(self._config),
         "config_hash": self._config_hash,
-        **runlog.environment(),
+        **records.environment(),
         "seed": self._config.seed,
-        "dataset": runlog.dataset_facts(store),
+        "dataset": records.dataset_facts(store),
         "num_parameters": models.count_parameters(best.params),
         "steps": self._num_steps,
         "epochs": self._num_steps / self._epoch_steps,
@@ -254,9 +256,15 @@ class _Run:
         "test": {
           "metric": metric,
           "value": score.value,
+          "scores": {metric: score.value},
           "num_tasks_scored": score.num_tasks_scored,
           "step": int(best.step),
         },
+        "lower_is_better": not metrics.higher_is_better(metric),
+        "failure": "",
+        "describe": {},
+        "num_members": 1,
+        "num_devices": 1,
         "wall_seconds": time.monotonic() - self._began,
         "steps_per_second": self._num_steps / seconds,
         "graphs_per_second": history.real[0] / seconds,

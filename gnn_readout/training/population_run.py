@@ -12,11 +12,10 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gnn_readout import metrics, models
+from gnn_readout import metrics, models, records
 from gnn_readout.data.store import GraphStore
 from gnn_readout.files import atomic_write_text
 from gnn_readout.runs import checkpoints, settings
-from gnn_readout.runs import log as runlog
 from gnn_readout.runs.progress import ProgressLine, duration
 from gnn_readout.runs.signals import stop_signals
 from gnn_readout.training import evaluation, members, population
@@ -72,7 +71,7 @@ def train(
     f" programs, in {workdir}",
     flush=True,
   )
-  records: dict[int, dict[str, Any]] = {}
+  finished: dict[int, dict[str, Any]] = {}
   with stop_signals() as stop:
     for number, group in enumerate(groups):
       program = population.Program(
@@ -86,8 +85,8 @@ def train(
         return None
       for m, i in enumerate(group):
         facts = {"command": command, "name": f"{workdir.name}-{names[i]}"}
-        records[i] = _finish(program, m, stores[i], folders[i], facts)
-  return [records[i] for i in range(len(configs))]
+        finished[i] = _finish(program, m, stores[i], folders[i], facts)
+  return [finished[i] for i in range(len(configs))]
 
 
 def _run(
@@ -182,15 +181,17 @@ def _finish(
     + (f"; {curves.failure}" if curves.failure else "")
   )
   # Speeds are the member's share: all members of the program trained at once.
-  return runlog.write_record(
+  return records.write(
     folder,
     {
+      "kind": "run",
+      "problem": "graph_property",
       **facts,
       "config": fields,
       "config_hash": config_hash,
-      **runlog.environment(),
+      **records.environment(),
       "seed": config.seed,
-      "dataset": runlog.dataset_facts(store),
+      "dataset": records.dataset_facts(store),
       "num_parameters": program.num_parameters,
       "steps": program.num_steps,
       "epochs": program.num_steps / program.steps_per_epoch,
@@ -203,6 +204,7 @@ def _finish(
       "test": {
         "metric": metric,
         "value": score.value,
+        "scores": {metric: score.value},
         "num_tasks_scored": score.num_tasks_scored,
         "step": step,
       },
@@ -213,7 +215,9 @@ def _finish(
       "num_devices": program.mesh.size,
       "padding": dict(zip(("graphs", "nodes", "edges"), padding, strict=True)),
       "num_compiled_shapes": len(curves.shapes),
+      "lower_is_better": not metrics.higher_is_better(metric),
       "failure": curves.failure,
+      "describe": {},
       "note": config.note,
     },
   )

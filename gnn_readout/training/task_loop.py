@@ -16,9 +16,10 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from gnn_readout import records
 from gnn_readout.files import atomic_write_text
 from gnn_readout.runs import checkpoints, settings
-from gnn_readout.runs import log as runlog
+from gnn_readout.runs.log import MetricsLog
 from gnn_readout.runs.progress import ProgressLine, duration
 from gnn_readout.runs.signals import stop_signals
 from gnn_readout.tasks import TASKS, Task
@@ -183,7 +184,7 @@ class _Run:
     num_steps, every = self._config.num_steps, self._config.eval_every
     count, saved = 1, time.monotonic()
     with (
-      runlog.MetricsLog(self._workdir, self._step, False) as self._log,
+      MetricsLog(self._workdir, self._step, False) as self._log,
       ProgressLine(num_steps) as self._progress,
     ):
       if not self._is_done():
@@ -265,18 +266,18 @@ class _Run:
         " help"
       )
     scores, best = self._program.score_test(), self._program.best()
-    environment = runlog.environment()
-    records = []
+    environment = records.environment()
+    finished = []
     for m, folder in enumerate(self._folders):
       own = {name: float(x[m]) for name, x in scores.items()}
       facts = self._facts(m, own if self._members[m].best else None, best[m])
       (self._workdir / folder).mkdir(parents=True, exist_ok=True)
-      record = runlog.write_record(
+      record = records.write(
         self._workdir / folder, {"command": command, **environment, **facts}
       )
       print(self._summary(m, record))
-      records.append(record)
-    return records
+      finished.append(record)
+    return finished
 
   def _facts(
     self, m: int, scores: dict[str, float] | None, params: Any
@@ -290,13 +291,16 @@ class _Run:
     module = sys.modules[TASKS[config.task].__module__]
     describe = getattr(module, "describe", lambda params: {})
     return {
+      "kind": "run",
       "name": name,
-      "task": config.task,
+      "problem": config.task,
       "config": fields,
       "config_hash": settings.config_hash(fields),
       "seed": config.seed,
+      "dataset": None,
       "num_parameters": self._program.num_parameters,
       "steps": config.num_steps,
+      "epochs": None,
       "curves": {
         "train": member.train,
         "valid": member.valid,
@@ -314,6 +318,9 @@ class _Run:
       "failure": member.failure,
       "wall_seconds": time.monotonic() - self._began,
       "steps_per_second": self._step / max(self._step_seconds, 1e-9),
+      "graphs_per_second": None,
+      "padding": None,
+      "num_compiled_shapes": None,
       "num_members": len(self._members),
       "num_devices": self._program.num_devices,
       "describe": describe(params) if scores else {},

@@ -26,7 +26,13 @@ RECORD_FIELDS = {
   "git_dirty",
   "versions",
   "hardware",
-  "task",
+  "kind",
+  "problem",
+  "dataset",
+  "epochs",
+  "graphs_per_second",
+  "padding",
+  "num_compiled_shapes",
   "config",
   "config_hash",
   "seed",
@@ -142,7 +148,7 @@ def test_a_run_and_its_records(whole):
     assert record["name"] == f"run-{name}"
   record = records[1]
   assert set(record) == RECORD_FIELDS
-  assert record["task"] == "toy"
+  assert record["problem"] == "toy"
   assert record["command"] == "python -m x"
   assert record["config"]["optimizer"]["learning_rate"] == 0.1
   assert record["config"]["population"] == ""

@@ -20,7 +20,7 @@ from gnn_readout.records import (
   NUMBER,
   Fields,
   Record,
-  read_folder,
+  read_folder_of,
 )
 from gnn_readout.report import markup
 from gnn_readout.report.results import published as paper
@@ -90,7 +90,7 @@ def read_records(results_dir: str | os.PathLike[str]) -> list[Record]:
       a field; the message names the file and the field.
   """
   folder = pathlib.Path(results_dir, "records")
-  return list(read_folder(folder, _FIELDS).values())
+  return list(read_folder_of(folder, _FIELDS).values())
 
 
 def is_scored(record: Record) -> bool:

@@ -16,7 +16,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from gnn_readout.records import NUMBER, Fields, Record, read_folder
+from gnn_readout.records import NUMBER, Fields, Record, read_folder_of
 
 _FIELDS: Fields = {
   "schema_version": int,
@@ -87,7 +87,7 @@ def read_records(
     ValueError: If a file is not a record of a task.
   """
   folder = pathlib.Path(results_dir, "records", "tasks")
-  records = read_folder(folder, _FIELDS).values()
+  records = read_folder_of(folder, _FIELDS).values()
   return [record for record in records if record["task"] == task]
 
 

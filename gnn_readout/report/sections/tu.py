@@ -19,7 +19,7 @@ from gnn_readout.records import (
   Fields,
   NoRecordsError,
   Record,
-  read_folder,
+  read_folder_of,
 )
 from gnn_readout.report import markup
 from gnn_readout.report.blocks import Block, Figure, Section, Table
@@ -83,7 +83,7 @@ def read_records(results_dir: str | os.PathLike[str]) -> list[Record]:
   """
   folder = pathlib.Path(results_dir, "records", "tu")
   seen: dict[tuple[str, str], pathlib.Path] = {}
-  found = read_folder(folder, _FIELDS)
+  found = read_folder_of(folder, _FIELDS)
   for path, record in found.items():
     protocol, repeats = record["protocol"], record["repeats"]
     wanted = {"repeats": protocol["repeats"]}
