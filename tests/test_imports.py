@@ -43,7 +43,7 @@ ALLOWED = {
   "training": _RUNS,
   "sweeps": _RUNS | {"training", "cli"},
   "cli": {"runs"},
-  "report": {"records"},
+  "report": {"records", "statistics"},
 }
 
 
