@@ -1,12 +1,10 @@
-"""The card of every readout: what it is, what it costs, what was checked."""
+"""Measures every readout for its card, which a report makes of the record."""
 
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import pathlib
-import platform
 import re
 from typing import Any
 
@@ -16,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import readouts, timing
-from gnn_readout import files
+from gnn_readout import records
 from gnn_readout.graphs import make_sets
 from gnn_readout.readouts import READOUTS, make_readout
 
@@ -54,20 +52,18 @@ REDUCES_TO = {
   "variance_preserving": "",
 }
 
-_TOLERANCE = 1e-3  # Of float32 values, relative to the largest.
 _LARGE = "tu/REDDIT-BINARY"  # Graphs of up to 3,782 nodes.
-_TITLE = "# Readouts"
 
 
-def write(
+def measure(
   results_dir: str | os.PathLike[str],
   data_dir: str | None = None,
   cache_dir: str | None = None,
 ) -> None:
-  """Measures all readouts, prints the table, writes readouts.md.
+  """Measures all readouts and writes the record of it.
 
   Args:
-    results_dir: Takes readouts.md and readouts.json.
+    results_dir: Takes records/readouts.json, of which a report makes the card.
     data_dir: As `gnn_readout.data.load` takes it.
     cache_dir: Likewise.
   """
@@ -77,104 +73,20 @@ def write(
   for number, name in enumerate(READOUTS, start=1):
     rows.append(_measure(name, given, large))
     print(f"{number}/{len(READOUTS)} {name}", flush=True)
-  base = next(row for row in rows if row["name"] == "sum")
-  for row in rows:
-    for kind in ("forward", "training"):
-      row[f"{kind}_relative"] = row[kind] / base[kind]
   facts = {
-    "hardware": _hardware(),
-    "jax": jax.__version__,
-    "large_nodes": int(large.sizes.sum()),
-    "large_largest": int(large.sizes.max()),
+    "kind": "benchmark",
+    "name": "readouts",
+    "benchmark": "readouts",
+    "command": "python -m launch.report readouts",
+    **records.environment(),
+    "large": {
+      "nodes": int(large.sizes.sum()),
+      "largest": int(large.sizes.max()),
+    },
     "rows": rows,
   }
-  results_dir = pathlib.Path(results_dir)
-  text = json.dumps(facts, indent=1)
-  files.atomic_write_text(results_dir / "readouts.json", text + "\n")
-  files.atomic_write_text(results_dir / "readouts.md", markdown(facts))
-  timing.print_table(
-    "Readouts, 300 wide, relative to sum",
-    ["", "parameters", "forward", "gradient", "MiB", "large, MiB", "checked"],
-    [
-      [
-        row["name"],
-        f"{row['parameters']:,}",
-        f"{row['forward_relative']:.1f}",
-        f"{row['training_relative']:.1f}",
-        f"{row['mebibytes']:.0f}",
-        f"{row['large_mebibytes']:.0f}",
-        ", ".join(k for k, v in row["deviations"].items() if v < _TOLERANCE),
-      ]
-      for row in rows
-    ],
-  )
-
-
-def render(results_dir: str | os.PathLike[str]) -> None:
-  """Writes readouts.md again from readouts.json, if that is there.
-
-  Args:
-    results_dir: Holds readouts.json.
-
-  Raises:
-    ValueError: If it lacks a field.
-  """
-  path = pathlib.Path(results_dir, "readouts.json")
-  if not path.exists():
-    return
-  try:
-    text = markdown(json.loads(path.read_text()))
-  except KeyError as error:
-    raise ValueError(
-      f"{path}: field {error} is missing; measure again:"
-      " python -m launch.report readouts"
-    ) from error
-  files.atomic_write_text(path.with_suffix(".md"), text)
-
-
-def markdown(facts: dict[str, Any]) -> str:
-  """Returns readouts.md."""
-  rows = facts["rows"]
-  base = next(row for row in rows if row["name"] == "sum")
-  lines = [
-    _TITLE,
-    "",
-    "Every readout of the table `READOUTS`, by itself: 256 molecules of"
-    " ogbg-molhiv, 300 wide, float32, default arguments. Times are relative to"
-    f" `sum`, which takes {base['forward']:.1f} µs forward and"
-    f" {base['training']:.1f} µs for the gradient per molecule on"
-    f" {facts['hardware']}, jax {facts['jax']}; memory is what the gradient"
-    " needs besides its arguments and results, and 'large' the same for 32"
-    f" graphs of REDDIT-BINARY, 64 wide, {facts['large_nodes']:,} nodes in all"
-    f" and {facts['large_largest']:,} in the largest: no readout lays sets out"
-    " side by side. Checked: the values stay the"
-    " same, to 1e-3 of the largest in float32, when the elements of a set"
-    " change places (order), when a set is alone in its batch (company), and"
-    " when there is more padding, filled with NaN (padding). The contract tests"
-    " check the same and more in float64. Made by"
-    " `python -m launch.report readouts`.",
-    "",
-    "| readout | formula | parameters | forward | gradient | MiB | large, MiB |"
-    " checked | reduces to | reference |",
-    "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- | --- |",
-  ]
-  for row in rows:
-    checked = [k for k, v in row["deviations"].items() if v < _TOLERANCE]
-    cells = [
-      f"`{row['name']}`",
-      row["formula"],
-      f"{row['parameters']:,}",
-      f"{row['forward_relative']:.1f}",
-      f"{row['training_relative']:.1f}",
-      f"{row['mebibytes']:.0f}",
-      f"{row['large_mebibytes']:.0f}",
-      ", ".join(checked),
-      REDUCES_TO[row["name"]],
-      row["reference"],
-    ]
-    cells = [cell.replace("|", "\\|") for cell in cells]
-    lines.append(f"| {' | '.join(cells)} |")
-  return "\n".join(lines) + "\n"
+  path = pathlib.Path(results_dir, "records", "readouts.json")
+  records.write(path.parent, facts, path.name)
 
 
 def _measure(
@@ -191,6 +103,7 @@ def _measure(
   return {
     "name": name,
     "formula": text.split("\n\n")[0].replace("\n", " "),
+    "reduces_to": REDUCES_TO[name],
     "reference": " ".join(reference[1].split()) if reference else "",
     "parameters": programs.num_parameters,
     "mebibytes": programs.mebibytes,
@@ -242,9 +155,3 @@ def deviations(
   }
   largest = np.abs(expected).max()
   return {k: float(jnp.abs(v).max() / largest) for k, v in results.items()}
-
-
-def _hardware() -> str:
-  if jax.default_backend() != "cpu":
-    return jax.devices()[0].device_kind
-  return f"{os.cpu_count()} cores of a {platform.machine()} CPU"

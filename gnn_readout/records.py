@@ -17,7 +17,7 @@ import platform
 import re
 import subprocess
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -52,8 +52,8 @@ KINDS: dict[str, Fields] = {
     **_EVERY,
     "problem": str,
     "config": dict,
-    "config.model.readout.name": str,
-    "config.optimizer.learning_rate": _NUMBER,
+    "config.model.readout.name?": str,
+    "config.optimizer.learning_rate?": _NUMBER,
     "config_hash": str,
     "seed": int,
     "dataset": _OR_NULL,  # Null if the problem draws its examples.
@@ -228,12 +228,17 @@ def fingerprint(store: Any, splits: Iterable[np.ndarray] = ()) -> str:
   return f"{checksum:08x}"
 
 
-def write(folder: str | os.PathLike[str], facts: Mapping[str, Any]) -> Record:
-  """Completes a record, checks it and writes folder/record.json.
+def write(
+  folder: str | os.PathLike[str],
+  facts: Mapping[str, Any],
+  file_name: str = "record.json",
+) -> Record:
+  """Completes a record, checks it and writes it.
 
   Args:
     folder: That of the run.
     facts: All fields of its kind but the version and the time.
+    file_name: Of the file in it.
 
   Returns:
     What is now in the file.
@@ -242,7 +247,7 @@ def write(folder: str | os.PathLike[str], facts: Mapping[str, Any]) -> Record:
     ValueError: If a field is missing or cannot be what it is; nothing is
       written then.
   """
-  path = pathlib.Path(folder) / "record.json"
+  path = pathlib.Path(folder) / file_name
   now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
   text = as_text({"schema_version": VERSION, **facts, "finished_at": now})
   record = check(json.loads(text), path)
@@ -315,25 +320,99 @@ def check(record: Any, where: str | os.PathLike[str]) -> Record:
   return record
 
 
-NUMBER = _NUMBER
-
-
-def read_folder_of(
-  folder: str | os.PathLike[str], fields: Fields
+def read_folder(
+  folder: str | os.PathLike[str], kind: str | None = None
 ) -> dict[pathlib.Path, Record]:
-  """Reads folder/*.json and checks these fields alone."""
-  found = {}
-  for path in sorted(pathlib.Path(folder).glob("*.json")):
-    try:
-      found[path] = json.loads(path.read_text())
-    except ValueError as error:
-      raise ValueError(f"{path}: not a JSON file: {error}") from error
-    if (version := found[path].get("schema_version", 0)) > VERSION:
+  """Reads and checks folder/*.json, in the order of their names.
+
+  Args:
+    folder: It need not be there.
+    kind: A key of `KINDS`; None for the records of all kinds.
+
+  Returns:
+    The records by file.
+
+  Raises:
+    ValueError: As `read`, or if two are of the same run.
+  """
+  paths = sorted(pathlib.Path(folder).glob("*.json"))
+  found = {path: read(path) for path in paths}
+  first: dict[str, pathlib.Path] = {}
+  for path, record in found.items():
+    if record["kind"] == "benchmark":
+      continue
+    run = f"{configuration(record)} {record['config'].get('seed')}"
+    if run in first:
       raise ValueError(
-        f"{path}: schema_version {version} is newer than this program's 2"
+        f"{path} is of the same run with the same seed as {first[run]}; keep"
+        " one of them"
       )
-    _check_fields(found[path], fields, path)
-  return found
+    first[run] = path
+  return {p: r for p, r in found.items() if kind in (None, r["kind"])}
+
+
+def field(record: Record, name: str) -> Any:
+  """Returns a field of a record's config, None if it is not there.
+
+  Args:
+    record: Of a run or a cross-validation.
+    name: With dots, such as 'model.readout.num_steps'.
+  """
+  value = record["config"]
+  for key in name.split("."):
+    value = value.get(key) if isinstance(value, dict) else None
+  return value
+
+
+def configuration(record: Record, without: Iterable[str] = ()) -> str:
+  """Returns all that decides a result but the seed, as one string.
+
+  Args:
+    record: Of a run or a cross-validation.
+    without: Further fields of the config to leave out, with dots.
+  """
+  config = record["config"]
+  for name in ("seed", *NON_RESULT_FIELDS, *without):
+    config = _without(config, name.split("."))
+  dataset = record["dataset"] or {}
+  facts = [
+    record.get("problem"),
+    record.get("protocol", {}).get("name"),
+    dataset.get("name"),
+    dataset.get("fingerprint"),
+  ]
+  return json.dumps([*facts, config], sort_keys=True)
+
+
+def group(
+  runs: Iterable[T],
+  without: Sequence[str] = (),
+  record: Callable[[T], Record] = lambda run: run,
+) -> list[list[T]]:
+  """Groups the runs that are the same but for the seed.
+
+  Args:
+    runs: Records, or what has one.
+    without: Fields of the config in which they may differ as well, with dots,
+      such as 'optimizer.learning_rate'.
+    record: What has a record -> the record.
+
+  Returns:
+    The groups, in the order of their first runs.
+  """
+  groups: dict[str, list[T]] = {}
+  for run in runs:
+    groups.setdefault(configuration(record(run), without), []).append(run)
+  return list(groups.values())
+
+
+def _without(config: Any, keys: Sequence[str]) -> Any:
+  """Returns the config without the field that the keys lead to."""
+  key, *rest = keys
+  if not isinstance(config, dict) or key not in config:
+    return config
+  inner = {key: _without(config[key], rest)} if rest else {}
+  return {k: v for k, v in config.items() if k != key} | inner
 
 
 def _check_fields(

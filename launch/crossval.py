@@ -28,7 +28,7 @@ _WORKDIR = flags.DEFINE_string(
   "workdir", None, "A folder for many of these runs.", required=True
 )
 _RECORDS = flags.DEFINE_string(
-  "records", None, "Folder to copy the record to, such as results/records/tu."
+  "records", None, "Folder to copy the record to, such as results/records."
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "The data folder.")
 _CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Converted data.")

@@ -38,12 +38,12 @@ ALLOWED = {
   "metrics": set(),
   "statistics": {"metrics"},
   "tasks": _MODELS | _DATA,
-  "records": {"data"},
+  "records": set(),
   "runs": _RUNS,
   "training": _RUNS,
   "sweeps": _RUNS | {"training", "cli"},
   "cli": {"runs"},
-  "report": {"records"},
+  "report": {"records", "statistics"},
 }
 
 

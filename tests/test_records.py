@@ -1,53 +1,193 @@
-"""Reading records: what is a whole one, and what is said of others."""
+"""Records: what is whole, what is refused, which runs belong together."""
 
 from __future__ import annotations
 
+import copy
 import json
 
 import pytest
 
 from gnn_readout import records
 
-FIELDS = {"schema_version": int, "a.b": (int, float), "rows.*.x": str}
-WHOLE = {"schema_version": 1, "a": {"b": 2}, "rows": [{"x": "u"}, {"x": "v"}]}
+FACTS = {
+  "kind": "run",
+  "name": "run",
+  "command": "python -m launch.train",
+  "git_commit": None,
+  "git_dirty": False,
+  "versions": {},
+  "hardware": {},
+  "problem": "graph_property",
+  "config": {
+    "model": {"readout": {"name": "sum"}},
+    "optimizer": {"learning_rate": 0.001},
+  },
+  "config_hash": "3f1c",
+  "seed": 3,
+  "dataset": {"name": "demo", "num_graphs": 83, "num_train": 53,
+              "num_valid": 17, "num_test": 13, "fingerprint": "aa"},
+  "num_parameters": 11,
+  "steps": 7,
+  "epochs": 1.5,
+  "curves": {"train": [(3, 0.5), (7, -1e-09)], "valid": [], "diagnostics": {}},
+  "best": {"step": 7, "valid": 0.7},
+  "test": {"metric": "ap", "value": 0.6, "step": 7, "scores": {"ap": 0.6}},
+  "lower_is_better": False,
+  "failure": "",
+  "wall_seconds": 2.0,
+  "steps_per_second": 3.5,
+  "graphs_per_second": None,
+  "num_members": 1,
+  "num_devices": 1,
+  "padding": None,
+  "num_compiled_shapes": None,
+  "describe": {"shapes": [[3, 5, 7]]},
+  "note": "[\n 1,\n 2\n]",
+}  # fmt: skip
+
+CROSSVAL = {
+  **{key: FACTS[key] for key in ("name", "command", "git_commit", "git_dirty",
+                                 "versions", "hardware", "config_hash",
+                                 "wall_seconds", "note")},
+  "kind": "crossval",
+  "config": {"model": {"readout": {"name": "sum"}, "head": {"name": "mlp"}}},
+  "dataset": {"name": "tu/MUTAG", "num_graphs": 188, "fingerprint": "aa"},
+  "protocol": {"name": "fspool2019", "selected_on": "valid", "repeats": 2,
+               "repeats_published": 10, "num_folds": 2, "grid": [{}],
+               "epochs": 7.0},
+  "repeats": [
+    {"folds_hash": "h0", "tests": [0.8, 0.9], "epochs": [3, 5]},
+    {"folds_hash": "h1", "tests": [0.7, 0.9], "epochs": [2, 7]},
+  ],
+  "test": {"metric": "accuracy", "value": 0.825, "deviation": 0.02, "count": 2},
+}  # fmt: skip
 
 
-@pytest.fixture
-def path(tmp_path):
-  return tmp_path / "r.json"
+def _changed(facts: dict, field: str, *value) -> dict:
+  """A copy of which a field is another, or gone without a value."""
+  changed = copy.deepcopy(facts)
+  *outer, last = (int(x) if x.isdigit() else x for x in field.split("."))
+  inner = changed
+  for key in outer:
+    inner = inner[key]
+  if value:
+    inner[last] = value[0]
+  else:
+    del inner[last]
+  return changed
 
 
-def test_a_whole_record(path):
-  path.write_text(json.dumps(WHOLE))
-  assert records.read_record(path, FIELDS) == WHOLE
-  assert records.read_folder(path.parent, FIELDS) == {path: WHOLE}
-  assert records.read_folder(path.parent / "nothing", FIELDS) == {}
+def _write_as_is(path, record: dict) -> None:
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("facts", [FACTS, CROSSVAL], ids=["run", "crossval"])
+def test_what_is_written_is_read(tmp_path, facts):
+  record = records.write(tmp_path, facts)
+  assert record["schema_version"] == records.VERSION == 2
+  assert record["finished_at"].endswith("+00:00")
+  kept = {key: record[key] for key in facts}
+  assert kept == json.loads(json.dumps(facts))
+  assert records.read(tmp_path / "record.json") == record
+
+
+def test_a_point_of_a_curve_takes_one_line(tmp_path):
+  records.write(tmp_path, FACTS)
+  text = (tmp_path / "record.json").read_text()
+  assert json.loads(text)["note"] == FACTS["note"]
+  lines = [line.strip() for line in text.splitlines()]
+  assert "[3, 0.5]," in lines
+  assert "[7, -1e-09]" in lines
+
+
+def test_nothing_is_written_of_half_a_record(tmp_path):
+  with pytest.raises(ValueError, match=r"record\.json: field 'seed' is missin"):
+    records.write(tmp_path, _changed(FACTS, "seed"))
+  with pytest.raises(ValueError, match="field 'test.value' cannot be nan"):
+    records.write(tmp_path, _changed(FACTS, "test.value", float("nan")))
+  assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("field", ["best", "test", "dataset", "git_commit"])
+def test_what_may_be_null(tmp_path, field):
+  records.write(tmp_path, _changed(FACTS, field, None))
 
 
 @pytest.mark.parametrize(
-  ("change", "message"),
+  ("field", "value", "message"),
   [
-    ({"a": {}}, "field 'a.b' is missing"),
-    ({"a": 3}, "field 'a.b' is missing"),
-    ({"a": {"b": float("inf")}}, "field 'a.b' cannot be inf"),
-    ({"a": {"b": "2"}}, "field 'a.b' cannot be '2'"),
-    ({"rows": [{"x": "u"}, {}]}, "field 'rows.1.x' is missing"),
-    ({"rows": [{"x": 5}]}, "field 'rows.0.x' cannot be 5"),
-    ({"rows": {}}, r"field 'rows.\*.x' is missing"),
-    ({"schema_version": 2}, "schema_version 2 is newer than this program's 1"),
-    ({"schema_version": "2"}, "field 'schema_version' cannot be '2'"),
+    ("kind", ("runs",), "field 'kind' cannot be 'runs'. Did you mean 'run'"),
+    ("kind", (), "field 'kind' is missing"),
+    ("seed", (), "field 'seed' is missing"),
+    ("git_commit", (), "field 'git_commit' is missing"),
+    ("test.value", (), "field 'test.value' is missing"),
+    ("test.value", ("high",), "field 'test.value' cannot be 'high'"),
+    ("test.value", (None,), "field 'test.value' cannot be None"),
+    ("test.value", (float("inf"),), "field 'test.value' cannot be inf"),
+    ("test.num_tasks_scored", ("3",), "'test.num_tasks_scored' cannot be '3'"),
+    ("test", ("good",), "field 'test' cannot be 'good'"),
+    ("curves", (None,), "field 'curves.train' is missing"),
+    ("curves", ({"train": []},), "field 'curves.valid' is missing"),
+    ("dataset.fingerprint", (), "field 'dataset.fingerprint' is missing"),
+    ("config.model.readout.name", (3,), "model.readout.name' cannot be 3"),
+    ("schema_version", (), "field 'schema_version' is missing"),
+    ("schema_version", ("2",), "field 'schema_version' cannot be '2'"),
+    ("schema_version", (3,), "schema_version 3 is newer than this program's 2"),
+    ("schema_version", (1,), "schema_version 1 is older than this program's 2"),
   ],
-)
-def test_a_damaged_record_is_named_with_its_field(path, change, message):
-  path.write_text(json.dumps(WHOLE | change))
+)  # fmt: skip
+def test_a_damaged_run_is_named_with_its_field(tmp_path, field, value, message):
+  record = records.write(tmp_path, FACTS)
+  path = tmp_path / "r.json"
+  _write_as_is(path, _changed(record, field, *value))
+  with pytest.raises(ValueError, match=rf"r\.json: .*{message}"):
+    records.read(path)
+
+
+@pytest.mark.parametrize(
+  ("field", "value", "message"),
+  [
+    ("repeats.1.folds_hash", (), "field 'repeats.1.folds_hash' is missing"),
+    ("repeats.0.tests", ([0.5],),
+     "field 'repeats.0.tests' has 1 elements, the protocol in it has 2"),
+    ("repeats.0.tests.1", ("high",),
+     "field 'repeats.0.tests.1' cannot be 'high'"),
+    ("repeats", ([],),
+     "field 'repeats' has 0 elements, the protocol in it has 2"),
+    ("repeats", ({},), r"field 'repeats' cannot be {}"),
+    ("protocol", (None,), "field 'protocol.name' is missing"),
+    ("protocol.selected_on", (), "field 'protocol.selected_on' is missing"),
+  ],
+)  # fmt: skip
+def test_a_damaged_cross_validation_is_named_with_its_field(
+  tmp_path, field, value, message
+):
+  record = records.write(tmp_path, CROSSVAL)
+  path = tmp_path / "r.json"
+  _write_as_is(path, _changed(record, field, *value))
   with pytest.raises(ValueError, match=rf"r\.json: {message}"):
-    records.read_record(path, FIELDS)
+    records.read(path)
 
 
-def test_what_is_no_json(path):
-  path.write_text("{")
+@pytest.mark.parametrize("text", ["{", "", "[1, 2"])
+def test_what_is_no_json(tmp_path, text):
+  path = tmp_path / "r.json"
+  path.write_text(text)
   with pytest.raises(ValueError, match=r"r\.json: not a JSON file"):
-    records.read_record(path, FIELDS)
+    records.read(path)
+
+
+def test_the_fingerprint_follows_the_content(make_store):
+  facts = records.dataset_facts(make_store())
+  assert facts == records.dataset_facts(make_store())
+  sizes = [
+    facts[f"num_{name}"] for name in ("graphs", "train", "valid", "test")
+  ]
+  assert sizes == [83, 53, 17, 13]
+  changed = make_store()
+  changed.labels[0, 0] += 1
+  assert records.dataset_facts(changed)["fingerprint"] != facts["fingerprint"]
 
 
 def test_no_records_say_what_to_run():

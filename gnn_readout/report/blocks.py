@@ -9,11 +9,13 @@ import html
 import os
 import pathlib
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from gnn_readout import files
 from gnn_readout.report import markup
+
+_README = "README.md"
 
 
 class Table(NamedTuple):
@@ -42,66 +44,102 @@ class Figure(NamedTuple):
   data: Mapping[str, bytes]
 
 
-# A string is a paragraph, in which `this` is code.
-Block = str | Table | Figure
+class Pair(NamedTuple):
+  """Two figures side by side."""
+
+  left: Figure
+  right: Figure
+
+
+class File(NamedTuple):
+  """What a spreadsheet reads, in a file beside the page."""
+
+  name: str
+  text: str
+
+
+# A string is a paragraph, in which `this` is code and **this** is bold.
+Block = str | Table | Figure | Pair | File
 
 
 class Section(NamedTuple):
   """What is made of some of the records.
 
   Attributes:
-    name: Of the report that makes it.
+    name: That of `SECTIONS`.
     title: Its heading.
     blocks: What to read, in order.
-    files: Other files, by their name: what a spreadsheet reads.
+    file: In which Markdown file it stands; with others in README.md.
   """
 
   name: str
   title: str
   blocks: Sequence[Block]
-  files: Mapping[str, str] = {}
+  file: str = _README
 
 
 def markdown(section: Section) -> str:
   """Returns a section as Markdown, without its title."""
-  return "\n\n".join(_markdown(block) for block in section.blocks)
+  blocks = (b for b in section.blocks if not isinstance(b, File))
+  return "\n\n".join(_markdown(block) for block in blocks)
 
 
 def write(results_dir: str | os.PathLike[str], section: Section) -> None:
-  """Writes a section into README.md, and its figures and other files.
-
-  Args:
-    results_dir: The folder of the results.
-    section: What to write.
-  """
-  write_files(results_dir, section)
-  path = pathlib.Path(results_dir, "README.md")
-  markup.write_section(path, section.name, markdown(section), section.title)
-
-
-def write_files(results_dir: str | os.PathLike[str], section: Section) -> None:
-  """Writes the figures and the other files of a section.
+  """Writes a section into its Markdown file, and its figures and other files.
 
   Args:
     results_dir: The folder of the results.
     section: What to write.
   """
   results_dir = pathlib.Path(results_dir)
-  for name, text in section.files.items():
-    files.atomic_write_text(results_dir / name, text)
-  for figure in section.blocks:
-    if isinstance(figure, Figure):
+  for block in section.blocks:
+    if isinstance(block, File):
+      files.atomic_write_text(results_dir / block.name, block.text)
+    for figure in _figures(block):
       for extension, data in figure.data.items():
         path = results_dir / "figures" / f"{figure.name}.{extension}"
         files.atomic_write_bytes(path, data)
+  path, text = results_dir / section.file, markdown(section)
+  if section.file == _README:
+    markup.write_section(path, section.name, text, section.title)
+  else:
+    files.atomic_write_text(path, f"# {section.title}\n\n{text}\n")
 
 
-def _markdown(block: Block) -> str:
+def write_missing(
+  results_dir: str | os.PathLike[str], name: str, command: str
+) -> None:
+  """Takes a section out of README.md that has no records any more.
+
+  Args:
+    results_dir: The folder of the results.
+    name: Of the section.
+    command: What makes its records.
+  """
+  path = pathlib.Path(results_dir, _README)
+  if path.exists() and f"<!-- {name}:begin -->" in path.read_text():
+    markup.write_section(path, name, f"No record yet: `{command}`")
+
+
+def _figures(block: Block) -> Iterator[Figure]:
+  if isinstance(block, Figure):
+    yield block
+  elif isinstance(block, Pair):
+    yield from block
+
+
+def _markdown(block: str | Table | Figure | Pair) -> str:
   if isinstance(block, str):
     return block
   if isinstance(block, Table):
     return f"**{block.caption}**\n\n{markup.markdown_table(block.rows)}"
-  image = urllib.parse.quote(f"figures/{block.name}")
-  text = html.escape(block.caption)
-  picture = f'<img src="{image}.png" width="60%" alt="{text}">'
+  if isinstance(block, Pair):
+    return "\n".join(_picture(figure, "49%") for figure in block)
+  return _picture(block, "60%")
+
+
+def _picture(figure: Figure, width: str) -> str:
+  image = urllib.parse.quote(f"figures/{figure.name}")
+  text = html.escape(figure.caption)
+  picture = f'<img src="{image}.png" width="{width}" alt="{text}">'
   return f'<a href="{image}.svg">{picture}</a>'

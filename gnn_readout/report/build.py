@@ -1,40 +1,17 @@
-"""The reports by name: from the records of a folder to what stands beside."""
+"""From the records of a folder to all that stands beside them."""
 
 from __future__ import annotations
 
-import functools
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from gnn_readout import files
+from gnn_readout import files, records
 from gnn_readout.errors import suggest
-from gnn_readout.records import NoRecordsError
-from gnn_readout.report import blocks as sections
-from gnn_readout.report import page
+from gnn_readout.records import NoRecordsError, Record
+from gnn_readout.report import blocks, page
 from gnn_readout.report.blocks import Section
-from gnn_readout.report.figures import inner_loop as plots
-from gnn_readout.report.results import molecules as tables
-from gnn_readout.report.sections import (
-  ablations,
-  polygons,
-  runs,
-  table2,
-  tasks,
-  tu,
-)
-
-# In the order of the page.
-SECTIONS: dict[str, Callable[[str | os.PathLike[str]], Section]] = {
-  "table2": table2.section,
-  "ablations": ablations.section,
-  "tu": tu.section,
-  **{
-    name: functools.partial(tasks.section, task=name) for name in tasks.REPORTS
-  },
-  polygons.NAME: polygons.section,
-  runs.NAME: runs.section,
-}
+from gnn_readout.report.sections import SECTIONS
 
 
 def write(results_dir: str | os.PathLike[str], name: str) -> Section:
@@ -49,9 +26,11 @@ def write(results_dir: str | os.PathLike[str], name: str) -> Section:
       is damaged.
   """
   if name not in SECTIONS:
-    raise ValueError(f"unknown report {name!r}.{suggest(name, SECTIONS)}")
-  section = SECTIONS[name](results_dir)
-  _write(results_dir, section)
+    raise ValueError(
+      f"unknown report {name!r}.{suggest(name, ['all', *SECTIONS])}"
+    )
+  section = _make(results_dir, name, _read(results_dir))
+  blocks.write(results_dir, section)
   return section
 
 
@@ -69,44 +48,39 @@ def write_all(
   Raises:
     ValueError: If there is no record at all, or a damaged one.
   """
-  made, missing = {}, {}
-  for name, make in SECTIONS.items():
+  found = _read(results_dir)
+  made, missing = [], {}
+  for name in SECTIONS:
     try:
-      made[name] = make(results_dir)
-      say(f"{name}: {made[name].title}")
+      made.append(_make(results_dir, name, found))
+      say(f"{name}: {made[-1].title}")
     except NoRecordsError as error:
       missing[name] = error
       say(f"{name}: {error}")
   if not made:
-    raise missing[runs.NAME]
-  for section in made.values():
-    _write(results_dir, section)
+    raise missing["runs"]
+  for section in made:
+    blocks.write(results_dir, section)
   for name, error in missing.items():
-    _write_missing(results_dir, name, error)
-  records = tables.read_records(results_dir)
-  if records:
-    plots.write_figures(results_dir, records)
-  text = page.html_page(list(made.values()))
+    blocks.write_missing(results_dir, name, error.command)
   path = pathlib.Path(results_dir, "report.html")
-  files.atomic_write_text(path, text)
+  files.atomic_write_text(path, page.html_page(made))
   say(f"page: {path}")
 
 
-def _write(results_dir: str | os.PathLike[str], section: Section) -> None:
-  """Writes a section where it belongs."""
-  if section.name != runs.NAME:
-    sections.write(results_dir, section)
-    return
-  sections.write_files(results_dir, section)
-  text = f"# {section.title}\n\n{sections.markdown(section)}\n"
-  files.atomic_write_text(pathlib.Path(results_dir, "runs.md"), text)
+def _folder(results_dir: str | os.PathLike[str]) -> pathlib.Path:
+  return pathlib.Path(results_dir, "records")
 
 
-def _write_missing(
-  results_dir: str | os.PathLike[str], name: str, error: NoRecordsError
-) -> None:
-  """Takes a section out of README.md that has no records any more."""
-  path = pathlib.Path(results_dir, "README.md")
-  if path.exists() and f"<!-- {name}:begin -->" in path.read_text():
-    text = f"No record yet: `{error.command}`"
-    sections.write(results_dir, Section(name, name, [text]))
+def _read(results_dir: str | os.PathLike[str]) -> list[Record]:
+  return list(records.read_folder(_folder(results_dir)).values())
+
+
+def _make(
+  results_dir: str | os.PathLike[str], name: str, found: Sequence[Record]
+) -> Section:
+  row = SECTIONS[name]
+  made = row.make(found)
+  if not made:
+    raise NoRecordsError(row.records, _folder(results_dir), row.command)
+  return Section(name, row.title, made, row.file)

@@ -11,7 +11,7 @@ import pathlib
 import re
 from collections.abc import Sequence
 
-from gnn_readout.report.blocks import Block, Figure, Section, Table
+from gnn_readout.report.blocks import Block, Figure, Pair, Section, Table
 from gnn_readout.report.figures import svg
 
 _HERE = pathlib.Path(__file__).parent
@@ -77,10 +77,14 @@ def _block(block: Block, name: str) -> str:
   if isinstance(block, str):
     return f"<p>{_text(block)}</p>"
   if isinstance(block, Figure):
-    picture = svg.inline(block.data["svg"], block.name, block.caption)
+    picture = svg.inline(block.data["svg"], name, block.caption)
     caption = f"<figcaption>{_text(block.caption)}</figcaption>"
     return f"<figure>\n{picture}\n{caption}\n</figure>"
-  return _table(block, name)
+  if isinstance(block, Pair):
+    sides = zip(block, ("left", "right"), strict=True)
+    figures = (_block(figure, f"{name}-{side}") for figure, side in sides)
+    return '<div class="pair">\n' + "\n".join(figures) + "\n</div>"
+  return _table(block, name) if isinstance(block, Table) else ""
 
 
 def _table(table: Table, name: str) -> str:
@@ -126,6 +130,13 @@ def _escape(text: str) -> str:
 
 
 def _text(text: str) -> str:
-  """The little Markdown that sections use: `code` and [links](to)."""
-  text = re.sub(r"`([^`]+)`", r"<code>\1</code>", _escape(text))
-  return re.sub(r"\[([^]]+)\]\(([\w./#-]+)\)", r'<a href="\2">\1</a>', text)
+  """The little Markdown of sections: `code`, **bold** and [links](to)."""
+  parts = []
+  for number, part in enumerate(re.split("`([^`]+)`", _escape(text))):
+    if number % 2:  # As it is: it is for a shell.
+      parts.append(f"<code>{part}</code>")
+      continue
+    part = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", part)
+    link = r"\[([^]]+)\]\(([\w./#-]+)\)"
+    parts.append(re.sub(link, r'<a href="\2">\1</a>', part))
+  return "".join(parts)

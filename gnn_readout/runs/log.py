@@ -1,42 +1,21 @@
-"""What a run leaves behind to read: metrics while it goes, a record at the end.
+"""What a run says while it goes.
 
 `metrics.jsonl` has one JSON object per line, `tensorboard/` the same numbers
-as event files, and `record.json` is written once, at the end.
+as event files. The record at its end is `gnn_readout.records`'.
 """
 
 from __future__ import annotations
 
 import contextlib
-import datetime
-import importlib.metadata
 import json
 import os
 import pathlib
-import platform
-import re
-import subprocess
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import jax
-import numpy as np
 from absl import logging
 
-from gnn_readout.data.store import GraphStore
 from gnn_readout.files import atomic_write_text, naming
-
-RECORD_VERSION = 1
-_PACKAGES = (
-  "dm-haiku",
-  "jax",
-  "jaxlib",
-  "jraph",
-  "ml-collections",
-  "numpy",
-  "optax",
-  "orbax-checkpoint",
-)
 
 
 class MetricsLog:
@@ -138,98 +117,3 @@ def _no_stderr() -> Iterator[None]:
     os.dup2(saved, 2)
     os.close(saved)
     os.close(nowhere)
-
-
-def dataset_facts(store: GraphStore) -> dict[str, Any]:
-  """Returns name, sizes and a checksum of the content of a dataset."""
-  return {
-    "name": store.schema.name,
-    "num_graphs": store.num_graphs,
-    "num_train": len(store.splits["train"]),
-    "num_valid": len(store.splits["valid"]),
-    "num_test": len(store.splits["test"]),
-    "fingerprint": fingerprint(store, store.splits.values()),
-  }
-
-
-def fingerprint(store: GraphStore, splits: Iterable[np.ndarray] = ()) -> str:
-  """Returns 8 hexadecimal digits that change with any column of a dataset.
-
-  Args:
-    store: The dataset.
-    splits: What else is to be counted.
-  """
-  checksum = 0
-  columns = (store.node_offsets, store.edge_offsets, store.nodes, store.edges)
-  columns += (store.senders, store.receivers, store.labels)
-  for column in (*columns, *splits):
-    checksum = zlib.crc32(np.ascontiguousarray(column), checksum)
-  return f"{checksum:08x}"
-
-
-def environment() -> dict[str, Any]:
-  """Returns the `versions`, `hardware` and git fields of a record."""
-  versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
-  pages, page_size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-  on_cpu = jax.default_backend() == "cpu"
-  code = (":/gnn_readout", ":/launch", ":/configs")
-  in_git = _git("ls-files", "--error-unmatch", __file__) is not None
-  return {
-    "git_commit": _git("rev-parse", "HEAD") if in_git else None,
-    "git_dirty": bool(_git("status", "--porcelain", "--", *code)),
-    "versions": {"python": platform.python_version(), **versions},
-    "hardware": {
-      "platform": jax.default_backend(),
-      "device": _processor() if on_cpu else jax.devices()[0].device_kind,
-      "cpu_count": os.cpu_count(),
-      "memory_gb": round(pages * page_size / 2**30, 1),
-    },
-  }
-
-
-def write_record(
-  workdir: str | os.PathLike[str], facts: Mapping[str, Any]
-) -> dict[str, Any]:
-  """Completes the record of a run and writes it.
-
-  Args:
-    workdir: The folder of the run.
-    facts: All fields but the version and the time.
-
-  Returns:
-    What is now in `record.json`.
-  """
-  now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-  record = {"schema_version": RECORD_VERSION, **facts, "finished_at": now}
-  # A point of a curve on one line, not four. No string of JSON holds a newline.
-  text = re.sub(
-    r"\[\n *([^][{}\n]*),\n *([^][{}\n]*)\n *\]",
-    r"[\1, \2]",
-    json.dumps(record, indent=1),
-  )
-  atomic_write_text(pathlib.Path(workdir) / "record.json", text + "\n")
-  return record
-
-
-def _git(*arguments: str) -> str | None:
-  """Returns what git says about this source tree; None if it is not in git."""
-  folder = pathlib.Path(__file__).parent
-  try:
-    return subprocess.run(
-      ["git", *arguments],
-      cwd=folder,
-      capture_output=True,
-      text=True,
-      check=True,
-    ).stdout.strip()
-  except (OSError, subprocess.CalledProcessError):
-    return None
-
-
-def _processor() -> str:
-  try:
-    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-  except OSError:
-    return platform.processor()
-  names = [line for line in lines if line.startswith("model name")]
-  return names[0].split(":")[1].strip() if names else platform.processor()

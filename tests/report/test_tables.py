@@ -244,9 +244,9 @@ def test_a_field_of_the_wrong_type_is_named_with_its_file(tmp_path):
 
 
 def test_a_record_of_a_newer_version_is_refused(tmp_path):
-  _write(tmp_path, {"schema_version": 2})
+  _write(tmp_path, {"schema_version": 3})
   with pytest.raises(
-    ValueError, match=r"run0\.json: schema_version 2 is newer"
+    ValueError, match=r"run0\.json: schema_version 3 is newer"
   ):
     tables.read_records(tmp_path)
 

@@ -261,7 +261,7 @@ def test_nothing_to_report(tmp_path):
   [
     ("test", "good", "field 'test' cannot be 'good'"),
     ("curves", {"train": []}, "field 'curves.valid' is missing"),
-    ("schema_version", 2, "newer than this program's 1"),
+    ("schema_version", 3, "newer than this program's 2"),
   ],
 )
 def test_a_damaged_record(results, field, value, message):

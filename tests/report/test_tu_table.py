@@ -181,7 +181,7 @@ def test_nothing_to_report(tmp_path):
      "field 'repeats' has 1 elements, the protocol in it has 2"),
     (lambda r: r["protocol"].pop("selected_on"),
      "field 'protocol.selected_on' is missing"),
-    (lambda r: r.update(schema_version=2), "newer than this program's 1"),
+    (lambda r: r.update(schema_version=3), "newer than this program's 2"),
   ],
 )  # fmt: skip
 def test_a_damaged_record(crossval, write_records, change, message):

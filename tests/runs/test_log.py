@@ -86,30 +86,3 @@ def test_tensorflows_errors_are_os_errors(tmp_path, monkeypatch):
     runlog.MetricsLog(tmp_path, 0, tensorboard=True) as log,
   ):
     log.write(3, {"loss": 0.5})
-
-
-def test_the_fingerprint_follows_the_content(make_store):
-  facts = runlog.dataset_facts(make_store())
-  assert facts == runlog.dataset_facts(make_store())
-  sizes = [
-    facts[f"num_{name}"] for name in ("graphs", "train", "valid", "test")
-  ]
-  assert sizes == [83, 53, 17, 13]
-  changed = make_store()
-  changed.labels[0, 0] += 1
-  assert runlog.dataset_facts(changed)["fingerprint"] != facts["fingerprint"]
-
-
-def test_a_point_of_a_curve_takes_one_line(tmp_path):
-  facts = {
-    "note": "[\n 1,\n 2\n]",
-    "curves": {"a": [[1, 0.5], [2, -1e-09]], "b": []},
-    "shapes": [[3, 5, 7]],
-  }
-  record = runlog.write_record(tmp_path, facts)
-  text = (tmp_path / "record.json").read_text()
-  assert json.loads(text) == record
-  assert {key: record[key] for key in facts} == facts
-  lines = [line.strip() for line in text.splitlines()]
-  assert "[1, 0.5]," in lines
-  assert "[2, -1e-09]" in lines

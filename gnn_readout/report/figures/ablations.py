@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from gnn_readout.report.figures import style as figures
+from gnn_readout.report.figures import style
 
 
 class Line(NamedTuple):
@@ -34,26 +34,26 @@ def inner_steps(ours: Sequence[Line], published: Line) -> dict[str, bytes]:
   Returns:
     The files, by name extension: 'png' and 'svg'.
   """
-  with figures.style():
-    figure = figures.empty(height=3.2)
+  with style.context():
+    figure = style.empty(height=3.2)
     top, bottom = figure.subplots(2, sharex=True)
     for axes, lines in ((top, ours), (bottom, [published])):
       metrics = dict.fromkeys(line.metric for line in lines)
       axes.set_ylabel(f"valid {', '.join(metrics)}")
       axes.set_xscale("log")
-    looks = figures.LOOKS * (len(ours) + 1)
+    looks = style.LOOKS * (len(ours) + 1)
     places = [*([top] * len(ours)), bottom]
     for axes, line, look in zip(
       places, [*ours, published], looks, strict=False
     ):
-      color, style, marker = look
+      color, line_style, marker = look
       steps = sorted(line.points)
       axes.errorbar(
         steps,
         [line.points[s][0] for s in steps],
         [line.points[s][1] or 0 for s in steps],
         color=color,
-        linestyle=style,
+        linestyle=line_style,
         marker=marker,
         markersize=4,
         elinewidth=0.8,
@@ -69,4 +69,4 @@ def inner_steps(ours: Sequence[Line], published: Line) -> dict[str, bytes]:
     figure.legend(
       handles, [h.get_label() for h in handles], loc="outside upper center"
     )
-    return figures.save(figure)
+    return style.save(figure)

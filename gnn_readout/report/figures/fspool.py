@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gnn_readout.report.figures import style as figures
+from gnn_readout.report.figures import style
 
 _COLUMNS = 4
 _ROW_INCHES = 0.7
@@ -39,15 +39,15 @@ def rank_weights(
       "knots must have at least one row, and rows of one length of at least 2,"
       f" got lengths {sorted(counts)}"
     )
-  with figures.style():
-    return figures.save(_figure(knots, title))
+  with style.context():
+    return style.save(_figure(knots, title))
 
 
 def _figure(knots: Sequence[Sequence[float]], title: str) -> Any:
   """Returns the figure, a panel for each feature."""
   columns = min(_COLUMNS, len(knots))
   rows = -(-len(knots) // columns)
-  figure = figures.empty(0.8 + _ROW_INCHES * rows)
+  figure = style.empty(0.8 + _ROW_INCHES * rows)
   grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
   panels = grid.ravel()
   last = len(knots[0]) - 1

@@ -44,7 +44,7 @@ _STYLE = {
 }
 
 
-def style() -> Any:
+def context() -> Any:
   """Returns a context in which no setting of the user's has a say."""
   import matplotlib.style
 

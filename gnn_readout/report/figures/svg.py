@@ -14,7 +14,7 @@ _RADIUS = 4  # Points around a value in which the pointer finds it.
 _COLORS = {
   "#000000": "currentColor",
   "#ffffff": "var(--background)",
-  "#e0e0e0": "var(--rule)",  # The grid of `figures.style`.
+  "#e0e0e0": "var(--rule)",  # The grid of `style.context`.
 }
 
 

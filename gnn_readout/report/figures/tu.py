@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from gnn_readout.report import markup
-from gnn_readout.report.figures import style as figures
+from gnn_readout.report.figures import style
+from gnn_readout.report.results.crossvals import PUBLISHED_BY
 
 _BAR = 0.8  # Of the room of a dataset, for the bars of that with most.
 
@@ -17,19 +18,19 @@ def bars(rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
   Lines are sample deviations; a diamond is the published mean.
 
   Args:
-    rows: From `tu.rows`; those of another metric are left out.
+    rows: From `crossvals.rows`; those of another metric are left out.
 
   Returns:
     The files, by name extension: 'png' and 'svg'.
   """
   rows = [row for row in rows if row["metric"] == "accuracy"]
   names = list(dict.fromkeys(_name(row) for row in rows))
-  looks = dict(zip(names, figures.LOOKS * len(names), strict=False))
+  looks = dict(zip(names, style.LOOKS * len(names), strict=False))
   groups: dict[str, list[dict[str, Any]]] = {}
   for row in rows:
     groups.setdefault(row["dataset"].removeprefix("tu/"), []).append(row)
-  with figures.style():
-    figure = figures.empty(height=2.4)
+  with style.context():
+    figure = style.empty(height=2.4)
     axes = figure.subplots()
     handles = {}
     width = _BAR / max(map(len, groups.values()), default=1)
@@ -53,14 +54,13 @@ def bars(rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
       loc="outside upper center",
       ncols=min(len(handles), 3),
     )
-    return figures.save(figure)
+    return style.save(figure)
 
 
 def _name(row: dict[str, Any]) -> str:
   """The readout; what is not of the thesis' model and protocol says so."""
-  usual = {"gin": "fspool2019", "gin0": "gin2019"}
   name = row["readout"] + ", GIN-0" * (row["model"] == "gin0")
-  differs = row["protocol"] != usual[row["model"]]
+  differs = row["protocol"] != PUBLISHED_BY[row["model"]]
   return f"{name}, {row['protocol']}" if differs else name
 
 

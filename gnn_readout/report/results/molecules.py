@@ -1,136 +1,55 @@
-"""From run records to tables; nothing else goes in.
-
-A record is one JSON file in results/records/, written once by a finished run.
-Runs that differ in nothing but the seed become one row.
-"""
+"""Runs on datasets of graphs: one row for all seeds of a configuration."""
 
 from __future__ import annotations
 
-import itertools
-import json
 import operator
-import os
-import pathlib
 import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gnn_readout.records import (
-  METRIC_NAMES,
-  NUMBER,
-  Fields,
-  Record,
-  read_folder,
-)
+from gnn_readout.records import METRIC_NAMES, Record, group
 from gnn_readout.report import markup
-from gnn_readout.report.results import published as paper
+from gnn_readout.report.results import published
 
-# Every field a record must have, and its type; a dot goes one level down.
-_FIELDS: Fields = {
-  "schema_version": int,
-  "name": str,
-  "command": str,
-  "config": dict,
-  "config.model.message_passing.name": str,
-  "config.model.message_passing.width": int,
-  "config.model.readout.name": str,
-  "config.optimizer.learning_rate": NUMBER,
-  "config_hash": str,
-  "git_commit": (str, type(None)),  # null outside a repository
-  "git_dirty": (bool, type(None)),
-  "versions": dict,
-  "hardware": dict,
-  "seed": int,
-  "dataset.name": str,
-  "dataset.fingerprint": str,
-  "dataset.num_train": int,
-  "dataset.num_valid": int,
-  "dataset.num_test": int,
-  "num_parameters": int,
-  "steps": int,
-  "epochs": NUMBER,
-  "curves": dict,
-  "best.step": int,
-  "best.valid": NUMBER,
-  "test.metric": str,
-  "test.value": NUMBER,
-  "test.num_tasks_scored": int,
-  "test.step": int,
-  "wall_seconds": NUMBER,
-  "steps_per_second": NUMBER,
-  "graphs_per_second": NUMBER,
-  "padding": dict,
-  "num_compiled_shapes": int,
-  "finished_at": str,
-  "note": str,
-}
+# OGB's length and width, which configs/molpcba.py has as well.
+_EPOCHS, WIDTH = 100, 300
 
-# Config fields that leave the result as it is: no reason for another row.
-_WITHOUT_EFFECT = (
-  "seed",
-  "checkpoint_every",
-  "eval_batch_size",
-  "log_every",
-  "population",  # A record is of one member, of which it is empty.
-  "tensorboard",
+CAPTION = (
+  "Mean and sample deviation over the seeds. The learning rate is the one of"
+  " those that ran with the best mean validation score. `reduced` says what is"
+  " smaller than OGB's 300 wide and 100 epochs; runs of less than an epoch are"
+  " made for their speed, and left out. All runs and their commands are in"
+  " [runs.md](runs.md)."
 )
 
 
-def read_records(results_dir: str | os.PathLike[str]) -> list[Record]:
-  """Reads and checks results_dir/records/*.json, in the order of their names.
-
-  Args:
-    results_dir: The folder that holds `records`.
-
-  Returns:
-    The records; none if the folder is empty or not there.
-
-  Raises:
-    ValueError: If a file is not JSON, was written by a newer version, or lacks
-      a field; the message names the file and the field.
-  """
-  folder = pathlib.Path(results_dir, "records")
-  return list(read_folder(folder, _FIELDS).values())
+def runs(records: Iterable[Record]) -> list[Record]:
+  """Returns the runs on datasets of graphs, of records of all kinds."""
+  return [r for r in records if r.get("problem") == "graph_property"]
 
 
 def is_scored(record: Record) -> bool:
-  """Whether a run was long enough to be compared with others by its score.
+  """Returns whether a run was long enough to be compared by its score.
 
   Those of less than an epoch are made for their speed.
   """
   return record["epochs"] >= 1
 
 
-def by_configuration(records: Iterable[Record]) -> list[list[Record]]:
-  """Groups the records that differ in nothing but the seed.
+def reduced(record: Record, width: int | None = WIDTH) -> str:
+  """Says what of a run is smaller than OGB's 300 wide and 100 epochs.
 
   Args:
-    records: As `read_records` returns them, in any order.
-
-  Returns:
-    The groups, each sorted by seed.
-
-  Raises:
-    ValueError: If two records are the same run with the same seed.
+    record: From `runs`.
+    width: What is not reduced; None where it does not matter.
   """
-  groups: dict[str, list[Record]] = {}
-  for record in sorted(records, key=operator.itemgetter("seed")):
-    groups.setdefault(_configuration(record), []).append(record)
-  for first, second in itertools.chain(
-    *map(itertools.pairwise, groups.values())
-  ):
-    if first["seed"] == second["seed"]:
-      raise ValueError(
-        f"records {first['name']!r} and {second['name']!r} are the same run"
-        f" with the same seed {first['seed']}; keep one of them"
-      )
-  return list(groups.values())
-
-
-def effective_config(record: Record) -> dict[str, Any]:
-  """Returns the config without the seed and what leaves the result as it is."""
-  config = record["config"]
-  return {k: v for k, v in config.items() if k not in _WITHOUT_EFFECT}
+  actual = record["config"]["model"]["message_passing"]["width"]
+  words = []
+  if width and actual < width:
+    words.append(f"{actual} of {width} wide")
+  if record["epochs"] < _EPOCHS:
+    words.append(f"{record['epochs']:.3g} of {_EPOCHS} epochs")
+  return ", ".join(words)
 
 
 def model_name(record: Record) -> str:
@@ -142,31 +61,35 @@ def model_name(record: Record) -> str:
   return name + "+virtual_node" * bool(message_passing.get("virtual_node"))
 
 
-def molecule_rows(records: Iterable[Record]) -> list[dict[str, Any]]:
+def readout_name(record: Record) -> str:
+  """Returns the name of the readout."""
+  return record["config"]["model"]["readout"]["name"]
+
+
+def rows(records: Iterable[Record]) -> list[dict[str, Any]]:
   """Summarises the records: one row for all seeds of a configuration.
 
   Args:
-    records: As `read_records` returns them, in any order.
+    records: From `runs`.
 
   Returns:
     Rows of plain values, sorted, all with the same keys. Deviations are
-    sample standard deviations over seeds, None for a single one.
-
-  Raises:
-    ValueError: If two records are the same run with the same seed.
+    sample standard deviations over seeds, None for a single one. Runs that
+    were given up without a score have none.
   """
-  rows = [_row(group) for group in by_configuration(records)]
   order = operator.itemgetter(
     "dataset", "model", "width", "readout", "steps", "learning_rate", "command"
   )
-  return sorted(rows, key=order)
+  scored = (record for record in records if record["test"])
+  by_seed = sorted(scored, key=operator.itemgetter("seed"))
+  return sorted(map(_row, group(by_seed)), key=order)
 
 
 def display(row: dict[str, Any]) -> dict[str, str]:
-  """Turns a row of `molecule_rows` into what a reader sees, by column title."""
-  published = markup.plus_minus(row["published"], row["published_deviation"])
-  if published:
-    published += f" ({row['published_source']})"
+  """Turns a row of `rows` into what a reader sees, by column title."""
+  level = markup.plus_minus(row["published"], row["published_deviation"])
+  if level:
+    level += f" ({row['published_source']})"
   return {
     "dataset": row["dataset"],
     "train / valid / test": " / ".join(
@@ -184,7 +107,7 @@ def display(row: dict[str, Any]) -> dict[str, str]:
     "metric": METRIC_NAMES.get(row["metric"], row["metric"]),
     "test": markup.plus_minus(row["test"], row["test_deviation"]),
     "valid": markup.plus_minus(row["valid"], row["valid_deviation"]),
-    "published test": published,
+    "published test": level,
     "parameters": f"{row['num_parameters']:,}",
     "minutes a run": f"{row['wall_seconds'] / 60:.1f}",
     "note": row["note"],
@@ -192,57 +115,49 @@ def display(row: dict[str, Any]) -> dict[str, str]:
   }
 
 
-def _configuration(record: Record) -> str:
-  """Everything but the seed that decides a result, as one string."""
-  dataset = record["dataset"]
-  config = effective_config(record)
-  return json.dumps(
-    [dataset["name"], dataset["fingerprint"], config], sort_keys=True
-  )
-
-
-def _row(runs: Sequence[Record]) -> dict[str, Any]:
+def _row(seeds: Sequence[Record]) -> dict[str, Any]:
   """One row from the runs of one configuration, sorted by seed."""
-  first = runs[0]
+  first = seeds[0]
   dataset, test = first["dataset"], first["test"]
   model = model_name(first)
-  readout_config = first["config"]["model"]["readout"]
-  readout = readout_config["name"]
+  readout = first["config"]["model"]["readout"]
   width = first["config"]["model"]["message_passing"]["width"]
-  published = paper.find(
-    dataset["name"], model, readout, width, test["metric"], "test"
+  level = published.find(
+    dataset["name"], model, readout["name"], width, test["metric"], "test"
   )
   test_mean, test_deviation = markup.mean_deviation(
-    r["test"]["value"] for r in runs
+    r["test"]["value"] for r in seeds
   )
   valid_mean, valid_deviation = markup.mean_deviation(
-    r["best"]["valid"] for r in runs
+    r["best"]["valid"] for r in seeds
   )
   return {
     "dataset": dataset["name"],
     "model": model,
-    "readout": readout,
+    "readout": readout["name"],
     "width": width,
     "learning_rate": first["config"]["optimizer"]["learning_rate"],
-    "inner_steps": readout_config.get("num_steps"),
-    "aux_weight": readout_config.get("aux_weight") or None,
+    "inner_steps": readout.get("num_steps"),
+    "aux_weight": readout.get("aux_weight") or None,
     "steps": first["steps"],
     "epochs": first["epochs"],
-    "seeds": len(runs),
+    "seeds": len(seeds),
     "metric": test["metric"],
     "test": test_mean,
     "test_deviation": test_deviation,
     "valid": valid_mean,
     "valid_deviation": valid_deviation,
-    "published": published and published.value,
-    "published_deviation": published and published.deviation,
-    "published_source": published and published.source,
-    "num_tasks_scored": test["num_tasks_scored"],
+    "published": level and level.value,
+    "published_deviation": level and level.deviation,
+    "published_source": level and level.source,
+    "num_tasks_scored": test.get("num_tasks_scored"),
     "num_train": dataset["num_train"],
     "num_valid": dataset["num_valid"],
     "num_test": dataset["num_test"],
     "num_parameters": first["num_parameters"],
-    "wall_seconds": round(statistics.fmean(r["wall_seconds"] for r in runs), 1),
-    "note": "; ".join(dict.fromkeys(r["note"] for r in runs if r["note"])),
+    "wall_seconds": round(
+      statistics.fmean(r["wall_seconds"] for r in seeds), 1
+    ),
+    "note": "; ".join(dict.fromkeys(r["note"] for r in seeds if r["note"])),
     "command": first["command"],
   }

@@ -1,19 +1,12 @@
-"""Whether two readouts differ, by Wilcoxon's signed-rank test.
-
-The test is two-sided: differences as likely to be up as down have p > 0.05 in
-19 of 20 cases.
-"""
+"""Two cross-validations, fold by fold, by Wilcoxon's signed-rank test."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from gnn_readout.records import LOWER_IS_BETTER, Record
-
-# With fewer pairs no outcome has a p below 0.05: 2 / 2^5 = 0.0625.
-MIN_PAIRS = 6
+from gnn_readout.statistics.wilcoxon import signed_rank
 
 
 class Paired(NamedTuple):
@@ -43,27 +36,11 @@ class Paired(NamedTuple):
   p_repeat: float | None = None
 
 
-def signed_rank(differences: Sequence[float]) -> float:
-  """Returns the two-sided p of Wilcoxon's signed-rank test.
-
-  Args:
-    differences: One for each pair. Zeros are left out, as Wilcoxon does; if
-      all are zero, p is 1.
-  """
-  # What is equal on paper differs in the last bit, and would not be a tie.
-  differences = [round(d, 9) for d in differences]
-  if not any(differences):
-    return 1.0
-  from scipy import stats
-
-  return float(stats.wilcoxon(differences).pvalue)
-
-
 def compare(first: Record, second: Record) -> Paired:
   """Compares two cross-validations, fold by fold of the same splits.
 
   Args:
-    first: A record of `gnn_readout.training.crossval`.
+    first: A record of a cross-validation.
     second: Another, of the same dataset.
   """
   both = list(zip(first["repeats"], second["repeats"], strict=False))

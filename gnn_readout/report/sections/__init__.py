@@ -1,0 +1,104 @@
+"""The sections of the results: the one table of all that is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from gnn_readout.records import Record
+from gnn_readout.report.blocks import Block
+from gnn_readout.report.sections import (
+  ablations,
+  inner_loop,
+  polygons,
+  readouts,
+  runs,
+  table2,
+  tasks,
+  tu,
+)
+
+
+class Row(NamedTuple):
+  """What is known of a section.
+
+  Attributes:
+    title: Its heading.
+    make: Records of all kinds -> what to read; nothing if there is no record
+      of its own among them.
+    records: What those are called where there is none.
+    command: What makes such records.
+    file: The Markdown file in which it stands, README.md or its own.
+  """
+
+  title: str
+  make: Callable[[Sequence[Record]], Sequence[Block]]
+  records: str
+  command: str
+  file: str = "README.md"
+
+
+# In the order of the page.
+SECTIONS: dict[str, Row] = {
+  "table2": Row(
+    "Readouts on molecules (Table 2)",
+    table2.make,
+    "record of a row of Table 2",
+    "python -m launch.sweep --sweep=configs/molpcba.py:table2 --workdir=DIR"
+    " --records=results/records",
+  ),
+  "ablations": Row(
+    "Ablations (tables E.1 to E.4)",
+    ablations.make,
+    "runs that differ in one ablation",
+    ablations.SWEEP.format("ablation_steps"),
+  ),
+  "inner_loop": Row(
+    "The inner loop (Figures 5 and 6)",
+    inner_loop.make,
+    "record with the curves of an inner loop",
+    "python -m launch.train --config=configs/molpcba.py:gcn,equilibrium"
+    " --workdir=DIR",
+  ),
+  "tu": Row(
+    "Graph classification (table 5.10 of Zhang's thesis)",
+    tu.make,
+    "record of a cross-validation",
+    "python -m launch.crossval --config=configs/tu.py:MUTAG,fspool"
+    " --protocol=fspool2019 --workdir=DIR --records=results/records",
+  ),
+  "median": Row(
+    "Median of 100 numbers (Figure 3 of the paper)",
+    tasks.median,
+    "record of task 'median' with a score",
+    "python -m launch.train --config=configs/median.py --workdir=DIR",
+  ),
+  "omniglot": Row(
+    "How many characters 16 drawings show (Figure 4b of the paper)",
+    tasks.omniglot,
+    "record of task 'omniglot' with a score",
+    "python -m launch.train --config=configs/omniglot.py --workdir=DIR",
+  ),
+  "polygons": Row(
+    "Auto-encoders of rotating polygons",
+    polygons.make,
+    "record of task 'polygons' with a score",
+    "python -m launch.train --config=configs/polygons.py:fspool,direct"
+    " --workdir=DIR",
+  ),
+  "readouts": Row(
+    "Readouts",
+    readouts.make,
+    "record of the benchmark 'readouts'",
+    "python -m launch.report readouts",
+    "readouts.md",
+  ),
+  "runs": Row(
+    "All runs",
+    runs.make,
+    "run records",
+    "python -m launch.train --config=configs/molpcba.py:gcn,sum"
+    " --workdir=runs/gcn_sum",
+    "runs.md",
+  ),
+}

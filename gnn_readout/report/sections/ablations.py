@@ -6,24 +6,19 @@ rate and the seed.
 
 from __future__ import annotations
 
-import os
-import pathlib
 import statistics
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from gnn_readout.records import METRIC_NAMES, NoRecordsError
+from gnn_readout.records import METRIC_NAMES, Record, field
 from gnn_readout.report import markup
-from gnn_readout.report.blocks import Block, Figure, Section, Table
-from gnn_readout.report.figures import ablations as ablation_plots
-from gnn_readout.report.results import molecules as tables
-from gnn_readout.report.results import published as paper
-from gnn_readout.report.results import selection as chosen
-from gnn_readout.report.results import significance as statements
-from gnn_readout.report.results.selection import Chosen
+from gnn_readout.report.blocks import Block, Figure, Table
+from gnn_readout.report.figures import ablations as figures
+from gnn_readout.report.results import molecules, published, significance
+from gnn_readout.report.results.selection import Selection, alike, select
+from gnn_readout.statistics.pooled import pooled_deviation
 
-TITLE = "Ablations (tables E.1 to E.4)"
-_SWEEP = (
+SWEEP = (
   "python -m launch.sweep --sweep=configs/molpcba.py:{} --workdir=DIR"
   " --records=results/records"
 )
@@ -39,7 +34,7 @@ class Ablation(NamedTuple):
     table: Its name.
     what: What varies.
     field: Of the config.
-    setting: What `paper` and a reader call a value of it.
+    setting: What `published` and a reader call a value of it.
     sweep: The function of configs/molpcba.py that yields the runs.
     width: What is not reduced, None if it is smaller on purpose.
   """
@@ -49,7 +44,7 @@ class Ablation(NamedTuple):
   field: str
   setting: Callable[[float], str]
   sweep: str
-  width: int | None = chosen.WIDTH
+  width: int | None = molecules.WIDTH
 
 
 _WEIGHTS = {1e-4: "1e-4", 1e-3: "1e-3", 1e-2: "1e-2", 1e-1: "1e-1", 1.0: "1"}
@@ -80,64 +75,54 @@ ABLATIONS = (
 )
 
 
-def section(results_dir: str | os.PathLike[str]) -> Section:
-  """Makes the section of tables E.1 to E.4.
-
-  Args:
-    results_dir: The folder that holds `records`.
-
-  Raises:
-    ValueError: If there is no run of any of them, or a damaged record.
-  """
-  entries = chosen.best_rates(tables.read_records(results_dir))
-  scored = [entry for entry in entries if tables.is_scored(entry.record)]
-  found = [groups(scored, ablation) for ablation in ABLATIONS]
+def make(records: Sequence[Record]) -> list[Block]:
+  """Makes the section of tables E.1 to E.4."""
+  entries = select(molecules.runs(records))
+  scored = [entry for entry in entries if molecules.is_scored(entry.record)]
+  found = {ablation.table: groups(scored, ablation) for ablation in ABLATIONS}
   times = time_groups(entries)
-  if not any(found) and not times:
-    folder = pathlib.Path(results_dir, "records")
-    command = _SWEEP.format(ABLATIONS[0].sweep)
-    raise NoRecordsError("runs that differ in one ablation", folder, command)
-  made = {
-    ablation.table: _blocks(ablation, its_groups)
-    for ablation, its_groups in zip(ABLATIONS, found, strict=True)
-  }
-  if found[0]:
-    drawn = ablation_plots.inner_steps(_lines(found[0]), _published_line())
+  if not any(found.values()) and not times:
+    return []
+  made = {a.table: _blocks(a, found[a.table]) for a in ABLATIONS}
+  if found["E.1"]:
+    drawn = figures.inner_steps(_lines(found["E.1"]), _published_line())
     caption = "Validation score against the number of inner steps"
     made["E.1"].append(Figure("inner_steps", caption, drawn))
   made["E.2"] = _time_blocks(times)
   intro = (
-    f"The paper's numbers are on validation. {chosen.CAPTION} {statements.RULE}"
-    " Compared are the largest and the smallest value of a table, with the"
-    " deviation of all of its values that have several seeds."
+    f"The paper's numbers are on validation. {molecules.CAPTION}"
+    f" {significance.RULE} Compared are the largest and the smallest value of a"
+    " table, with the deviation of all of its values that have several seeds."
   )
-  blocks = [block for table in sorted(made) for block in made[table]]
-  return Section("ablations", TITLE, [intro, *blocks])
+  return [intro, *(block for table in sorted(made) for block in made[table])]
 
 
 def groups(
-  entries: Sequence[Chosen], ablation: Ablation
-) -> list[dict[float, Chosen]]:
+  entries: Sequence[Selection], ablation: Ablation
+) -> list[dict[float, Selection]]:
   """Returns the runs of an ablation that belong together.
 
   Args:
-    entries: From `chosen.best_rates`.
+    entries: From `select`.
     ablation: Of `ABLATIONS`.
 
   Returns:
     Groups of at least two, by value, sorted by it.
   """
-  found: dict[str, dict[float, Chosen]] = {}
-  for entry in sorted(entries, key=_order):
-    value = chosen.field(entry.record, ablation.field)
-    if _readout(entry) == _EQUILIBRIUM and value is not None:
-      key = chosen.setting(entry.record, without=ablation.field)
-      found.setdefault(key, {})[value] = entry
-  return [dict(sorted(g.items())) for g in found.values() if len(g) > 1]
+  varied = [
+    entry
+    for entry in sorted(entries, key=_order)
+    if _readout(entry) == _EQUILIBRIUM and _value(entry, ablation) is not None
+  ]
+  found = [
+    {_value(entry, ablation): entry for entry in group}
+    for group in alike(varied, without=ablation.field)
+  ]
+  return [dict(sorted(group.items())) for group in found if len(group) > 1]
 
 
 def table_rows(
-  ablation: Ablation, its_groups: Sequence[dict[float, Chosen]]
+  ablation: Ablation, its_groups: Sequence[dict[float, Selection]]
 ) -> list[dict[str, str]]:
   """Returns a table, by column title; last, what has no run.
 
@@ -145,30 +130,29 @@ def table_rows(
     ablation: Of `ABLATIONS`.
     its_groups: From `groups`.
   """
-  published = _published(ablation.table)
+  levels = _published(ablation.table)
   title = "published (MAP)"
   rows, seen = [], set()
   for value, entry in (item for g in its_groups for item in g.items()):
-    record, model = entry.record, tables.model_name(entry.record)
+    record, model = entry.record, molecules.model_name(entry.record)
     key = (model, ablation.setting(value))
     seen.add(key)
-    rate = record["config"]["optimizer"]["learning_rate"]
     rows.append(
       {
         "dataset": record["dataset"]["name"],
         "message passing": model,
         ablation.what: ablation.setting(value),
-        "reduced": chosen.reduced(record, ablation.width),
-        "learning rate": f"{rate:g} (of {entry.rates})",
+        "reduced": molecules.reduced(record, ablation.width),
+        "learning rate": f"{entry.learning_rate:g} (of {entry.rates})",
         "seeds": str(len(entry.runs)),
         "metric": METRIC_NAMES.get(entry.metric, entry.metric),
         "valid": markup.plus_minus(*markup.mean_deviation(entry.valids)),
         "test": markup.plus_minus(*markup.mean_deviation(entry.tests)),
-        title: f"{published[key]:.3f}" if key in published else "",
+        title: f"{levels[key]:.3f}" if key in levels else "",
       }
     )
   titles = rows[0] if rows else ("message passing", ablation.what, title)
-  for (model, setting), value in published.items():
+  for (model, setting), value in levels.items():
     if (model, setting) not in seen:
       names = {"message passing": model, ablation.what: setting}
       shown = {title: f"{value:.3f}"}
@@ -177,12 +161,12 @@ def table_rows(
 
 
 def sentence(
-  ablation: Ablation, its_groups: Sequence[dict[float, Chosen]]
+  ablation: Ablation, its_groups: Sequence[dict[float, Selection]]
 ) -> str:
   """Says how the largest value compares with the smallest, on validation.
 
   Of all pairs it is the one that is chosen without a look at the scores. The
-  rule is that of `statements`, with the deviation of all values of the group.
+  rule is that of `significance`, with the deviation of all values of the group.
 
   Args:
     ablation: Of `ABLATIONS`.
@@ -191,52 +175,57 @@ def sentence(
   said = []
   for group in its_groups:
     small, *_, large = group
-    deviation = statements.pooled_deviation([e.valids for e in group.values()])
+    deviation = pooled_deviation([e.valids for e in group.values()])
     entry = group[large]
-    clause = statements.difference(
-      statements.Result(
+    clause = significance.difference(
+      significance.Result(
         f"the model with {ablation.setting(large)}", entry.valids
       ),
-      statements.Result(
+      significance.Result(
         f"the one with {ablation.setting(small)}", group[small].valids
       ),
       entry.metric,
       deviation,
     )
-    words = [entry.record["dataset"]["name"], tables.model_name(entry.record)]
+    words = [
+      entry.record["dataset"]["name"],
+      molecules.model_name(entry.record),
+    ]
     said.append(f"On {', '.join(words)}, validation: {clause}.")
   return " ".join(said) or _no_runs(ablation.sweep)
 
 
-def time_groups(entries: Sequence[Chosen]) -> list[list[Chosen]]:
+def time_groups(entries: Sequence[Selection]) -> list[list[Selection]]:
   """Returns the runs of table E.2 that belong together.
 
   They have the paper's batches and differ in the readout alone: sum, and
   equilibrium with some numbers of steps.
 
   Args:
-    entries: From `chosen.best_rates`.
+    entries: From `select`.
   """
-  found: dict[str, list[Chosen]] = {}
-  for entry in sorted(entries, key=_order):
-    paper_batches = chosen.field(entry.record, "batching.mode") == "paper"
-    if paper_batches and _readout(entry) in ("sum", _EQUILIBRIUM):
-      key = chosen.setting(entry.record, without="model.readout")
-      found.setdefault(key, []).append(entry)
+  timed = [
+    entry
+    for entry in sorted(entries, key=_order)
+    if field(entry.record, "batching.mode") == "paper"
+    and _readout(entry) in ("sum", _EQUILIBRIUM)
+  ]
   return [
     sorted(group, key=_steps)
-    for group in found.values()
+    for group in alike(timed, without="model.readout")
     if {_readout(entry) for entry in group} == {"sum", _EQUILIBRIUM}
   ]
 
 
-def time_rows(its_groups: Sequence[Sequence[Chosen]]) -> list[dict[str, str]]:
+def time_rows(
+  its_groups: Sequence[Sequence[Selection]],
+) -> list[dict[str, str]]:
   """Returns table E.2, by column title; last, what has no run.
 
   Args:
     its_groups: From `time_groups`.
   """
-  published = _published_hours()
+  levels = _published_hours()
   rows, seen = [], set()
   for group in its_groups:
     base = _hours(group[0])
@@ -246,26 +235,26 @@ def time_rows(its_groups: Sequence[Sequence[Chosen]]) -> list[dict[str, str]]:
       rows.append(
         {
           "dataset": record["dataset"]["name"],
-          "message passing": tables.model_name(record),
+          "message passing": molecules.model_name(record),
           "readout": key[0],
           "inner steps": str(key[1] or ""),
           "hardware": str(record["hardware"].get("device", "")),
           "hours for 2M steps": f"{_hours(entry):.1f}",
           "of sum": f"{_hours(entry) / base:.2f}",
-          **_hour_cells(published, key),
+          **_hour_cells(levels, key),
         }
       )
   titles = rows[0] if rows else ("readout", "inner steps")
-  for key in published:
+  for key in levels:
     if key not in seen:
       names = {"readout": key[0], "inner steps": str(key[1] or "")}
-      cells = _hour_cells(published, key)
+      cells = _hour_cells(levels, key)
       rows.append(dict.fromkeys(titles, "") | names | cells)
   return rows
 
 
 def _blocks(
-  ablation: Ablation, its_groups: Sequence[dict[float, Chosen]]
+  ablation: Ablation, its_groups: Sequence[dict[float, Selection]]
 ) -> list[Block]:
   caption = (
     f"Table {ablation.table}: {ablation.what}; published are validation scores"
@@ -275,7 +264,7 @@ def _blocks(
   return [Table(caption, rows), sentence(ablation, its_groups)]
 
 
-def _time_blocks(its_groups: Sequence[Sequence[Chosen]]) -> list[Block]:
+def _time_blocks(its_groups: Sequence[Sequence[Selection]]) -> list[Block]:
   table = Table("Table E.2: time of training", time_rows(its_groups))
   if not its_groups:
     return [table, _no_runs("ablation_time")]
@@ -291,14 +280,14 @@ def _time_blocks(its_groups: Sequence[Sequence[Chosen]]) -> list[Block]:
 
 
 def _no_runs(sweep: str) -> str:
-  return f"No runs of ours yet: `{_SWEEP.format(sweep)}`"
+  return f"No runs of ours yet: `{SWEEP.format(sweep)}`"
 
 
 def _published(table: str) -> dict[tuple[str, str], float]:
   """Validation scores by message passing and setting."""
   return {
     (row.model, row.setting): row.value
-    for row in paper.PUBLISHED
+    for row in published.molecules()
     if row.source == f"Bartunov et al. 2022, {table}"
   }
 
@@ -306,68 +295,74 @@ def _published(table: str) -> dict[tuple[str, str], float]:
 def _published_hours() -> dict[tuple[str, int], float]:
   """Hours by readout and inner steps, 0 for none."""
   return {
-    (row.readout, int(row.setting.split()[0]) if row.setting else 0): row.value
-    for row in paper.PUBLISHED
-    if row.metric == "hours"
+    (row.readout, int(row.setting.split()[0]) if row.setting else 0): (
+      row.value / 60
+    )
+    for row in published.molecules()
+    if row.metric == "minutes"
   }
 
 
 def _hour_cells(
-  published: dict[tuple[str, int], float], key: tuple[str, int]
+  levels: dict[tuple[str, int], float], key: tuple[str, int]
 ) -> dict[str, str]:
-  hours = published.get(key)
+  hours = levels.get(key)
   return {
     "published hours": "" if hours is None else f"{hours:.1f}",
     "published, of sum": (
-      "" if hours is None else f"{hours / published['sum', 0]:.2f}"
+      "" if hours is None else f"{hours / levels['sum', 0]:.2f}"
     ),
   }
 
 
 def _lines(
-  its_groups: Sequence[dict[float, Chosen]],
-) -> list[ablation_plots.Line]:
+  its_groups: Sequence[dict[float, Selection]],
+) -> list[figures.Line]:
   """Ours, for the figure of E.1."""
   lines = []
   for group in its_groups:
     entry = next(iter(group.values()))
     metric = METRIC_NAMES.get(entry.metric, entry.metric)
     name = (
-      f"{entry.record['dataset']['name']}, {tables.model_name(entry.record)}"
+      f"{entry.record['dataset']['name']}, {molecules.model_name(entry.record)}"
     )
     points = {
       steps: markup.mean_deviation(e.valids) for steps, e in group.items()
     }
-    lines.append(ablation_plots.Line(name, metric, points))
+    lines.append(figures.Line(name, metric, points))
   return lines
 
 
-def _published_line() -> ablation_plots.Line:
+def _published_line() -> figures.Line:
   points = {
     int(setting.split()[0]): (value, None)
     for (_, setting), value in _published("E.1").items()
   }
-  return ablation_plots.Line(f"{_PAPER_DATASET}, gcn, published", "MAP", points)
+  return figures.Line(f"{_PAPER_DATASET}, gcn, published", "MAP", points)
 
 
-def _readout(entry: Chosen) -> str:
-  return entry.record["config"]["model"]["readout"]["name"]
+def _readout(entry: Selection) -> str:
+  return molecules.readout_name(entry.record)
 
 
-def _steps(entry: Chosen) -> int:
-  return chosen.field(entry.record, "model.readout.num_steps") or 0
+def _value(entry: Selection, ablation: Ablation) -> float | None:
+  return field(entry.record, ablation.field)
 
 
-def _hours(entry: Chosen) -> float:
+def _steps(entry: Selection) -> int:
+  return field(entry.record, "model.readout.num_steps") or 0
+
+
+def _hours(entry: Selection) -> float:
   rate = statistics.fmean(run["steps_per_second"] for run in entry.runs)
   return _PAPER_STEPS / rate / 3600
 
 
-def _order(entry: Chosen) -> tuple[Any, ...]:
+def _order(entry: Selection) -> tuple[Any, ...]:
   record = entry.record
   return (
     record["dataset"]["name"],
-    tables.model_name(record),
+    molecules.model_name(record),
     -record["config"]["model"]["message_passing"]["width"],
     -record["epochs"],
     record["command"],

@@ -1,24 +1,18 @@
 """Tables 5.1-5.3 and Figure 5.7 of the FSPool thesis, beside ours.
 
-The records are results/records/tasks/*.json of the task 'polygons'. Runs that
-differ in nothing but the seed are one cell.
+Runs that differ in nothing but the seed are one cell.
 """
 
 from __future__ import annotations
 
-import os
-import pathlib
 import statistics
 from collections.abc import Mapping, Sequence
 
-from gnn_readout.records import NoRecordsError, Record
-from gnn_readout.report.blocks import Figure, Section, Table
-from gnn_readout.report.figures import fspool as pooling_plots
-from gnn_readout.report.results import published as paper
-from gnn_readout.report.results import tasks as task_rows
+from gnn_readout.records import Record
+from gnn_readout.report.blocks import Block, Figure, Table
+from gnn_readout.report.figures import fspool
+from gnn_readout.report.results import published
 
-NAME = "polygons"
-_TITLE = "Auto-encoders of rotating polygons"
 # The thesis' tables, by the loss they hold.
 TABLES = {
   "direct": "Direct mean squared error (table 5.1)",
@@ -32,24 +26,12 @@ _CHANGES = {
 }
 
 
-def section(results_dir: str | os.PathLike[str]) -> Section:
-  """Makes the section of the polygons.
-
-  Args:
-    results_dir: The folder that holds `records`.
-
-  Raises:
-    NoRecordsError: If there is no record of a polygon with a score.
-  """
-  records = task_rows.read_records(results_dir, NAME)
-  scored = [record for record in records if record["test"]]
+def make(records: Sequence[Record]) -> list[Block]:
+  """Makes the section of the polygons."""
+  runs = [r for r in records if r.get("problem") == "polygons"]
+  scored = [record for record in runs if record["test"]]
   if not scored:
-    raise NoRecordsError(
-      "record of task 'polygons' with a score",
-      pathlib.Path(results_dir, "records", "tasks"),
-      "python -m launch.train --config=configs/polygons.py:fspool,direct"
-      " --workdir=DIR",
-    )
+    return []
   seeds = sorted({record["seed"] for record in scored})
   commands = list(dict.fromkeys(record["command"] for record in scored))
   text = (
@@ -62,7 +44,7 @@ def section(results_dir: str | os.PathLike[str]) -> Section:
     " decoder that keeps no order. Made by the likes of"
     f" `{commands[0]}`."
   )
-  blocks: list[str | Table | Figure] = [text]
+  blocks: list[Block] = [text]
   blocks += [
     Table(f"{title}, hundredths", table(scored, metric))
     for metric, title in TABLES.items()
@@ -74,9 +56,9 @@ def section(results_dir: str | os.PathLike[str]) -> Section:
       "What FSPool learned: weight by rank (Figure 5.7); the weights start from"
       " draws of N(0, 1), and most of what is seen here is still that"
     )
-    drawn = pooling_plots.rank_weights(knots)
+    drawn = fspool.rank_weights(knots)
     blocks.append(Figure("polygons_rank_weights", title, drawn))
-  return Section(NAME, _TITLE, blocks)
+  return blocks
 
 
 def table(records: Sequence[Record], metric: str) -> list[dict[str, str]]:
@@ -130,7 +112,7 @@ def _statement(records: Sequence[Record]) -> list[str]:
 def _published(
   label: str, metric: str, sizes: Sequence[int]
 ) -> dict[str, str] | None:
-  values = [paper.polygon_loss(metric, label, size) for size in sizes]
+  values = [published.polygon_loss(metric, label, size) for size in sizes]
   if not any(value is not None for value in values):
     return None
   cells = ["" if x is None else f"{100 * x:.3f}" for x in values]
@@ -148,8 +130,8 @@ def _row(
 def _mean(values: Sequence[float] | None) -> str:
   if not values:
     return ""
-  spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-  return f"{statistics.fmean(values):.4f}{spread}"
+  std = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+  return f"{statistics.fmean(values):.4f}{std}"
 
 
 def _label(config: Mapping) -> str:

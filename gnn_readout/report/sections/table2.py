@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gnn_readout.records import METRIC_NAMES, NoRecordsError, Record
+from gnn_readout.records import METRIC_NAMES, Record
 from gnn_readout.report import markup
-from gnn_readout.report.blocks import Block, Section, Table
-from gnn_readout.report.results import molecules as tables
-from gnn_readout.report.results import published as paper
-from gnn_readout.report.results import selection as chosen
-from gnn_readout.report.results import significance as statements
-from gnn_readout.report.results.selection import Chosen
+from gnn_readout.report.blocks import Block, Table
+from gnn_readout.report.results import molecules, published, significance
+from gnn_readout.report.results.selection import Selection, alike, select
+from gnn_readout.statistics.pooled import pooled_deviation
 
-TITLE = "Readouts on molecules (Table 2)"
-COMMAND = (
-  "python -m launch.sweep --sweep=configs/molpcba.py:table2 --workdir=DIR"
-  " --records=results/records"
-)
 _PAPER_DATASET = "ogbg-molpcba"
 
 _MODELS = ("gcn", "gin", "equilibrium")
@@ -44,43 +35,33 @@ _PUBLISHED = "published (MAP)"
 _FAR = 2  # Published deviations.
 
 
-def section(results_dir: str | os.PathLike[str]) -> Section:
-  """Makes the section of Table 2, OGB's own models first.
-
-  Args:
-    results_dir: The folder that holds `records`.
-
-  Raises:
-    ValueError: If there is no record of either, or a damaged one.
-  """
-  records = filter(tables.is_scored, tables.read_records(results_dir))
-  entries = chosen.best_rates(records)
+def make(records: Sequence[Record]) -> list[Block]:
+  """Makes the section of Table 2, OGB's own models first."""
+  runs = filter(molecules.is_scored, molecules.runs(records))
+  entries = select(runs)
   base, ours = baselines(entries), members(entries)
   if not base and not ours:
-    folder = pathlib.Path(results_dir, "records")
-    raise NoRecordsError("record of a row of Table 2", folder, COMMAND)
-  blocks: list[Block] = [f"{chosen.CAPTION} {statements.RULE}"]
+    return []
+  blocks: list[Block] = [f"{molecules.CAPTION} {significance.RULE}"]
   if base:
     rows = [_baseline_cells(entry) for entry in base]
     blocks.append(Table("OGB's own models, mean readout", rows))
     blocks.append(baseline_sentence(base))
   caption = f"Table 2; published are test scores on {_PAPER_DATASET}"
-  blocks.append(Table(caption, table_rows(ours)))
-  blocks.append(sentence(ours))
-  return Section("table2", TITLE, blocks)
+  return [*blocks, Table(caption, table_rows(ours)), sentence(ours)]
 
 
-def baselines(entries: Iterable[Chosen]) -> list[Chosen]:
+def baselines(entries: Iterable[Selection]) -> list[Selection]:
   """Returns the runs of models that OGB published, sorted."""
   return sorted((e for e in entries if _ogb(e)), key=_order)
 
 
-def members(entries: Iterable[Chosen]) -> list[Chosen]:
+def members(entries: Iterable[Selection]) -> list[Selection]:
   """Returns the runs of rows of Table 2, on any dataset, sorted."""
   return sorted((e for e in entries if _is_member(e.record)), key=_order)
 
 
-def table_rows(entries: Sequence[Chosen]) -> list[dict[str, str]]:
+def table_rows(entries: Sequence[Selection]) -> list[dict[str, str]]:
   """Returns Table 2, by column title; last, the rows of which no run is there.
 
   Args:
@@ -94,27 +75,23 @@ def table_rows(entries: Sequence[Chosen]) -> list[dict[str, str]]:
   empty = dict.fromkeys(rows[0] if rows else _TITLES, "")
   for model in _MODELS:
     for readout in _READOUTS:
-      published = _published(model, readout)
-      if published and (model, readout) not in seen:
+      level = _published(model, readout)
+      if level and (model, readout) not in seen:
         names = {"message passing": model, "readout": readout}
-        rows.append(empty | names | {_PUBLISHED: published})
+        rows.append(empty | names | {_PUBLISHED: level})
   return rows
 
 
-def sentence(entries: Sequence[Chosen]) -> str:
+def sentence(entries: Sequence[Selection]) -> str:
   """Says how equilibrium compares, where only the readout differs.
 
-  The rule is that of `statements`: two pooled deviations of the two readouts.
+  The rule is that of `significance`: two pooled deviations of the two readouts.
 
   Args:
     entries: From `members`.
   """
-  groups: dict[str, list[Chosen]] = {}
-  for entry in entries:
-    key = chosen.setting(entry.record, without="model.readout")
-    groups.setdefault(key, []).append(entry)
   said = []
-  for group in groups.values():
+  for group in alike(entries, without="model.readout"):
     equilibrium = [e for e in group if _model_readout(e)[1] == _EQUILIBRIUM]
     others = [e for e in group if e not in equilibrium]
     if equilibrium and others:
@@ -125,7 +102,7 @@ def sentence(entries: Sequence[Chosen]) -> str:
   )
 
 
-def baseline_sentence(entries: Sequence[Chosen]) -> str:
+def baseline_sentence(entries: Sequence[Selection]) -> str:
   """Says which of OGB's models are as far off as published seeds are.
 
   Args:
@@ -133,8 +110,8 @@ def baseline_sentence(entries: Sequence[Chosen]) -> str:
   """
   said = {True: [], False: []}
   for entry in entries:
-    published, (mean, _) = _ogb(entry), markup.mean_deviation(entry.tests)
-    away = (mean - published.value) / published.deviation
+    level, (mean, _) = _ogb(entry), markup.mean_deviation(entry.tests)
+    away = (mean - level.value) / level.deviation
     name = f"{_model_readout(entry)[0]} on {entry.record['dataset']['name']}"
     said[abs(away) <= _FAR].append(f"{name} ({away:+.1f})")
   parts = [
@@ -146,15 +123,15 @@ def baseline_sentence(entries: Sequence[Chosen]) -> str:
   return " ".join(parts)
 
 
-def _comparisons(first: Chosen, others: Sequence[Chosen]) -> str:
+def _comparisons(first: Selection, others: Sequence[Selection]) -> str:
   clauses = [_comparison(first, other) for other in others]
   words = [first.record["dataset"]["name"], _model_readout(first)[0]]
-  if chosen.reduced(first.record):
-    words.append(chosen.reduced(first.record))
+  if molecules.reduced(first.record):
+    words.append(molecules.reduced(first.record))
   return f"On {', '.join(words)}: {'; '.join(clauses)}."
 
 
-def _comparison(first: Chosen, other: Chosen) -> str:
+def _comparison(first: Selection, other: Selection) -> str:
   """What the test scores say, and validation if it says something else."""
   clauses, verdicts = [], []
   for ours, theirs in (
@@ -162,17 +139,17 @@ def _comparison(first: Chosen, other: Chosen) -> str:
     (first.valids, other.valids),
   ):
     compared = (
-      statements.Result(_EQUILIBRIUM, ours),
-      statements.Result(_model_readout(other)[1], theirs),
+      significance.Result(_EQUILIBRIUM, ours),
+      significance.Result(_model_readout(other)[1], theirs),
       first.metric,
-      statements.pooled_deviation([ours, theirs]),
+      pooled_deviation([ours, theirs]),
     )
-    clauses.append(statements.difference(*compared))
-    verdicts.append(statements.verdict(*compared))
+    clauses.append(significance.difference(*compared))
+    verdicts.append(significance.verdict(*compared))
   test, valid = verdicts
   if test == valid:
     return clauses[0]
-  return f"{clauses[0]} (on validation {statements.VERDICTS[valid]})"
+  return f"{clauses[0]} (on validation {significance.VERDICTS[valid]})"
 
 
 def _is_member(record: Record) -> bool:
@@ -180,41 +157,42 @@ def _is_member(record: Record) -> bool:
   arguments = _READOUTS.get(readout["name"])
   return (
     arguments is not None
-    and tables.model_name(record) in _MODELS
+    and molecules.model_name(record) in _MODELS
     and all(readout.get(k, v) == v for k, v in arguments.items())
   )
 
 
-def _model_readout(entry: Chosen) -> tuple[str, str]:
-  return (
-    tables.model_name(entry.record),
-    entry.record["config"]["model"]["readout"]["name"],
-  )
+def _model_readout(entry: Selection) -> tuple[str, str]:
+  record = entry.record
+  return molecules.model_name(record), molecules.readout_name(record)
 
 
-def _ogb(entry: Chosen) -> paper.Published | None:
+def _ogb(entry: Selection) -> published.Published | None:
   """OGB's number for the same model, whatever its width here."""
   model, readout = _model_readout(entry)
   if readout != "mean":
     return None
   dataset = entry.record["dataset"]["name"]
-  return paper.find(dataset, model, readout, chosen.WIDTH, entry.metric, "test")
+  return published.find(
+    dataset, model, readout, molecules.WIDTH, entry.metric, "test"
+  )
 
 
 def _published(model: str, readout: str) -> str:
-  found = paper.find(_PAPER_DATASET, model, readout, chosen.WIDTH, "ap", "test")
+  found = published.find(
+    _PAPER_DATASET, model, readout, molecules.WIDTH, "ap", "test"
+  )
   return "" if found is None else f"{found.value:.3f}"
 
 
-def _cells(entry: Chosen) -> dict[str, str]:
+def _cells(entry: Selection) -> dict[str, str]:
   record, (model, readout) = entry.record, _model_readout(entry)
-  rate = record["config"]["optimizer"]["learning_rate"]
   return {
     "dataset": record["dataset"]["name"],
     "message passing": model,
     "readout": readout,
-    "reduced": chosen.reduced(record),
-    "learning rate": f"{rate:g} (of {entry.rates})",
+    "reduced": molecules.reduced(record),
+    "learning rate": f"{entry.learning_rate:g} (of {entry.rates})",
     "seeds": str(len(entry.runs)),
     "metric": METRIC_NAMES.get(entry.metric, entry.metric),
     "valid": markup.plus_minus(*markup.mean_deviation(entry.valids)),
@@ -228,15 +206,15 @@ _TITLES = (
 )  # fmt: skip
 
 
-def _baseline_cells(entry: Chosen) -> dict[str, str]:
-  published = _ogb(entry)
+def _baseline_cells(entry: Selection) -> dict[str, str]:
+  level = _ogb(entry)
   cells = _cells(entry)
   del cells["readout"]
-  shown = markup.plus_minus(published.value, published.deviation)
-  return {**cells, "published": f"{shown} ({published.source})"}
+  shown = markup.plus_minus(level.value, level.deviation)
+  return {**cells, "published": f"{shown} ({level.source})"}
 
 
-def _order(entry: Chosen) -> tuple[Any, ...]:
+def _order(entry: Selection) -> tuple[Any, ...]:
   record, (model, readout) = entry.record, _model_readout(entry)
   known, models = list(_READOUTS), list(_MODELS)
   return (

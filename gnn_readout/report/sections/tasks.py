@@ -3,55 +3,68 @@
 from __future__ import annotations
 
 import math
-import os
-import pathlib
 import statistics
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
-from gnn_readout.errors import suggest
-from gnn_readout.records import NoRecordsError
+from gnn_readout.records import Record
 from gnn_readout.report import markup
-from gnn_readout.report.blocks import Figure, Section, Table
-from gnn_readout.report.figures import tasks as task_plots
-from gnn_readout.report.results import significance as statements
-from gnn_readout.report.results import tasks as task_rows
-from gnn_readout.report.results.tasks import Summary
+from gnn_readout.report.blocks import Block, Figure, File, Table
+from gnn_readout.report.figures import tasks as figures
+from gnn_readout.report.results.selection import Selection
+from gnn_readout.report.results.tasks import label, length, rows, width
+from gnn_readout.statistics.pooled import pooled_deviation
+
+_LONG = ("note", "command")  # Too long for a table to look at.
 
 
-class Report(NamedTuple):
-  """What is made of the records of a task.
+def median(records: Sequence[Record]) -> list[Block]:
+  """Makes the section of the task 'median'."""
+  found = rows(records, "median")
+  return found and [
+    "Published, a figure without numbers: after 1e7 steps the error of"
+    " Equilibrium Aggregation is about 10 times (mean of 5 seeds) and 100 times"
+    f" (best seed) lower than that of sum and attention. {_how('median')}",
+    Figure(
+      "median_error",
+      "Test error against the embedding size",
+      figures.error_by_width(found),
+    ),
+    *_scores(found, "median"),
+  ]
 
-  Attributes:
-    text: What the paper says, and what the figure shows.
-    figure: The name of its files.
-    draw: Summaries -> the files, by name extension.
-  """
 
-  text: str
-  figure: str
-  draw: Callable[[Sequence[Summary]], dict[str, bytes]]
+def omniglot(records: Sequence[Record]) -> list[Block]:
+  """Makes the section of the task 'omniglot'."""
+  found = rows(records, "omniglot")
+  return found and [
+    _how("omniglot"),
+    Figure(
+      "omniglot_curves",
+      "Score against the training step",
+      figures.learning_curves(found),
+    ),
+    *_scores(found, "omniglot"),
+  ]
 
 
-def display(row: Summary) -> dict[str, str]:
+def display(row: Selection) -> dict[str, str]:
   """Returns what a reader sees of a row, by column title."""
-  best, deviation = row.best, row.deviation
-  metric = best["test"]["metric"]
-  test = f"{row.mean:.3g}"
-  if deviation is not None:
-    test += f" ± {deviation:.2g}"
+  best, metric = row.best, row.metric
+  test = f"{statistics.fmean(row.tests):.3g}"
+  if len(row.tests) > 1:
+    test += f" ± {statistics.stdev(row.tests):.2g}"
   rate = f"{row.learning_rate:g}"
-  if (schedule := task_rows.length(row).schedule) != "constant":
+  if (schedule := length(row).schedule) != "constant":
     rate += f", {schedule}"
   return {
-    "readout": row.label,
-    "D": "" if row.width is None else str(row.width),
+    "readout": label(row),
+    "D": "" if width(row) is None else str(width(row)),
     "learning rate": rate,
     "seeds": str(len(row.runs)),
     "failed": str(row.failed),
     f"test {metric}": test,
     "of the best seed": f"{best['test']['value']:.3g} (seed {best['seed']})",
-    f"valid {metric}": f"{task_rows.mean_valid(row.runs):.3g}",
+    f"valid {metric}": f"{statistics.fmean(row.valids):.3g}",
     "steps": f"{best['steps']:,}",
     "sets a step": f"{best['config'].get('batch_size', '')}",
     "parameters": f"{best['num_parameters']:,}",
@@ -63,7 +76,7 @@ def display(row: Summary) -> dict[str, str]:
   }
 
 
-def statement(rows: Sequence[Summary]) -> list[str]:
+def statement(found: Sequence[Selection]) -> list[str]:
   """Returns a sentence on how Equilibrium Aggregation compares, if it ran.
 
   Compared are rows of one width that were trained for as long.
@@ -72,108 +85,66 @@ def statement(rows: Sequence[Summary]) -> list[str]:
   are at most two pooled deviations apart; of single seeds nothing is known.
 
   Args:
-    rows: From `task_rows.summaries`.
+    found: From `rows`.
   """
   ours = {
-    (row.width, task_rows.length(row)): row
-    for row in rows
-    if row.label == "equilibrium"
+    (width(row), length(row)): row
+    for row in found
+    if label(row) == "equilibrium"
   }
-  several = len({task_rows.length(row) for row in rows}) > 1
+  several = len(set(map(length, found))) > 1
   clauses: dict[str, list[str]] = {}
-  for row in rows:
-    base = ours.get((row.width, task_rows.length(row)))
-    if base is None or row.label == "equilibrium":
+  for row in found:
+    base = ours.get((width(row), length(row)))
+    if base is None or label(row) == "equilibrium":
       continue
-    is_error = row.best["lower_is_better"]
-    size = f"{100 * (row.mean - base.mean):+.1f} points"
+    is_error = row.record["lower_is_better"]
+    mean, base_mean = statistics.fmean(row.tests), statistics.fmean(base.tests)
+    size = f"{100 * (mean - base_mean):+.1f} points"
     if is_error:
-      size = f"{row.mean / base.mean:.2g} times"
-    remarks = [] if row.width is None else [f"D = {row.width}"]
+      size = f"{mean / base_mean:.2g} times"
+    remarks = [] if width(row) is None else [f"D = {width(row)}"]
     if several:
-      remarks.append(f"{row.best['steps']:,} steps")
-    samples = [[r["test"]["value"] for r in x.runs] for x in (row, base)]
+      remarks.append(f"{row.record['steps']:,} steps")
+    samples = [row.tests, base.tests]
     if is_error:  # A deviation of the larger one alone would decide.
       samples = [[math.log(value) for value in sample] for sample in samples]
-    deviation = statements.pooled_deviation(samples)
+    deviation = pooled_deviation(samples)
     first, second = map(statistics.fmean, samples)
     if deviation is None:
       remarks.append("one seed each, which may be noise")
     elif abs(first - second) <= 2 * deviation:
       remarks.append("within noise")
     note = f" ({', '.join(remarks)})" if remarks else ""
-    clauses.setdefault(row.label, []).append(size + note)
+    clauses.setdefault(label(row), []).append(size + note)
   if not clauses:
     return []
-  metric = rows[0].best["test"]["metric"]
   parts = [f"of {name} {', '.join(x)}" for name, x in clauses.items()]
   return [
-    f"Against that of equilibrium, the test {metric} is {'; '.join(parts)}."
+    f"Against that of equilibrium, the test {found[0].metric} is"
+    f" {'; '.join(parts)}."
   ]
 
 
-REPORTS = {
-  "median": Report(
-    "Median of 100 numbers (Figure 3 of the paper). Published, a figure without"
-    " numbers: after 1e7 steps the error of Equilibrium Aggregation is about 10"
-    " times (mean of 5 seeds) and 100 times (best seed) lower than that of sum"
-    " and attention.",
-    "median_error",
-    task_plots.error_by_width,
-  ),
-  "omniglot": Report(
-    "How many characters 16 drawings show (Figure 4b of the paper).",
-    "omniglot_curves",
-    task_plots.learning_curves,
-  ),
-}
-
-
-def section(results_dir: str | os.PathLike[str], task: str) -> Section:
-  """Makes the section of a task.
-
-  Args:
-    results_dir: The folder that holds `records`.
-    task: A key of `REPORTS`.
-
-  Raises:
-    ValueError: If the task is unknown or has no record with a score.
-  """
-  if task not in REPORTS:
-    raise ValueError(f"no report of task {task!r}.{suggest(task, REPORTS)}")
-  report = REPORTS[task]
-  rows = task_rows.summaries(task_rows.read_records(results_dir, task))
-  if not rows:
-    raise NoRecordsError(
-      f"record of task {task!r} with a score",
-      pathlib.Path(results_dir, "records", "tasks"),
-      f"python -m launch.train --config=configs/{task}.py --workdir=DIR",
-    )
-  title, _, text = report.text.partition(".")
-  how = (
+def _how(task: str) -> str:
+  return (
     "Of the learning rates the best on validation, mean and sample standard"
     " deviation over the seeds; `failed` counts runs of all learning rates. The"
     f" command of every row is in [{task}.csv]({task}.csv)."
   )
-  cells = [display(row) for row in rows]
-  long = ("note", "command")  # Too long for a table to look at.
-  short = [{k: v for k, v in row.items() if k not in long} for row in cells]
-  notes = dict.fromkeys(row["note"] for row in cells if row["note"])
-  labels = {
-    note: ", ".join(
-      dict.fromkeys(row["readout"] for row in cells if row["note"] == note)
-    )
-    for note in notes
-  }
-  return Section(
-    task,
-    title,
-    [
-      f"{text} {how}".strip(),
-      Figure(report.figure, title, report.draw(rows)),
-      Table("Scores", short),
-      *statement(rows),
-      *(f"Reduced, {labels[note]}: {note}." for note in notes),
-    ],
-    {f"{task}.csv": markup.csv_table(cells)},
-  )
+
+
+def _scores(found: Sequence[Selection], task: str) -> list[Block]:
+  """The table, what is said of it, and the file of all columns."""
+  cells = [display(row) for row in found]
+  short = [{k: v for k, v in row.items() if k not in _LONG} for row in cells]
+  noted: dict[str, dict[str, None]] = {}
+  for row in cells:
+    if row["note"]:
+      noted.setdefault(row["note"], {})[row["readout"]] = None
+  return [
+    Table("Scores", short),
+    *statement(found),
+    *(f"Reduced, {', '.join(names)}: {note}." for note, names in noted.items()),
+    File(f"{task}.csv", markup.csv_table(cells)),
+  ]

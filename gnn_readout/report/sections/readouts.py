@@ -1,0 +1,70 @@
+"""The card of every readout: what it is, what it costs, what was checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gnn_readout.records import Record
+from gnn_readout.report.blocks import Block, Table
+
+_TOLERANCE = 1e-3  # Of float32 values, relative to the largest.
+
+
+def make(records: Sequence[Record]) -> list[Block]:
+  """Makes the card from the newest record of the benchmark 'readouts'.
+
+  Raises:
+    ValueError: If the record lacks a field.
+  """
+  measured = [r for r in records if r.get("benchmark") == "readouts"]
+  if not measured:
+    return []
+  record = max(measured, key=lambda record: record["finished_at"])
+  try:
+    return _blocks(record)
+  except KeyError as error:
+    raise ValueError(
+      f"record {record['name']!r}: field {error} is missing; measure again:"
+      f" {record['command']}"
+    ) from error
+
+
+def _blocks(record: Record) -> list[Block]:
+  rows, large, hardware = record["rows"], record["large"], record["hardware"]
+  base = next(row for row in rows if row["name"] == "sum")
+  device = hardware["device"]
+  if hardware["platform"] == "cpu":
+    device = f"{hardware['cpu_count']} cores ({device})"
+  return [
+    "Every readout of the table `READOUTS`, by itself: 256 molecules of"
+    " ogbg-molhiv, 300 wide, float32, default arguments. Times are relative to"
+    f" `sum`, which takes {base['forward']:.1f} µs forward and"
+    f" {base['training']:.1f} µs for the gradient per molecule on {device}, jax"
+    f" {record['versions']['jax']}; memory is what the gradient needs besides"
+    " its arguments and results, and 'large' the same for 32 graphs of"
+    f" REDDIT-BINARY, 64 wide, {large['nodes']:,} nodes in all and"
+    f" {large['largest']:,} in the largest: no readout lays sets out side by"
+    " side. Checked: the values stay the same, to 1e-3 of the largest in"
+    " float32, when the elements of a set change places (order), when a set is"
+    " alone in its batch (company), and when there is more padding, filled with"
+    " NaN (padding). The contract tests check the same and more in float64."
+    f" Made by `{record['command']}`.",
+    Table("Readouts by themselves", [_cells(row, base) for row in rows]),
+  ]
+
+
+def _cells(row: dict[str, Any], base: dict[str, Any]) -> dict[str, str]:
+  checked = [k for k, v in row["deviations"].items() if v < _TOLERANCE]
+  return {
+    "readout": f"`{row['name']}`",
+    "formula": row["formula"],
+    "parameters": f"{row['parameters']:,}",
+    "forward": f"{row['forward'] / base['forward']:.1f}",
+    "gradient": f"{row['training'] / base['training']:.1f}",
+    "MiB": f"{row['mebibytes']:.0f}",
+    "large, MiB": f"{row['large_mebibytes']:.0f}",
+    "checked": ", ".join(checked),
+    "reduces to": row["reduces_to"],
+    "reference": row["reference"],
+  }
