@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_MOST = 60  # Characters of a quotation.
+
 
 def suggest(name: str, valid: Iterable[str]) -> str:
   """Returns a sentence with the nearest valid name and the valid ones.
@@ -20,3 +22,19 @@ def suggest(name: str, valid: Iterable[str]) -> str:
   near = difflib.get_close_matches(str(name), valid, n=1, cutoff=0.5)
   hint = f" Did you mean {near[0]!r}?" if near else ""
   return f"{hint} Known: {', '.join(valid)}."
+
+
+def quoted(text: str | bytes) -> str:
+  """Returns what a file holds as a message shows it: short, on one line.
+
+  Args:
+    text: Of any length; bytes are read as UTF-8.
+
+  Returns:
+    Such as `"'CCO'"`, or `"'CCCCC...' (140,941 characters)"`.
+  """
+  if isinstance(text, bytes):
+    text = text.decode(errors="replace")
+  if len(text) <= _MOST:
+    return repr(text)
+  return f"{text[:_MOST] + '...'!r} ({len(text):,} characters)"

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-HEAVY = ("tensorflow", "torch", "rdkit", "ogb", "matplotlib")
+HEAVY = ("tensorflow", "torch", "rdkit", "ogb", "matplotlib", "pyarrow")
 
 # Which parts of gnn_readout each part may import. Everything may import itself
 # and the two that stand below all.

@@ -1,7 +1,8 @@
 """Tables of numbers in CSV files, gzipped or not, without a header.
 
-The text is split with numpy in blocks of a megabyte: as fast as a parser in
-C, in little memory, and a wrong field is found with its row.
+Arrow reads them, some megabytes at a time. Rows are looked at one by one only
+where it refuses some, or where a byte stands that no plain number has, and
+the first wrong field is named.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import gzip
 import os
 import pathlib
+import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -16,15 +18,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-_BLOCK_BYTES = 1 << 20
-_COMMA, _NEWLINE, _POINT, _ZERO, _PLUS, _MINUS = b",\n.0+-"
-_BLANKS = tuple(b" \t\r")
-_MAX_DIGITS = 9  # What int32 holds.
-# Whole numbers below 10^15 and powers up to 10^15 are exact in float64, so
-# their quotient is rounded once, as Python rounds what it reads.
-_MAX_PLAIN_DIGITS = 15
+from gnn_readout.errors import quoted
 
-_DAMAGE = (
+_CHUNK_BYTES = 1 << 20
+_MAX_LINE = 16 << 20
+_BLANKS = b" \t\r"
+_LARGEST = float(np.finfo(np.float32).max)
+
+DAMAGE = (
   EOFError,
   zlib.error,
   gzip.BadGzipFile,
@@ -34,6 +35,40 @@ _DAMAGE = (
 
 # A file, a gzipped file if its name says so, or a member of a zip.
 Path = str | os.PathLike[str] | zipfile.Path
+
+
+class _Grammar(NamedTuple):
+  """Which texts are numbers, and of what kind.
+
+  Attributes:
+    what: The kind in words.
+    field: What a whole field looks like, without blanks around it.
+    plain: The bytes of a file that Arrow reads just as `field` would have it.
+    empty: Texts that stand for a missing number.
+    dtype: Of the numbers.
+  """
+
+  what: str
+  field: re.Pattern[bytes]
+  plain: bytes
+  empty: tuple[str, ...]
+  dtype: type
+
+
+_WHOLE = _Grammar(
+  "a whole number", re.compile(rb"\d+"), b"0123456789,\n", (), np.int32
+)
+_SIGNED = _WHOLE._replace(
+  field=re.compile(rb"[+-]?\d+"), plain=_WHOLE.plain + b"- "
+)
+_REAL = _Grammar(
+  "a number",
+  re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|(?i:nan)|"),
+  b"0123456789,\n.-+eEna",
+  ("", "nan"),
+  np.float32,
+)
+_LOOSE_REAL = _REAL._replace(plain=_REAL.plain + b" ")
 
 
 def read_integers(
@@ -54,7 +89,8 @@ def read_integers(
     reason: Why so many, for the error message.
     dtype: Of the result.
     sizes: If given, one per column: values must be below.
-    loose: Whether blanks around a field and a sign before it are allowed.
+    loose: Whether blanks around a field, a sign before it and blank lines at
+      the end are allowed.
 
   Returns:
     [num_rows, num_columns].
@@ -64,9 +100,9 @@ def read_integers(
     ValueError: The file is damaged, or a field is not such a number; the
       message names file, row and text. Rows count from 1.
   """
-  limits = None if sizes is None else np.asarray(sizes, np.int32)
-  blocks = _blocks(path, num_columns, loose)
-  tables = (_integers(block, limits, loose) for block in blocks)
+  tables = _tables(path, num_columns, _SIGNED if loose else _WHOLE, loose)
+  if sizes is not None:
+    tables = _below(path, tables, np.asarray(sizes, np.int32))
   return _stack(path, tables, num_columns, dtype, num_rows, reason)
 
 
@@ -84,7 +120,8 @@ def read_reals(
     num_columns: Fields per row.
     num_rows: If given, the rows that there must be.
     reason: Why so many, for the error message.
-    loose: Whether blanks around a field are allowed.
+    loose: Whether blanks around a field and blank lines at the end are
+      allowed.
 
   Returns:
     [num_rows, num_columns] float32, NaN where the field is empty or `nan`.
@@ -93,198 +130,185 @@ def read_reals(
     FileNotFoundError: There is no such file.
     ValueError: As `read_integers`.
   """
-  tables = (_reals(block) for block in _blocks(path, num_columns, loose))
+  tables = _tables(path, num_columns, _LOOSE_REAL if loose else _REAL, loose)
   return _stack(path, tables, num_columns, np.float32, num_rows, reason)
 
 
 def count_columns(path: Path) -> int:
   """Returns the number of fields in the first row of a file."""
-  first = next(_chunks(path), b"")
+  first = next(_lines(path), b"")
   return first.partition(b"\n")[0].count(b",") + 1
 
 
-class _Block(NamedTuple):
-  """Some whole rows of a file, and where their fields are."""
-
-  path: Path
-  first_row: int
-  num_columns: int
-  text: np.ndarray  # Bytes.
-  starts: np.ndarray  # First byte of each field.
-  ends: np.ndarray  # One past the last byte.
-
-  def check(self, wrong: np.ndarray, right: str) -> None:
-    """Raises ValueError at the first wrong field, if there is one."""
-    if wrong.any():
-      i = int(np.argmax(wrong))
-      row, column = divmod(i, self.num_columns)
-      field = self.text[self.starts[i] : self.ends[i]].tobytes()
-      raise ValueError(
-        f"{self.path}: row {self.first_row + row}, column {column + 1}:"
-        f" {field.decode(errors='replace')!r} is not {right}"
-      )
+def _tables(
+  path: Path, num_columns: int, grammar: _Grammar, loose: bool
+) -> Iterator[np.ndarray]:
+  """Yields the rows of a file, some megabytes at a time."""
+  row = 1
+  for chunk in _chunks(path, loose):
+    table = None
+    if not chunk.translate(None, grammar.plain):
+      table = _parse(chunk, num_columns, grammar)
+    if table is None:
+      table = _read_fields(path, chunk, row, num_columns, grammar, loose)
+    yield table
+    row += len(table)
 
 
-def _integers(
-  block: _Block, sizes: np.ndarray | None, signed: bool
-) -> np.ndarray:
-  """Returns the numbers of a block: [rows, num_columns] int32."""
-  sign = block.text[block.starts] if signed else np.uint8(0)
-  lengths = block.ends - block.starts - _is_sign(sign)
-  wrong = (lengths == 0) | (lengths > _MAX_DIGITS)
-  values = np.zeros(len(lengths), np.int32)
-  for place in range(min(int(lengths.max()), _MAX_DIGITS)):
-    # Every field has a last digit; ever fewer have one before it.
-    some = np.flatnonzero(lengths > place) if place else slice(None)
-    digits = block.text[block.ends[some] - 1 - place] - np.uint8(_ZERO)
-    wrong[some] |= digits > 9  # Bytes below "0" wrap around.
-    values[some] += digits * np.int32(10**place)
-  block.check(wrong, "a whole number")
-  if signed:
-    values[sign == _MINUS] *= -1
-  values = values.reshape(-1, block.num_columns)
-  if sizes is not None and (values.max(axis=0) >= sizes).any():
-    column = int(np.argmax(values.max(axis=0) >= sizes))
-    block.check(
-      ((values >= sizes) & (np.arange(len(sizes)) == column)).ravel(),
-      f"below {sizes[column]}, the size of the vocabulary",
+def _parse(
+  chunk: bytes, num_columns: int, grammar: _Grammar
+) -> np.ndarray | None:
+  """Returns the rows that Arrow reads in a text, None if it refuses one."""
+  import pyarrow as pa
+  from pyarrow import csv
+
+  names = [str(column) for column in range(num_columns)]
+  kind = pa.from_numpy_dtype(grammar.dtype)
+  try:
+    columns = csv.read_csv(
+      pa.BufferReader(chunk),
+      csv.ReadOptions(
+        use_threads=False, block_size=len(chunk) + 1, column_names=names
+      ),
+      csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
+      csv.ConvertOptions(
+        column_types=dict.fromkeys(names, kind),
+        null_values=list(grammar.empty),
+      ),
+      memory_pool=pa.system_memory_pool(),  # Arrow's own keeps what it had.
     )
-  return values
+  except pa.ArrowInvalid:
+    return None
+  table = np.empty((columns.num_rows, num_columns), grammar.dtype)
+  for i, column in enumerate(columns.columns):
+    # Arrow's own way to numpy imports pandas, which takes longer than reading.
+    valid, values = column.combine_chunks().buffers()
+    table[:, i] = np.frombuffer(values, grammar.dtype, len(table))
+    if column.null_count:
+      bits = np.frombuffer(valid, np.uint8)
+      there = np.unpackbits(bits, count=len(table), bitorder="little")
+      table[there == 0, i] = np.nan
+  return None if np.isinf(table).any() else table
 
 
-def _reals(block: _Block) -> np.ndarray:
-  """Returns the numbers of a block: [rows, num_columns] float32."""
-  text, starts = block.text, block.starts
-  lengths = block.ends - starts
-  values = np.full(len(lengths), np.nan, np.float32)
-  # Nearly every label is empty or like `1` or `1.0`: no need to parse it.
-  digits = text[starts] - np.uint8(_ZERO)
-  third = np.minimum(starts + 2, len(text) - 1)
-  simple = (lengths == 3) & (text[third - 1] == _POINT) & (text[third] == _ZERO)
-  simple = (simple | (lengths == 1)) & (digits <= 9)
-  values[simple] = digits[simple]
-  wrong = np.zeros(len(lengths), bool)
-  rest = np.flatnonzero(~simple & (lengths > 0))
-  values[rest], plain = _decimals(text, starts[rest], block.ends[rest])
-  with np.errstate(over="ignore"):  # What is too large becomes infinite.
-    for i in rest[~plain]:
-      try:
-        values[i] = float(text[starts[i] : block.ends[i]].tobytes())
-      except ValueError:
-        wrong[i] = True
-  wrong |= np.isinf(values)
-  block.check(wrong, "a number")
-  return values.reshape(-1, block.num_columns)
+def _read_fields(
+  path: Path,
+  chunk: bytes,
+  first_row: int,
+  num_columns: int,
+  grammar: _Grammar,
+  loose: bool,
+) -> np.ndarray:
+  """Returns the rows of a text, or raises ValueError at the first wrong one."""
+  lines = chunk.split(b"\n")[:-1]
+  table = np.empty((len(lines), num_columns), grammar.dtype)
+  for i, line in enumerate(lines):
+    place = f"{path}: row {first_row + i}"
+    width = line.count(b",") + 1
+    if width != num_columns:
+      raise ValueError(f"{place} has {width} fields, expected {num_columns}")
+    for column, text in enumerate(line.split(b",")):
+      field = text.strip(_BLANKS) if loose else text
+      value = _value(field, grammar)
+      if value is None:
+        raise ValueError(
+          f"{place}, column {column + 1}: {quoted(field)} is not {grammar.what}"
+        )
+      table[i, column] = value
+  return table
 
 
-def _decimals(
-  text: np.ndarray, starts: np.ndarray, ends: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """Reads fields such as `-12.5`, without an exponent.
-
-  Args:
-    text: Bytes.
-    starts: [M] first byte of each field, none of which is empty.
-    ends: [M] one past the last.
-
-  Returns:
-    The numbers [M], float64, and which of them [M] are right: a field of
-    another kind, or with too many digits, is left to a slower parser.
-  """
-  sign = text[starts]
-  lengths = ends - starts - _is_sign(sign)
-  value, decimals = np.zeros((2, len(starts)), np.int64)
-  points = np.zeros(len(starts), np.int64)
-  plain = lengths <= _MAX_PLAIN_DIGITS
-  for place in range(min(int(lengths.max(initial=0)), _MAX_PLAIN_DIGITS)):
-    some = np.flatnonzero(lengths > place)
-    byte = text[ends[some] - 1 - place]
-    digit = byte - np.uint8(_ZERO)  # Bytes below "0" wrap around.
-    is_digit, is_point = digit <= 9, byte == _POINT
-    plain[some] &= is_digit | is_point
-    scale = 10 ** np.maximum(place - points[some], 0)
-    value[some] += np.where(is_digit, digit, 0) * scale
-    decimals[some] += np.where(is_point, place, 0)
-    points[some] += is_point
-  plain &= (points <= 1) & (lengths > points)
-  result = value / 10.0 ** np.minimum(decimals, _MAX_PLAIN_DIGITS)
-  return np.where(sign == _MINUS, -result, result), plain
+def _value(field: bytes, grammar: _Grammar) -> float | int | None:
+  """Returns the number that a field holds, None if there is none."""
+  if not grammar.field.fullmatch(field):
+    return None
+  if grammar.dtype is np.int32:
+    value = int(field) if len(field) < 12 else 1 << 31
+    return value if abs(value) < 1 << 31 else None
+  value = float(field or "nan")
+  return None if abs(value) > _LARGEST else value
 
 
-def _is_sign(byte: np.ndarray) -> np.ndarray:
-  return (byte == _MINUS) | (byte == _PLUS)
+def _below(
+  path: Path, tables: Iterable[np.ndarray], sizes: np.ndarray
+) -> Iterator[np.ndarray]:
+  """Yields the tables unless a value is as large as its column's size."""
+  row = 1
+  for table in tables:
+    wrong = table >= sizes
+    if wrong.any():
+      i, column = np.unravel_index(np.argmax(wrong), wrong.shape)
+      raise ValueError(
+        f"{path}: row {row + i}, column {column + 1}: '{table[i, column]}' is"
+        f" not below {sizes[column]}, the size of the vocabulary"
+      )
+    yield table
+    row += len(table)
 
 
 def _stack(
   path: Path,
-  blocks: Iterable[np.ndarray],
+  tables: Iterable[np.ndarray],
   num_columns: int,
   dtype: type,
   num_rows: int | None,
   reason: str,
 ) -> np.ndarray:
-  """Puts blocks of rows under each other: [num_rows, num_columns]."""
+  """Puts tables of rows under each other: [num_rows, num_columns]."""
   if num_rows is None:
-    parts = [block.astype(dtype) for block in blocks]
+    parts = [table.astype(dtype) for table in tables]
     return np.concatenate([np.empty((0, num_columns), dtype), *parts])
-  table = np.empty((num_rows, num_columns), dtype)  # No second copy.
+  whole = np.empty((num_rows, num_columns), dtype)  # No second copy.
   row = 0
-  for block in blocks:
-    if row + len(block) <= num_rows:
-      table[row : row + len(block)] = block
-    row += len(block)
+  for table in tables:
+    if row + len(table) <= num_rows:
+      whole[row : row + len(table)] = table
+    row += len(table)
   if row != num_rows:
     raise ValueError(f"{path}: {row} rows, expected {num_rows}{reason}")
-  return table
+  return whole
 
 
-def _blocks(path: Path, num_columns: int, loose: bool) -> Iterator[_Block]:
-  """Yields the rows of a file, a megabyte at a time."""
-  row = 1
-  for chunk in _chunks(path):
-    text = np.frombuffer(chunk, np.uint8)
-    ends = np.flatnonzero((text == _COMMA) | (text == _NEWLINE))
-    widths = np.diff(np.flatnonzero(text[ends] == _NEWLINE), prepend=-1)
-    if (widths != num_columns).any():
-      i = int(np.argmax(widths != num_columns))
-      raise ValueError(
-        f"{path}: row {row + i} has {widths[i]} fields, expected {num_columns}"
-      )
-    starts = np.concatenate([[0], ends[:-1] + 1])
+def _chunks(path: Path, loose: bool) -> Iterator[bytes]:
+  """Yields the text of a file in pieces that end with a newline.
+
+  Args:
+    path: As `read_integers` takes it.
+    loose: Whether lines may end as on Windows, and blank ones at the end are
+      left out.
+  """
+  blank = b""  # Lines that may be the last ones.
+  for chunk in _lines(path):
     if loose:
-      starts, ends = _strip(text, starts, ends)
-    yield _Block(path, row, num_columns, text, starts, ends)
-    row += len(widths)
+      chunk = blank + chunk.replace(b"\r\n", b"\n")
+      kept = chunk.rstrip(_BLANKS + b"\n")
+      end = chunk.find(b"\n", len(kept)) + 1 if kept else 0
+      chunk, blank = chunk[:end], chunk[end:]
+    if chunk:
+      yield chunk
 
 
-def _strip(
-  text: np.ndarray, starts: np.ndarray, ends: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """Returns where the fields start and end without the blanks around them."""
-  blank = np.isin(text, _BLANKS)
-  while (more := blank[starts] & (starts < ends)).any():
-    starts = starts + more
-  while (more := blank[ends - 1] & (starts < ends)).any():
-    ends = ends - more
-  return starts, ends
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-  """Yields the text of a file in pieces that end with a newline."""
+def _lines(path: Path) -> Iterator[bytes]:
+  """Yields the text of a file as it is, in pieces that end with a newline."""
   if isinstance(path, str | os.PathLike):
     path = pathlib.Path(path)
   packed = path.name.endswith(".gz")
   if packed and os.path.getsize(path) == 0:  # Python reads it as an empty text.
     raise ValueError(f"{path}: truncated gzip file: 0 bytes")
-  rest = b""
+  rest, row = b"", 1
   try:
     with gzip.open(path) if packed else path.open("rb") as file:
-      while chunk := file.read(_BLOCK_BYTES):
+      while chunk := file.read(_CHUNK_BYTES):
         cut = chunk.rfind(b"\n") + 1
         if cut:
           yield rest + chunk[:cut]
+          row += chunk.count(b"\n")
         rest = chunk[cut:] if cut else rest + chunk
-  except _DAMAGE as error:
+        if len(rest) > _MAX_LINE:
+          raise ValueError(
+            f"{path}: row {row} is longer than {_MAX_LINE >> 20} MB"
+          )
+  except DAMAGE as error:
     raise ValueError(f"{path}: truncated or corrupt: {error}") from error
   if rest:
     yield rest + b"\n"
