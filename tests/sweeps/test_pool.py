@@ -254,20 +254,5 @@ def test_brief():
   assert workers.brief("compiled shape 1 of 4") == "compiled shape 1 of 4"
 
 
-def test_a_lock_has_one_holder(tmp_path):
-  assert locks.holder(tmp_path) == "another process"
-  lock = locks.try_lock(tmp_path)
-  assert locks.try_lock(tmp_path) is None
-  assert locks.holder(tmp_path) == f"process {os.getpid()}"
-  locks.sign(lock, 7)
-  assert locks.holder(tmp_path) == "process 7"
-  os.close(lock)
-  lock = locks.try_lock(tmp_path)
-  assert lock is not None
-  os.close(lock)
-  with pytest.raises(OSError, match=r"none/\.lock"):
-    locks.try_lock(tmp_path / "none")
-
-
 if __name__ == "__main__":
   _launch(sys.argv[1])
