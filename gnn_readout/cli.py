@@ -16,7 +16,7 @@ from typing import Any
 from absl import app, flags, logging
 
 from gnn_readout.errors import suggest
-from gnn_readout.runs import memory
+from gnn_readout.runs import memory, output
 
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
 
@@ -44,6 +44,7 @@ def run(
       return _report(error)
 
   memory.keep_freed_memory()
+  output.outlive_the_reader()
   sys.unraisablehook = _ignore_late_answers
   line = standard_logging.Formatter("%(levelname)s: %(message)s")
   logging.get_absl_handler().setFormatter(line)

@@ -8,8 +8,9 @@ a population, unless --notogether is given.
 
 A run lies in WORKDIR/NAME, what it prints in log.txt there. One that dies goes
 on from its checkpoint, at most twice in a row without a later one; then it has
-failed, and the exit status is 1. SIGTERM and Ctrl-C let the runs save and exit
-with status 0. The same command goes on from there.
+failed, and the exit status is 1. Ctrl-C, SIGTERM and a closed terminal let the
+runs save and exit with status 0. The same command goes on from there. A dry run
+times a few steps and prints what is left to do and the hours it will take.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from collections.abc import Sequence
 from absl import flags
 
 from gnn_readout import cli
-from gnn_readout.runs import devices
 
 _SWEEP = flags.DEFINE_string("sweep", None, "FILE:NAME.", required=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Its folder.", required=True)
@@ -33,35 +33,26 @@ _WORKERS = flags.DEFINE_integer(
   " accelerator, divide its memory by XLA_PYTHON_CLIENT_MEM_FRACTION.",
   lower_bound=1,
 )
-_TOGETHER = flags.DEFINE_bool(
-  "together", True, "Train as one program what can be."
-)
-_DRY_RUN = flags.DEFINE_bool(
-  "dry_run", False, "Time a few steps, print what there is to do, and end."
-)
+_TOGETHER = flags.DEFINE_bool("together", True, "Train together what can be.")
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only say what there is to do.")
 _RECORDS = flags.DEFINE_string(
   "records", None, "Where to copy records to, as SWEEP_NAME.json."
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "The data folder.")
-_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Converted data.")
+_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "For converted datasets.")
 
 
 def main(argv: Sequence[str]) -> int:
   """Does what the flags name."""
   del argv
-  from gnn_readout.sweeps import files as sweep_files
-  from gnn_readout.sweeps import forecast
-  from gnn_readout.sweeps import sweep as sweeps
+  from gnn_readout.sweeps import definitions, forecast, sweep
 
-  name, runs = sweep_files.read(_SWEEP.value, _SET.value, _TOGETHER.value)
+  name, runs = definitions.read(_SWEEP.value, _SET.value, _TOGETHER.value)
   given = (_WORKDIR.value, _WORKERS.value, _DATA_DIR.value, _CACHE_DIR.value)
   if _DRY_RUN.value:
-    if any(run.config.get("population", "") for run in runs):
-      devices.use_all_cores(_WORKERS.value)
     forecast.print_plan(runs, *given)
     return 0
-  is_well = sweeps.run_sweep(runs, *given, _RECORDS.value, name)
-  return 0 if is_well else 1
+  return 0 if sweep.run_sweep(runs, *given, _RECORDS.value, name) else 1
 
 
 if __name__ == "__main__":

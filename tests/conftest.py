@@ -7,12 +7,15 @@ import pathlib
 
 import pytest
 
+from tests import compilation_cache
+
 # Half the time of the suite is compilation, of programs that run once. Two
 # devices, so that what spreads over devices does.
 _FLAGS = (
   "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count=2"
 )
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS}".strip()
+compilation_cache.use(os.environ)
 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402

@@ -2,19 +2,62 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
+import socket
+from collections.abc import Iterator
 
 from gnn_readout.files import naming
 
 NAME = ".lock"
+
+# Tells a child the number of the descriptor through which it holds a lock.
+INHERITED = "GNN_READOUT_LOCK"
+
+# What file systems answer that know no locks, as some of clusters do.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+@contextlib.contextmanager
+def hold(folder: str | os.PathLike[str]) -> Iterator[None]:
+  """Keeps every other process out of a folder while the block runs.
+
+  A process that was started by `sweeps.pool` has the lock of its folder from
+  its parent, by the descriptor that `INHERITED` names, and keeps it.
+
+  Args:
+    folder: Made if need be.
+
+  Raises:
+    ValueError: If another process holds the folder, or this one does by
+      another call; the message names host and process.
+    OSError: If the folder cannot be written.
+  """
+  with naming(folder):
+    os.makedirs(folder, exist_ok=True)
+  if _is_inherited(folder):
+    yield
+    return
+  lock = try_lock(folder)
+  if lock is None:
+    raise ValueError(
+      f"{folder} is in use by {holder(folder)}; wait for its end, or choose"
+      " another folder"
+    )
+  try:
+    yield
+  finally:
+    os.close(lock)
 
 
 def try_lock(folder: str | os.PathLike[str]) -> int | None:
   """Takes the lock of a folder, if nobody holds it.
 
   The lock lasts as long as any process has the descriptor open, so that a
-  child that inherits it keeps the lock when its parent dies.
+  child that inherits it keeps the lock when its parent dies. On a file system
+  that knows no locks everybody gets one.
 
   Args:
     folder: It must exist; the lock is its file `.lock`, which stays.
@@ -29,27 +72,51 @@ def try_lock(folder: str | os.PathLike[str]) -> int | None:
   with naming(path):
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      os.close(lock)
-      return None
+      if not _take(lock):
+        os.close(lock)
+        return None
+      sign(lock, os.getpid())
     except OSError:
       os.close(lock)
       raise
-    sign(lock, os.getpid())
   return lock
 
 
 def sign(lock: int, pid: int) -> None:
-  """Writes down who holds a lock, for `holder`."""
+  """Writes down which process of this host holds a lock, for `holder`."""
   os.ftruncate(lock, 0)
-  os.pwrite(lock, f"{pid}\n".encode(), 0)
+  os.pwrite(lock, f"{pid} {socket.gethostname()}\n".encode(), 0)
 
 
 def holder(folder: str | os.PathLike[str]) -> str:
-  """Returns such as `process 123`, or `another process` if it is not known."""
+  """Returns such as `process 123 on HOST`; `another process` if unknown."""
   try:
-    with open(os.path.join(folder, NAME)) as file:
-      return f"process {int(file.read())}"
+    with open(os.path.join(folder, NAME), errors="replace") as file:
+      pid, host = file.read(1000).split()
+      return f"process {int(pid)} on {host}"
   except (OSError, ValueError):
     return "another process"
+
+
+def _take(lock: int) -> bool:
+  """Locks an open file; returns whether that could be done."""
+  try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    return False
+  except OSError as error:
+    if error.errno not in _NO_LOCKS:
+      raise
+  return True
+
+
+def _is_inherited(folder: str | os.PathLike[str]) -> bool:
+  """Whether this process was started with the lock of a folder."""
+  try:
+    lock = int(os.environ.get(INHERITED, ""))
+    here, there = os.fstat(lock), os.stat(os.path.join(folder, NAME))
+    # The number is passed on to children that do not have the descriptor: it
+    # may be another file there, or this one opened anew.
+    return os.path.samestat(here, there) and _take(lock)
+  except (OSError, ValueError):
+    return False

@@ -15,7 +15,8 @@ _PLAIN_SECONDS = 10.0
 class ProgressLine:
   """Shows a bar that is drawn anew, or a plain line now and then.
 
-  Without a terminal a line is printed every ten seconds.
+  Without a terminal a line is printed ten seconds after the last one, unless
+  it is the same.
   """
 
   def __init__(self, total: int, console: Console | None = None):
@@ -37,7 +38,7 @@ class ProgressLine:
       )
       self._task = self._bar.add_task("", total=total)
     self._interval = _TERMINAL_SECONDS if self._bar else _PLAIN_SECONDS
-    self._shown = time.monotonic()
+    self._shown, self._said = time.monotonic(), ""
 
   def __enter__(self) -> ProgressLine:
     if self._bar:
@@ -57,17 +58,20 @@ class ProgressLine:
     """
     if time.monotonic() - self._shown < self._interval:
       return
+    text = describe()
     if self._bar:
-      self._bar.update(self._task, completed=step, description=describe())
+      self._bar.update(self._task, completed=step, description=text)
       self._bar.refresh()
-    else:
-      self.say(describe())
-    self._shown = time.monotonic()
+      self._shown = time.monotonic()
+    elif text != self._said:
+      self.say(text)
 
   def say(self, text: str) -> None:
     """Prints a line that stays."""
     self._console.print(text, markup=False, highlight=False, soft_wrap=True)
     self._console.file.flush()
+    if not self._bar:  # Which shows something else.
+      self._shown, self._said = time.monotonic(), text
 
 
 def duration(seconds: float) -> str:

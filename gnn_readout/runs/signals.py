@@ -7,28 +7,35 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
+_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[list[str]]:
   """Yields a list that gets the name of the first signal to stop.
 
-  The signals are SIGTERM and SIGINT. A second one acts as it would without
-  this program.
+  The signals are SIGTERM, SIGINT and SIGHUP, which a terminal sends when it is
+  closed; SIGHUP is not heard in a program started by `nohup`. A second SIGTERM
+  or SIGINT acts as it would without this program. A second SIGHUP does
+  nothing: a shell and its terminal send one each.
   """
   received: list[str] = []
   before = {}
 
   def handle(number: int, frame: Any) -> None:
-    received.append(signal.Signals(number).name)
-    restore()
+    if not received:
+      received.append(signal.Signals(number).name)
+      restore(signal.SIGTERM, signal.SIGINT)
 
-  def restore() -> None:
-    for number, handler in before.items():
-      signal.signal(number, handler)
+  def restore(*numbers: int) -> None:
+    for number in numbers:
+      signal.signal(number, before[number] or signal.SIG_DFL)
 
-  for number in (signal.SIGTERM, signal.SIGINT):
-    before[number] = signal.signal(number, handle)
+  for number in _STOP:
+    before[number] = signal.getsignal(number)
+    if (number, before[number]) != (signal.SIGHUP, signal.SIG_IGN):
+      signal.signal(number, handle)
   try:
     yield received
   finally:
-    restore()
+    restore(*_STOP)

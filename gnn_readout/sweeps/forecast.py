@@ -21,10 +21,12 @@ from gnn_readout.data import batches as batching
 from gnn_readout.data.store import GraphStore
 from gnn_readout.runs import devices, settings
 from gnn_readout.runs.progress import ProgressLine, duration
-from gnn_readout.sweeps import sweep as sweeps
+from gnn_readout.sweeps import run_spec
+from gnn_readout.sweeps.run_spec import RunSpec, State
 from gnn_readout.tasks import TASKS
 from gnn_readout.training import members, population, task_program
 from gnn_readout.training import step as step_lib
+from gnn_readout.wording import counted
 
 _NUM_BATCHES = 8  # Enough to hold the shapes about as often as an epoch does.
 _MIN_PASSES = 3
@@ -46,7 +48,7 @@ class Cost(NamedTuple):
 
 
 def print_plan(
-  runs: Sequence[sweeps.Run],
+  runs: Sequence[RunSpec],
   workdir: str | os.PathLike[str],
   num_workers: int = 1,
   data_dir: str | None = None,
@@ -68,7 +70,9 @@ def print_plan(
     ValueError: If the folder holds runs of other configs, or a dataset is
       unknown, damaged or not fit for the config.
   """
-  states = [sweeps.state(run, workdir) for run in runs]
+  if any(run.config.get("population", "") for run in runs):
+    devices.use_all_cores(num_workers)  # As the runs will.
+  states = [run_spec.state(run, workdir) for run in runs]
   costs: dict[int, Cost] = {}
   missing: dict[str, None] = {}  # In order.
   groups = members.programs([run.config for run in runs])
@@ -88,7 +92,7 @@ def print_plan(
       left = (time.monotonic() - began) / (n + 1) * (len(groups) - n - 1)
       line.say(
         f"{first.name}: {1e3 * cost.seconds:.1f} ms a step, over"
-        f" {cost.measured} steps on {jax.default_backend()}"
+        f" {counted(cost.measured, 'step')} on {jax.default_backend()}"
         f"  {n + 1} of {len(groups)}  ETA {duration(left)}"
       )
   _print_table(runs, states, costs)
@@ -235,13 +239,13 @@ def _configured(config: ConfigDict) -> str:
   return f"{config.num_steps:,}"
 
 
-def _hours(cost: Cost, state: sweeps.State) -> float:
+def _hours(cost: Cost, state: State) -> float:
   return max(cost.num_steps - state.step, 0) * cost.seconds / 3600
 
 
 def _print_table(
-  runs: Sequence[sweeps.Run],
-  states: Sequence[sweeps.State],
+  runs: Sequence[RunSpec],
+  states: Sequence[State],
   costs: dict[int, Cost],
 ) -> None:
   table = Table("run", "state", box=None)
@@ -260,19 +264,22 @@ def _print_table(
 
 
 def _print_total(
-  states: Sequence[sweeps.State],
+  states: Sequence[State],
   costs: dict[int, Cost],
   num_workers: int,
   cores: set[int],
 ) -> None:
   rest = sum(not state.is_done for state in states)
-  print(f"{len(states)} runs, {len(states) - rest} done, {rest} to do")
+  print(
+    f"{counted(len(states), 'run')}, {len(states) - rest} done, {rest} to do"
+  )
   if not costs:
     return
   hours = [_hours(costs[i], states[i]) for i in sorted(costs)]
   share = f", each on {len(cores)} of {os.cpu_count()} cores" if cores else ""
   print(
-    f"{time_of_all(hours, num_workers):.3g} hours for {num_workers}"
-    f" worker{'s' * (num_workers > 1)}{share}, for the training steps of"
-    f" {len(costs)} runs; starting, validation and testing come on top"
+    f"{time_of_all(hours, num_workers):.3g} hours for"
+    f" {counted(num_workers, 'worker')}{share}, for the training steps of"
+    f" {counted(len(costs), 'run')}; starting, validation and testing come on"
+    " top"
   )

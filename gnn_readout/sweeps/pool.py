@@ -3,7 +3,8 @@
 A command that dies is started again and is expected to go on where it was. Its
 folder is locked from before it starts until it has ended, by the command itself
 and not by this process: when this process is killed, its commands are asked to
-stop, and who runs the same commands next waits for each of them to be gone.
+stop, and who runs the same commands next waits for each of them to be gone. A
+command that takes the lock by `locks.hold` finds that it has it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from gnn_readout.files import naming
 from gnn_readout.runs import devices, locks
 from gnn_readout.runs.progress import ProgressLine, duration
 from gnn_readout.runs.signals import stop_signals
+from gnn_readout.wording import counted
 
 LOG = "log.txt"
 MAX_RESTARTS = 2  # In a row without a later checkpoint.
@@ -71,8 +73,8 @@ def run_jobs(
   """Runs jobs and shows how far they are.
 
   A job that ends incomplete is started again, at most `MAX_RESTARTS` times in a
-  row without a later checkpoint. SIGTERM or SIGINT is handed on to the
-  commands, whose end is waited for.
+  row without a later checkpoint. A signal to stop is handed on to the commands,
+  as SIGTERM, and their end is waited for.
 
   Args:
     jobs: In the order to start them.
@@ -95,7 +97,8 @@ def run_jobs(
         if not stop:
           pool.start_all()
         elif not pool.is_stopping:
-          line.say(f"{stop[0]}: waiting for {len(pool.running)} runs to save")
+          running = counted(len(pool.running), "run")
+          line.say(f"{stop[0]}: waiting for {running} to save")
           pool.stop()
         pool.reap()
         line.show(pool.num_ended, lambda: separator.join(pool.describe()))
@@ -252,6 +255,7 @@ def _spawn(job: Job, lock: int, cores: set[int]) -> subprocess.Popen:
   with open(job.folder / LOG, "ab") as file:
     return subprocess.Popen(
       job.command,
+      env={**os.environ, locks.INHERITED: str(lock)},
       stdin=subprocess.DEVNULL,
       stdout=file,
       stderr=file,

@@ -1,4 +1,4 @@
-"""The runs of a sweep: their names, how far each is, and doing the rest.
+"""Does the runs of a sweep that have no complete record yet.
 
 Every run is a process of its own in WORKDIR/NAME; what it leaves there says how
 far it is, so that a sweep that was stopped at whatever moment goes on.
@@ -6,106 +6,24 @@ far it is, so that a sweep that was stopped at whatever moment goes on.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pathlib
-import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
 
 from ml_collections import ConfigDict
 
 from gnn_readout import data
 from gnn_readout.files import atomic_write_text, check_writable
 from gnn_readout.runs import locks, settings
-from gnn_readout.sweeps import pool as workers
-from gnn_readout.training import members
-
-_LONGEST_NAME = 160  # Names of files may have 255 bytes.
-
-
-class Run(NamedTuple):
-  """One run of a sweep.
-
-  Attributes:
-    name: That of its folder; the same whatever else the sweep holds.
-    arguments: The flags of `launch.train` that make its config.
-    config: The config that they make.
-  """
-
-  name: str
-  arguments: Sequence[str]
-  config: ConfigDict
-
-
-class State(NamedTuple):
-  """How far a run is.
-
-  Attributes:
-    is_done: Whether its record is there; of a population, every member's.
-    step: The step of its last checkpoint, summed over the programs of a
-      population; 0 if there is none.
-  """
-
-  is_done: bool
-  step: int
-
-  def __str__(self) -> str:
-    if self.is_done:
-      return "done"
-    return f"from step {self.step:,}" if self.step else "new"
-
-
-def run_name(variant: str, fields: Iterable[str], config: ConfigDict) -> str:
-  """Returns such as `gcn,sum-learning_rate=0.001`, which can name a folder.
-
-  Args:
-    variant: The argument of `get_config`; may be empty.
-    fields: Names of the fields that the sweep sets. Those that change nothing
-      of the result are left out.
-    config: The config of the run, which has their values; of what its
-      population varies, all of them.
-  """
-  known = settings.flatten(config.to_dict())
-  population = config.get("population", "").split()
-  known |= dict(word.split("=", 1) for word in population)
-  words = [variant or "default"]
-  for field in fields:
-    if field not in settings.HARMLESS:
-      words.append(f"{_shortest(field, known)}={known[field]}")
-  text = "-".join(words)
-  name = re.sub(r"^[^A-Za-z0-9]|[^A-Za-z0-9._,=+-]", "_", text)[:_LONGEST_NAME]
-  if name != text:  # Two texts may have become one name.
-    name += f"-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-  return name
-
-
-def state(run: Run, workdir: str | os.PathLike[str]) -> State:
-  """Returns how far a run is.
-
-  Args:
-    run: The run.
-    workdir: The folder of the sweep; need not exist.
-
-  Raises:
-    ValueError: If WORKDIR/NAME holds a run of another config, or what it holds
-      is damaged.
-  """
-  folder = pathlib.Path(workdir, run.name)
-  records = {folder / file: config for file, config in _records(run).items()}
-  there = [record for record in records if record.exists()]
-  for record in there:
-    _refuse_another(records[record], _config_of(record), record)
-  if (folder / "config.json").exists():
-    saved = settings.read_json(folder / "config.json")
-    _refuse_another(run.config, saved, folder / "config.json")
-  return State(len(there) == len(records), _saved_step(folder))
+from gnn_readout.sweeps import pool, run_spec
+from gnn_readout.sweeps.run_spec import RunSpec, State
+from gnn_readout.wording import counted
 
 
 def run_sweep(
-  runs: Sequence[Run],
+  runs: Sequence[RunSpec],
   workdir: str | os.PathLike[str],
   num_workers: int = 1,
   data_dir: str | None = None,
@@ -135,24 +53,16 @@ def run_sweep(
   """
   workdir = pathlib.Path(workdir)
   check_writable(workdir)
-  lock = locks.try_lock(workdir)
-  if lock is None:
-    raise ValueError(
-      f"{locks.holder(workdir)} runs a sweep in {workdir}; wait for its end, or"
-      " give this one another workdir"
-    )
-  try:
-    states = {run.name: state(run, workdir) for run in runs}
+  with locks.hold(workdir):
+    states = {run.name: run_spec.state(run, workdir) for run in runs}
     copies = _copies(runs, records, sweep)
     return _run_rest(
       runs, states, workdir, num_workers, data_dir, cache_dir, copies
     )
-  finally:
-    os.close(lock)
 
 
 def _run_rest(
-  runs: Sequence[Run],
+  runs: Sequence[RunSpec],
   states: Mapping[str, State],
   workdir: pathlib.Path,
   num_workers: int,
@@ -172,8 +82,8 @@ def _run_rest(
   rest = [run for run in runs if not states[run.name].is_done]
   begun = sum(states[run.name].step > 0 for run in rest)
   print(
-    f"{len(runs)} runs in {workdir}: {len(done)} done, {begun} to go on,"
-    f" {len(rest) - begun} new",
+    f"{counted(len(runs), 'run')} in {workdir}: {len(done)} done, {begun} to"
+    f" go on, {len(rest) - begun} new",
     flush=True,
   )
   # Found missing, or converted, once and not by every run.
@@ -182,9 +92,9 @@ def _run_rest(
   flags = {"data_dir": data_dir, "cache_dir": cache_dir}
   shared = [f"--{flag}={value}" for flag, value in flags.items() if value]
   train = [sys.executable, "-m", "launch.train", *shared]
-  outcome = workers.run_jobs(
+  outcome = pool.run_jobs(
     [
-      workers.Job(
+      pool.Job(
         run.name,
         [*train, *run.arguments, f"--workdir={workdir / run.name}"],
         workdir / run.name,
@@ -192,12 +102,13 @@ def _run_rest(
       for run in rest
     ],
     num_workers,
-    is_complete=lambda job: state(by_name[job.name], workdir).is_done,
-    saved_step=lambda job: _saved_step(job.folder),
+    is_complete=lambda job: run_spec.state(by_name[job.name], workdir).is_done,
+    saved_step=lambda job: run_spec.saved_step(job.folder),
     on_complete=lambda job: publish(job.name),
   )
   complete = len(done) + len(outcome.done)
-  print(f"{complete} of {len(runs)} runs complete, in {workdir}")
+  whole = counted(len(runs), "run")
+  print(f"{complete} of {whole} complete, in {workdir}")
   for name, why in outcome.failed.items():
     print(f"failed  {name}  {why}")
   if outcome.signal:
@@ -206,26 +117,8 @@ def _run_rest(
   return not outcome.failed
 
 
-def _shortest(field: str, known: Iterable[str]) -> str:
-  """Returns the shortest end of a dotted name that no other field has."""
-  parts = field.split(".")
-  others = [name for name in known if name != field]
-  for i in reversed(range(len(parts))):
-    end = ".".join(parts[i:])
-    if not any(f".{name}".endswith(f".{end}") for name in others):
-      return end
-  return field
-
-
-def _records(run: Run) -> dict[str, ConfigDict]:
-  """Returns the config of every record of a run, by its file in the folder."""
-  names = members.names(run.config)  # One, and empty, without a population.
-  files = [f"members/{x}/record.json" if x else "record.json" for x in names]
-  return dict(zip(files, members.expand(run.config), strict=True))
-
-
 def _copies(
-  runs: Sequence[Run], folder: str | os.PathLike[str] | None, sweep: str
+  runs: Sequence[RunSpec], folder: str | os.PathLike[str] | None, sweep: str
 ) -> dict[str, dict[str, pathlib.Path]]:
   """Returns, by name of a run and file of a record, where to copy it to.
 
@@ -236,47 +129,16 @@ def _copies(
     return copies
   check_writable(folder)
   for run in runs:
-    for file, config in _records(run).items():
+    for file, config in run_spec.record_configs(run).items():
       words = [sweep, run.name, pathlib.Path(file).parent.name]
       copy = pathlib.Path(folder, "_".join(filter(None, words)) + ".json")
       if copy.exists():
-        _refuse_another(config, _config_of(copy), copy)
+        run_spec.check_record(copy, config)
       copies[run.name][file] = copy
   return copies
 
 
-def _config_of(record: pathlib.Path) -> dict[str, Any]:
-  """Returns the config in a record, which fits the hash beside it."""
-  facts = settings.read_json(record)
-  config = facts.get("config")
-  whole = isinstance(config, dict) and "test" in facts
-  if not whole or settings.config_hash(config) != facts.get("config_hash"):
-    raise ValueError(
-      f"{record} is damaged: it lacks a test result, or its config_hash is not"
-      " that of its config; delete it to have it written again"
-    )
-  return config
-
-
-def _refuse_another(
-  here: ConfigDict, there: dict[str, Any], path: pathlib.Path
-) -> None:
-  differ = settings.differences(settings.as_json(here), there)
-  if differ:
-    raise ValueError(f"{path} is of another config; {'; '.join(differ)}")
-
-
-def _saved_step(folder: pathlib.Path) -> int:
-  # Read by name: orbax clears up whatever a run has not finished writing.
-  total = 0
-  for program in (folder, *folder.glob("programs/*")):
-    latest = program / "checkpoints" / "latest"
-    steps = [int(x.name) for x in latest.glob("*") if x.name.isdecimal()]
-    total += max(steps, default=0)
-  return total
-
-
-def _by_dataset(runs: Sequence[Run]) -> list[ConfigDict]:
+def _by_dataset(runs: Sequence[RunSpec]) -> list[ConfigDict]:
   """Returns a config for each dataset that the runs need; tasks draw theirs."""
   fields = ("dataset", "csv", "tu")
   configs = {}

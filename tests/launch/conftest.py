@@ -22,8 +22,6 @@ class Launcher:
     self.environment = {
       **os.environ,
       "GNN_READOUT_CACHE": str(folder / "cache"),
-      "JAX_COMPILATION_CACHE_DIR": str(folder / "xla"),
-      "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
       "JAX_PLATFORMS": "cpu",
       "PYTHONPATH": str(ROOT),
     }

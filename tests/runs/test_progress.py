@@ -30,6 +30,20 @@ def test_plain_lines_now_and_then(clock):
   )
 
 
+def test_no_line_comes_twice(clock):
+  out = io.StringIO()
+  with progress.ProgressLine(7, Console(file=out, width=60)) as line:
+    clock[0] += 11
+    line.say("step 2/7")
+    line.show(2, lambda: pytest.fail("one line just came"))
+    clock[0] += 11
+    line.show(2, lambda: "step 2/7")  # Nothing new.
+    line.show(3, lambda: "step 3/7")
+    clock[0] += 11
+    line.show(3, lambda: "step 2/7")
+  assert out.getvalue() == "step 2/7\nstep 3/7\nstep 2/7\n"
+
+
 def test_a_terminal_gets_a_bar_four_times_a_second(clock):
   out = io.StringIO()
   console = Console(file=out, force_terminal=True, width=60)

@@ -7,13 +7,12 @@ import pathlib
 import signal
 import subprocess
 import sys
-import threading
-import time
 
 import pytest
 
 from gnn_readout.runs import devices, locks
-from gnn_readout.sweeps import pool as workers
+from gnn_readout.sweeps import pool
+from tests.waiting import wait_for
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -21,8 +20,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore:os.fork")
 
 # Stands for a training run: it saves every step, goes on from the last, and on
-# SIGTERM ends with status 0. The first of them takes its time for that, until
-# there is a file `go`.
+# SIGTERM ends with status 0. After a step it waits while its folder has a file
+# `wait`, until it is told to stop, or a file `deaf`, whatever it is told.
 _FAKE_RUN = """
 import pathlib, signal, sys, time
 folder = pathlib.Path(sys.argv[1])
@@ -31,11 +30,10 @@ signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
 step = len(list(folder.glob("saved*")))
 print(f"start {step}", flush=True)
 while step < 5 and not stop:
-  time.sleep(0.03)
   step += 1
   (folder / f"saved{step}").touch()
   print(f"step {step}/5", flush=True)
-  while folder.name == "run0" and not (folder / "go").exists():
+  while (folder / "deaf").exists() or (folder / "wait").exists() and not stop:
     time.sleep(0.01)
 if step == 5:
   (folder / "record").touch(exist_ok=False)
@@ -45,7 +43,7 @@ print("end", flush=True)
 
 @pytest.fixture(autouse=True)
 def _no_idling(monkeypatch):
-  monkeypatch.setattr(workers, "_POLL_SECONDS", 0.01)
+  monkeypatch.setattr(pool, "_POLL_SECONDS", 0.01)
 
 
 def _is_complete(job):
@@ -59,31 +57,23 @@ def _saved_step(job):
 def _launch(folder):
   """Runs twelve of them, two at a time."""
   jobs = [
-    workers.Job(
+    pool.Job(
       f"run{i}",
       [sys.executable, "-S", "-c", _FAKE_RUN, f"{folder}/run{i}"],
       pathlib.Path(folder, f"run{i}"),
     )
     for i in range(12)
   ]
-  return workers.run_jobs(jobs, 2, _is_complete, _saved_step)
+  return pool.run_jobs(jobs, 2, _is_complete, _saved_step)
 
 
 def _shell(tmp_path, script, name="job"):
   script = f"cd '{tmp_path}/{name}'; {script}"
-  return workers.Job(name, ["sh", "-c", script], tmp_path / name)
+  return pool.Job(name, ["sh", "-c", script], tmp_path / name)
 
 
-def _run(*jobs, is_complete=_is_complete, saved_step=lambda job: 0):
-  return workers.run_jobs(jobs, 2, is_complete, saved_step)
-
-
-def _wait_for(condition):
-  deadline = time.monotonic() + 60
-  while not (found := condition()):
-    assert time.monotonic() < deadline
-    time.sleep(0.005)
-  return found
+def _run(*jobs, is_complete=_is_complete, saved_step=lambda job: 0, **more):
+  return pool.run_jobs(jobs, 2, is_complete, saved_step, **more)
 
 
 def test_workers_and_launcher_may_be_killed_and_nothing_runs_twice(tmp_path):
@@ -99,28 +89,33 @@ def test_workers_and_launcher_may_be_killed_and_nothing_runs_twice(tmp_path):
   def num_done():
     return len(list(tmp_path.glob("*/record")))
 
-  def kill_one():
-    for log in tmp_path.glob("*/log.txt"):
-      is_first = log.parent.name == "run0"
-      if workers.last_line(log) == "step 1/5" and not is_first:
-        os.kill(int((log.parent / ".lock").read_text()), signal.SIGKILL)
-        return log
-    return None
+  def says(log, line):
+    return log.exists() and pool.last_line(log) == line
 
+  # The first stays on one worker; what comes after `stopped` is not begun
+  # before the launcher dies.
+  deaf, killed, stopped, last = (tmp_path / f"run{i}" for i in (0, 1, 5, 11))
+  for folder in (deaf, killed, stopped, last):
+    folder.mkdir()
+    (folder / ("deaf" if folder == deaf else "wait")).touch()
   launcher = launch()
-  killed = _wait_for(kill_one)
-  _wait_for(lambda: num_done() > 2)
+  wait_for(lambda: says(killed / "log.txt", "step 1/5"))
+  os.kill(int((killed / ".lock").read_text().split()[0]), signal.SIGKILL)
+  (killed / "wait").unlink()
+  wait_for(lambda: says(stopped / "log.txt", "step 1/5"))
+  assert num_done() == 4
   launcher.kill()
-  launcher.wait()
-  assert "killed by SIGKILL; step" in launcher.stdout.read()
-  first = tmp_path / "run0"
-  assert locks.try_lock(first) is None  # What it left is still saving.
+  assert "killed by SIGKILL; step 1/5" in launcher.communicate()[0]
+  wait_for(lambda: says(stopped / "log.txt", "end"))
+  (stopped / "wait").unlink()
+  assert locks.try_lock(deaf) is None  # What it left is still saving.
   launcher = launch()
-  _wait_for(lambda: num_done() > 5)
-  assert (first / "log.txt").read_text() == "start 0\nstep 1/5\n"
-  (first / "go").touch()
+  wait_for(lambda: num_done() == 10)
+  assert (deaf / "log.txt").read_text() == "start 0\nstep 1/5\n"
+  (deaf / "deaf").unlink()
   # Its launcher's death stopped it: it is not the one that goes on.
-  _wait_for(lambda: "end\nstart 1" in (first / "log.txt").read_text())
+  wait_for(lambda: "end\nstart 1" in (deaf / "log.txt").read_text())
+  wait_for(lambda: says(last / "log.txt", "step 1/5"))
   os.killpg(launcher.pid, signal.SIGINT)  # As Ctrl-C does.
   said, _ = launcher.communicate()
   assert launcher.returncode == 0
@@ -129,6 +124,8 @@ def test_workers_and_launcher_may_be_killed_and_nothing_runs_twice(tmp_path):
     lock = locks.try_lock(log.parent)
     assert lock is not None
     os.close(lock)
+  assert num_done() < 12
+  (last / "wait").unlink()
 
   outcome = _launch(tmp_path)
 
@@ -142,7 +139,7 @@ def test_workers_and_launcher_may_be_killed_and_nothing_runs_twice(tmp_path):
     marks = [line for line in lines if line.split()[0] in ("start", "end")]
     starts = [i for i, mark in enumerate(marks) if mark != "end"]
     gaps = [b - a for a, b in zip(starts, starts[1:])]
-    assert gaps.count(1) == (log == killed), log
+    assert gaps.count(1) == (log.parent == killed), log
 
 
 @pytest.mark.parametrize(
@@ -159,7 +156,7 @@ def test_a_job_without_progress_fails_after_two_restarts(
   job = _shell(tmp_path, f"echo x >> tries; {script}")
   good = _shell(tmp_path, "touch record", "good")
   outcome = _run(job, good)
-  assert outcome == workers.Outcome(["good"], {"job": why}, "")
+  assert outcome == pool.Outcome(["good"], {"job": why}, "")
   assert (job.folder / "tries").read_text() == "x\n" * 3
   said = capsys.readouterr().out
   assert said.count("again   job  from step 0, after") == 2
@@ -186,18 +183,28 @@ def test_it_waits_for_who_holds_a_folder(tmp_path, capsys):
   job.folder.mkdir()
   lock = locks.try_lock(job.folder)
 
-  def leave():
-    (job.folder / "record").touch()
-    os.close(lock)
+  def leave(done):
+    if done == other:
+      (job.folder / "record").touch()
+      os.close(lock)
 
-  timer = threading.Timer(0.4, leave)
-  timer.start()
-  outcome = _run(job, other)
-  timer.join()
+  outcome = _run(job, other, on_complete=leave)
   assert outcome.done == ["other", "job"]
   assert not (job.folder / "ran").exists()
-  waiting = f"job: waiting for process {os.getpid()} to leave {job.folder}"
+  waiting = f"job: waiting for process {os.getpid()} on "
   assert capsys.readouterr().out.count(waiting) == 1
+
+
+def test_a_command_finds_that_it_has_the_lock(tmp_path):
+  take = (
+    "import sys; from gnn_readout.runs import locks\n"
+    "with locks.hold(sys.argv[1]):\n"
+    "  assert locks.try_lock(sys.argv[1]) is None\n"
+    "  open(sys.argv[1] + '/record', 'w').close()"
+  )
+  folder = tmp_path / "job"
+  job = pool.Job("job", [sys.executable, "-c", take, str(folder)], folder)
+  assert _run(job).done == ["job"], pool.last_line(folder / pool.LOG)
 
 
 def test_after_an_error_nothing_is_left_running(tmp_path):
@@ -206,8 +213,11 @@ def test_after_an_error_nothing_is_left_running(tmp_path):
       raise ValueError("record.json is damaged")
     return False
 
-  job = _shell(tmp_path, "echo $$ > pid; exec sleep 60")
-  quick = _shell(tmp_path, "sleep 0.2", "quick")
+  for name in ("begun", "never"):
+    os.mkfifo(tmp_path / name)
+  # One waits for ever, the other for the first to have begun.
+  job = _shell(tmp_path, "echo $$ > pid; echo > ../begun; exec cat ../never")
+  quick = _shell(tmp_path, "read line < ../begun", "quick")
   with pytest.raises(ValueError, match="is damaged"):
     _run(job, quick, is_complete=is_complete)
   with pytest.raises(ProcessLookupError):
@@ -217,10 +227,10 @@ def test_after_an_error_nothing_is_left_running(tmp_path):
 def test_what_cannot_be_run_is_named(tmp_path):
   folder = tmp_path / "job"
   with pytest.raises(OSError, match="no_such_program"):
-    _run(workers.Job("job", ["no_such_program"], folder))
+    _run(pool.Job("job", ["no_such_program"], folder))
   (tmp_path / "file").touch()
   with pytest.raises(OSError, match="Not a directory: '.*/file/job'"):
-    _run(workers.Job("job", ["true"], tmp_path / "file" / "job"))
+    _run(pool.Job("job", ["true"], tmp_path / "file" / "job"))
 
 
 def test_cores_are_shared_out(monkeypatch, tmp_path):
@@ -244,29 +254,14 @@ def test_cores_are_shared_out(monkeypatch, tmp_path):
 )
 def test_last_line(tmp_path, text, line):
   (tmp_path / "log").write_text(text)
-  assert workers.last_line(tmp_path / "log") == line
-  assert workers.last_line(tmp_path / "none") == ""
+  assert pool.last_line(tmp_path / "log") == line
+  assert pool.last_line(tmp_path / "none") == ""
 
 
 def test_brief():
   line = "step 1,200/4,000  loss 0.18  969 graphs/s  ETA 1:02:03"
-  assert workers.brief(line) == "step 1,200/4,000  ETA 1:02:03"
-  assert workers.brief("compiled shape 1 of 4") == "compiled shape 1 of 4"
-
-
-def test_a_lock_has_one_holder(tmp_path):
-  assert locks.holder(tmp_path) == "another process"
-  lock = locks.try_lock(tmp_path)
-  assert locks.try_lock(tmp_path) is None
-  assert locks.holder(tmp_path) == f"process {os.getpid()}"
-  locks.sign(lock, 7)
-  assert locks.holder(tmp_path) == "process 7"
-  os.close(lock)
-  lock = locks.try_lock(tmp_path)
-  assert lock is not None
-  os.close(lock)
-  with pytest.raises(OSError, match=r"none/\.lock"):
-    locks.try_lock(tmp_path / "none")
+  assert pool.brief(line) == "step 1,200/4,000  ETA 1:02:03"
+  assert pool.brief("compiled shape 1 of 4") == "compiled shape 1 of 4"
 
 
 if __name__ == "__main__":

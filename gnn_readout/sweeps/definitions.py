@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from gnn_readout import cli
 from gnn_readout.errors import suggest
 from gnn_readout.runs import settings
-from gnn_readout.sweeps.sweep import Run, run_name
+from gnn_readout.sweeps.run_spec import RunSpec, run_name
 from gnn_readout.training import members
 
 
@@ -26,7 +26,7 @@ class _Point(NamedTuple):
 
 def read(
   sweep: str, changes: Sequence[str], together: bool = True
-) -> tuple[str, list[Run]]:
+) -> tuple[str, list[RunSpec]]:
   """Returns the name of a sweep and its runs, all of them checked.
 
   Args:
@@ -60,7 +60,7 @@ def read(
     if population:  # Otherwise it is the point's own.
       config = _config(path, variant, values)
     arguments = _arguments(path, variant, values)
-    runs.append(Run(run_name(variant, fields, config), arguments, config))
+    runs.append(RunSpec(run_name(variant, fields, config), arguments, config))
   return name, runs
 
 

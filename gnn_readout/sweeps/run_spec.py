@@ -1,0 +1,152 @@
+"""A run of a sweep: what it is called, what it leaves, and how far it is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from gnn_readout.runs import settings
+from gnn_readout.training import members
+
+_LONGEST_NAME = 160  # Names of files may have 255 bytes.
+
+
+class RunSpec(NamedTuple):
+  """One run of a sweep.
+
+  Attributes:
+    name: That of its folder; the same whatever else the sweep holds.
+    arguments: The flags of `launch.train` that make its config.
+    config: The config that they make.
+  """
+
+  name: str
+  arguments: Sequence[str]
+  config: ConfigDict
+
+
+class State(NamedTuple):
+  """How far a run is.
+
+  Attributes:
+    is_done: Whether its record is there; of a population, every member's.
+    step: The step of its last checkpoint, summed over the programs of a
+      population; 0 if there is none.
+  """
+
+  is_done: bool
+  step: int
+
+  def __str__(self) -> str:
+    if self.is_done:
+      return "done"
+    return f"from step {self.step:,}" if self.step else "new"
+
+
+def run_name(variant: str, fields: Iterable[str], config: ConfigDict) -> str:
+  """Returns such as `gcn,sum-learning_rate=0.001`, which can name a folder.
+
+  Args:
+    variant: The argument of `get_config`; may be empty.
+    fields: Names of the fields that the sweep sets. Those that change nothing
+      of the result are left out.
+    config: The config of the run, which has their values; of what its
+      population varies, all of them.
+  """
+  known = settings.flatten(config.to_dict())
+  population = config.get("population", "").split()
+  known |= dict(word.split("=", 1) for word in population)
+  words = [variant or "default"]
+  for field in fields:
+    if field not in settings.HARMLESS:
+      words.append(f"{_shortest(field, known)}={known[field]}")
+  text = "-".join(words)
+  name = re.sub(r"^[^A-Za-z0-9]|[^A-Za-z0-9._,=+-]", "_", text)[:_LONGEST_NAME]
+  if name != text:  # Two texts may have become one name.
+    name += f"-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+  return name
+
+
+def state(run: RunSpec, workdir: str | os.PathLike[str]) -> State:
+  """Returns how far a run is.
+
+  Args:
+    run: The run.
+    workdir: The folder of the sweep; need not exist.
+
+  Raises:
+    ValueError: If WORKDIR/NAME holds a run of another config, or what it holds
+      is damaged.
+  """
+  folder = pathlib.Path(workdir, run.name)
+  records = record_configs(run)
+  there = [file for file in records if (folder / file).exists()]
+  for file in there:
+    check_record(folder / file, records[file])
+  if (folder / "config.json").exists():
+    saved = settings.read_json(folder / "config.json")
+    _check_same(folder / "config.json", saved, run.config)
+  return State(len(there) == len(records), saved_step(folder))
+
+
+def record_configs(run: RunSpec) -> dict[str, ConfigDict]:
+  """Returns the config of every record of a run, by its file in the folder."""
+  names = members.names(run.config)  # One, and empty, without a population.
+  files = [f"members/{x}/record.json" if x else "record.json" for x in names]
+  return dict(zip(files, members.expand(run.config), strict=True))
+
+
+def check_record(path: pathlib.Path, config: ConfigDict) -> None:
+  """Refuses a record that is damaged or of another config.
+
+  Raises:
+    ValueError: If that is so; the message names the file and the fields.
+  """
+  facts = settings.read_json(path)
+  there = facts.get("config")
+  is_whole = isinstance(there, dict) and "test" in facts
+  if not is_whole or settings.config_hash(there) != facts.get("config_hash"):
+    raise ValueError(
+      f"{path} is damaged: it lacks a test result, or its config_hash is not"
+      " that of its config; delete it to have it written again"
+    )
+  _check_same(path, there, config)
+
+
+def _check_same(
+  path: pathlib.Path, there: dict[str, Any], here: ConfigDict
+) -> None:
+  differ = settings.differences(settings.as_json(here), there)
+  if differ:
+    raise ValueError(f"{path} is of another config; {'; '.join(differ)}")
+
+
+def saved_step(folder: pathlib.Path) -> int:
+  """Returns the step of the last checkpoint below a folder, 0 without one.
+
+  Of a population, the sum over its programs.
+  """
+  # Read by name: orbax clears up whatever a run has not finished writing.
+  total = 0
+  for program in (folder, *folder.glob("programs/*")):
+    latest = program / "checkpoints" / "latest"
+    steps = [int(x.name) for x in latest.glob("*") if x.name.isdecimal()]
+    total += max(steps, default=0)
+  return total
+
+
+def _shortest(field: str, known: Iterable[str]) -> str:
+  """Returns the shortest end of a dotted name that no other field has."""
+  parts = field.split(".")
+  others = [name for name in known if name != field]
+  for i in reversed(range(len(parts))):
+    end = ".".join(parts[i:])
+    if not any(f".{name}".endswith(f".{end}") for name in others):
+      return end
+  return field
