@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import pathlib
 import platform
-import re
 from typing import Any
 
 import haiku as hk
@@ -18,41 +16,7 @@ import numpy as np
 from benchmarks import readouts, timing
 from gnn_readout import files
 from gnn_readout.graphs import make_sets
-from gnn_readout.readouts import READOUTS, make_readout
-
-# What each becomes for special parameters or arguments; tests/readouts has
-# these limits.
-REDUCES_TO = {
-  "attention": "mean of mapped elements, where scores are equal",
-  "deep_sets": "sum, if phi and rho are the identity",
-  "equilibrium": "sum, mean, max, median, power sums, attention, by potential",
-  "fspool": "sum, max, min, median, by knots",
-  "gated_attention": "mean, if the gate is constant",
-  "janossy": "mean of f(x), if f ignores its second argument",
-  "learnable_aggregation": "sum, mean, max, min, count, by exponents",
-  "logsumexp": "mean (t → 0), max (t → ∞), min (t → -∞)",
-  "max": "",
-  "mean": "",
-  "median": "",
-  "min": "",
-  "moment": "mean and std (K = 2)",
-  "multi": "its member, if it has one",
-  "multiset_transformer": "",
-  "optimal_transport": "mean, attention, max, by weights",
-  "pna": "mean, max, min, std, by its linear map",
-  "power_mean": "mean (p = 1), geometric (p → 0), max (p → ∞)",
-  "quantile": "min, median, max, by level",
-  "relation_network": "deep sets weighted by n, if g ignores x_j",
-  "set2set": "attention with one query (one step)",
-  "set_transformer": "attention, without encoder and decoder",
-  "sliced_wasserstein": "optimal matching to the references",
-  "softmax": "mean (t = 0), max (t → ∞), min (t → -∞)",
-  "sort_pool": "the whole set, sorted (k at least n)",
-  "std": "",
-  "sum": "",
-  "var": "",
-  "variance_preserving": "",
-}
+from gnn_readout.readouts import READOUTS, make_readout, readout_class
 
 _TOLERANCE = 1e-3  # Of float32 values, relative to the largest.
 _LARGE = "tu/REDDIT-BINARY"  # Graphs of up to 3,782 nodes.
@@ -169,7 +133,7 @@ def markdown(facts: dict[str, Any]) -> str:
       f"{row['mebibytes']:.0f}",
       f"{row['large_mebibytes']:.0f}",
       ", ".join(checked),
-      REDUCES_TO[row["name"]],
+      row["reduces_to"],
       row["reference"],
     ]
     cells = [cell.replace("|", "\\|") for cell in cells]
@@ -186,12 +150,12 @@ def _measure(
     rounds=3,
     min_seconds=0.2,
   )
-  text = inspect.getdoc(READOUTS[name]) or ""
-  reference = re.search(r"^Reference: (.*?)(\n\n|\Z)", text, re.M | re.S)
+  readout = readout_class(name)
   return {
     "name": name,
-    "formula": text.split("\n\n")[0].replace("\n", " "),
-    "reference": " ".join(reference[1].split()) if reference else "",
+    "formula": readout.formula(),
+    "reference": readout.reference(),
+    "reduces_to": readout.reduces_to,
     "parameters": programs.num_parameters,
     "mebibytes": programs.mebibytes,
     "large_mebibytes": readouts.ours(name, large).mebibytes,
