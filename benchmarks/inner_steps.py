@@ -34,11 +34,11 @@ def run(
     paper, and the mebibytes a step needs besides its arguments.
   """
   rows = {"sum": ("sum", {})}
-  for gradient in ("unrolled", "implicit"):
+  for adjoint in ("unrolled", "implicit"):
     for num_steps in _STEPS:
-      rows[f"T = {num_steps}, {gradient}"] = (
+      rows[f"T = {num_steps}, {adjoint}"] = (
         "equilibrium",
-        {"num_steps": num_steps, "gradient": gradient},
+        {"num_steps": num_steps, "adjoint": adjoint},
       )
   # At initialisation an implicit solve may not converge; its cost is the same.
   logging.getLogger("gnn_readout.minimise").setLevel(logging.ERROR)
@@ -59,7 +59,7 @@ def run(
       "milliseconds": milliseconds[name],
       "ratio": milliseconds[name] / milliseconds["sum"],
       "paper": published.get((readout, arguments.get("num_steps", 0)))
-      if arguments.get("gradient") != "implicit"
+      if arguments.get("adjoint") != "implicit"
       else None,
       "mebibytes": memory[name],
     }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import pathlib
-import re
 from typing import Any
 
 import haiku as hk
@@ -16,41 +14,7 @@ import numpy as np
 from benchmarks import readouts, timing
 from gnn_readout import records
 from gnn_readout.graphs import make_sets
-from gnn_readout.readouts import READOUTS, make_readout
-
-# What each becomes for special parameters or arguments; tests/readouts has
-# these limits.
-REDUCES_TO = {
-  "attention": "mean of mapped elements, where scores are equal",
-  "deep_sets": "sum, if phi and rho are the identity",
-  "equilibrium": "sum, mean, max, median, power sums, attention, by potential",
-  "fspool": "sum, max, min, median, by knots",
-  "gated_attention": "mean, if the gate is constant",
-  "janossy": "mean of f(x), if f ignores its second argument",
-  "learnable_aggregation": "sum, mean, max, min, count, by exponents",
-  "logsumexp": "mean (t → 0), max (t → ∞), min (t → -∞)",
-  "max": "",
-  "mean": "",
-  "median": "",
-  "min": "",
-  "moment": "mean and std (K = 2)",
-  "multi": "its member, if it has one",
-  "multiset_transformer": "",
-  "optimal_transport": "mean, attention, max, by weights",
-  "pna": "mean, max, min, std, by its linear map",
-  "power_mean": "mean (p = 1), geometric (p → 0), max (p → ∞)",
-  "quantile": "min, median, max, by level",
-  "relation_network": "deep sets weighted by n, if g ignores x_j",
-  "set2set": "attention with one query (one step)",
-  "set_transformer": "attention, without encoder and decoder",
-  "sliced_wasserstein": "optimal matching to the references",
-  "softmax": "mean (t = 0), max (t → ∞), min (t → -∞)",
-  "sort_pool": "the whole set, sorted (k at least n)",
-  "std": "",
-  "sum": "",
-  "var": "",
-  "variance_preserving": "",
-}
+from gnn_readout.readouts import READOUTS, make_readout, readout_class
 
 _LARGE = "tu/REDDIT-BINARY"  # Graphs of up to 3,782 nodes.
 
@@ -98,8 +62,7 @@ def _measure(
     rounds=3,
     min_seconds=0.2,
   )
-  text = inspect.getdoc(READOUTS[name]) or ""
-  reference = re.search(r"^Reference: (.*?)(\n\n|\Z)", text, re.M | re.S)
+  readout = readout_class(name)
   return {
     "name": name,
     "formula": text.split("\n\n")[0].replace("\n", " "),

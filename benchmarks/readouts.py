@@ -159,7 +159,7 @@ def _random(sizes: np.ndarray, width: int) -> Problem:
 
 def ours(name: str, given: Problem) -> Programs:
   """Compiles a readout of the table, with the arguments its data asks for."""
-  arguments = readout_class(name).data_defaults(given.sizes)
+  arguments = readout_class(name).arguments_from_data(given.sizes)
   width = given.elements.shape[1]
   transformed = hk.transform(
     lambda elements, sets: make_readout(name, output_size=width, **arguments)(

@@ -40,7 +40,7 @@ class Work(NamedTuple):
   def with_readout(self, name: str) -> Work:
     """Returns the same with another readout, of default arguments."""
     config = self.config.copy_and_resolve_references().unlock()
-    measured = readout_class(name).data_defaults(
+    measured = readout_class(name).arguments_from_data(
       self.store.num_nodes[self.store.splits["train"]]
     )
     config.model.readout = {"name": name, "aux_weight": 0.0, **measured}

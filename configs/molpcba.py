@@ -42,7 +42,7 @@ READOUTS = {
     "aux_weight": 1.0,
     "hidden": int,  # Not given: the width of the node embeddings.
     "capacity": 1.0,
-    "gradient": "unrolled",  # Or "implicit".
+    "adjoint": "unrolled",  # Or "implicit".
     "test_num_steps": int,  # Not given: as in training.
   },
   "pna": {"delta": float},  # Not given: measured on the training set.

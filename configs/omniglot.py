@@ -45,7 +45,7 @@ READOUTS = {
     "num_steps": 10,
     "last_layer_scale": 0.3,
     "aux_weight": 1.0,
-    "gradient": "unrolled",  # Or "implicit".
+    "adjoint": "unrolled",  # Or "implicit".
     "test_num_steps": int,  # Not given: as in training.
   },
   "pna": {"delta": float},  # Not given: that of sets of `sets.set_size`.

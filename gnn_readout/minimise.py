@@ -24,7 +24,7 @@ from jax import Array
 
 from gnn_readout.errors import suggest
 
-GRADIENTS = ("unrolled", "implicit")
+ADJOINTS = ("unrolled", "implicit")
 AUX_REDUCTIONS = {"mean": jnp.mean, "sum": jnp.sum}
 
 
@@ -71,7 +71,7 @@ def minimise(
   gradient_tolerance: float = 1e-3,
   clip: float | None = None,
   aux_reduction: str = "mean",
-  gradient: str = "unrolled",
+  adjoint: str = "unrolled",
   solver_tolerance: float = 1e-5,
   solver_iterations: int = 50,
   trace: bool = False,
@@ -82,7 +82,7 @@ def minimise(
     g = dE/dy at y + mu m;  m <- mu m - a g;
     y <- y + m where max_d |g_d| >= gradient_tolerance;  y <- clip(y).
 
-  `gradient="unrolled"` differentiates through the loop. `"implicit"` runs the
+  `adjoint="unrolled"` differentiates through the loop. `"implicit"` runs the
   loop without derivatives and uses the implicit function theorem at its end:
   a cotangent c of y becomes -(d2E/dy dtheta)^T H^-1 c, where H v = c is solved
   by conjugate gradients. Its memory does not depend on T; the rate and the
@@ -93,7 +93,7 @@ def minimise(
 
   Differs from the paper: eq. 5 sums g_d^2 over features, Listing 2 takes their
   mean, which is what ran and is the default; `aux_reduction="sum"` is eq. 5.
-  With `gradient="implicit"` (of which the paper reports no details) the
+  With `adjoint="implicit"` (of which the paper reports no details) the
   auxiliary loss is that of the last point alone, differentiated with y held
   fixed: along the loop there is no derivative, and that of g at a minimum that
   moves with the parameters is zero.
@@ -110,7 +110,7 @@ def minimise(
     gradient_tolerance: Sets with a smaller max_d |g_d| stay where they are.
     clip: Largest |y_d|, or None.
     aux_reduction: 'mean' or 'sum' over features in the auxiliary loss.
-    gradient: 'unrolled' or 'implicit'.
+    adjoint: 'unrolled' or 'implicit'.
     solver_tolerance: Relative residual at which the implicit solve stops.
     solver_iterations: Most iterations of the implicit solve.
     trace: Whether to record every step.
@@ -123,13 +123,13 @@ def minimise(
 
   Reference: Bartunov et al. 2022, Listing 2, eq. 4 and 5, appendix C.5.
   """
-  _check(y0, learning_rate, momentum, num_steps, gradient, aux_reduction)
-  if gradient == "implicit" and clip is not None:
-    raise ValueError(f"clip {clip} needs gradient 'unrolled', got 'implicit'.")
+  _check(y0, learning_rate, momentum, num_steps, adjoint, aux_reduction)
+  if adjoint == "implicit" and clip is not None:
+    raise ValueError(f"clip {clip} needs adjoint 'unrolled', got 'implicit'.")
   reduce = functools.partial(AUX_REDUCTIONS[aux_reduction], axis=-1)
   if gradient_fn is None:
     gradient_fn = _autodiff(energy, y0)
-  implicit = gradient == "implicit" and num_steps > 0
+  implicit = adjoint == "implicit" and num_steps > 0
   # Cut inside the loop, so that not even its linearisation is kept.
   cut = jax.lax.stop_gradient if implicit else lambda x: x
   y0, learning_rate, momentum = map(cut, (y0, learning_rate, momentum))
@@ -293,7 +293,7 @@ def _autodiff(energy, y0):
   return jax.grad(lambda y: jnp.sum(energy(y)))
 
 
-def _check(y0, learning_rate, momentum, num_steps, gradient, aux_reduction):
+def _check(y0, learning_rate, momentum, num_steps, adjoint, aux_reduction):
   if jnp.ndim(y0) != 2:
     raise ValueError(f"y0 must be [S, M], got shape {jnp.shape(y0)}.")
   for name, value in (
@@ -306,9 +306,9 @@ def _check(y0, learning_rate, momentum, num_steps, gradient, aux_reduction):
       )
   if num_steps < 0:
     raise ValueError(f"num_steps must not be negative, got {num_steps}.")
-  if gradient not in GRADIENTS:
+  if adjoint not in ADJOINTS:
     raise ValueError(
-      f"Unknown gradient {gradient!r}.{suggest(gradient, GRADIENTS)}"
+      f"Unknown adjoint {adjoint!r}.{suggest(adjoint, ADJOINTS)}"
     )
   if aux_reduction not in AUX_REDUCTIONS:
     raise ValueError(

@@ -15,7 +15,7 @@ from jax import Array
 from gnn_readout import graphs as graphs_lib
 from gnn_readout.layers.heads import make_head
 from gnn_readout.message_passing import network_class, split_weight
-from gnn_readout.readouts import make_readout, measured
+from gnn_readout.readouts import arguments_from_data, make_readout
 
 
 class Output(NamedTuple):
@@ -117,7 +117,7 @@ def complete_config(
 def _measure(readout, sizes: np.ndarray) -> None:
   """Sets the fields that are None, in a config that may be locked."""
   with readout.unlocked():
-    readout.update(measured(readout, sizes))
+    readout.update(arguments_from_data(readout, sizes))
 
 
 def count_parameters(params) -> int:

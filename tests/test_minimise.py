@@ -115,11 +115,9 @@ def test_energy_does_not_increase_for_a_small_rate(momentum):
   assert (result.trace.energy[-1] < result.trace.energy[0] - 0.1).all()
 
 
-@pytest.mark.parametrize("gradient", ["unrolled", "implicit"])
-def test_no_steps(gradient):
-  result = solve(
-    convex(), num_steps=0, start=0.7, gradient=gradient, trace=True
-  )
+@pytest.mark.parametrize("adjoint", ["unrolled", "implicit"])
+def test_no_steps(adjoint):
+  result = solve(convex(), num_steps=0, start=0.7, adjoint=adjoint, trace=True)
   np.testing.assert_array_equal(result.y, np.full((S, M), 0.7))
   np.testing.assert_array_equal(result.aux_loss, np.zeros(S))
   assert result.trace.energy.shape == (0, S)
@@ -194,12 +192,12 @@ def test_a_gradient_of_ones_own_is_used():
 def test_implicit_gradient_is_the_unrolled_one_at_convergence():
   weights = np.random.default_rng(3).normal(size=(S, M))
 
-  def loss(theta, gradient):
+  def loss(theta, adjoint):
     result = solve(
       theta,
       num_steps=600,
       gradient_tolerance=0.0,
-      gradient=gradient,
+      adjoint=adjoint,
       solver_tolerance=1e-12,
     )
     return jnp.sum(result.y * weights), result
@@ -221,7 +219,7 @@ def test_implicit_auxiliary_loss_is_that_of_the_last_point():
 
   @jax.jit
   def loss(theta):
-    return jnp.sum(solve(theta, num_steps=3, gradient="implicit").aux_loss)
+    return jnp.sum(solve(theta, num_steps=3, adjoint="implicit").aux_loss)
 
   y = solve(theta, num_steps=3).y
 
@@ -236,9 +234,9 @@ def test_implicit_auxiliary_loss_is_that_of_the_last_point():
     np.testing.assert_allclose(gradient[name], value, rtol=1e-10)
 
 
-def _memory(gradient, num_steps, differentiate=True):
+def _memory(adjoint, num_steps, differentiate=True):
   def loss(theta):
-    return jnp.sum(solve(theta, num_steps=num_steps, gradient=gradient).y)
+    return jnp.sum(solve(theta, num_steps=num_steps, adjoint=adjoint).y)
 
   function = jax.grad(loss) if differentiate else loss
   compiled = jax.jit(function).lower(convex()).compile()
@@ -250,9 +248,9 @@ def test_implicit_memory_does_not_grow_with_the_steps():
   assert _memory("unrolled", 400) > 10 * _memory("unrolled", 10)
 
 
-@pytest.mark.parametrize("gradient", ["unrolled", "implicit"])
-def test_inference_keeps_nothing(gradient):
-  few, many = (_memory(gradient, steps, False) for steps in (10, 400))
+@pytest.mark.parametrize("adjoint", ["unrolled", "implicit"])
+def test_inference_keeps_nothing(adjoint):
+  few, many = (_memory(adjoint, steps, False) for steps in (10, 400))
   assert many <= few + 64
 
 
@@ -294,7 +292,7 @@ def test_an_implicit_solve_that_fails_is_reported(caplog, iterations):
     result = solve(
       theta,
       num_steps=30,
-      gradient="implicit",
+      adjoint="implicit",
       solver_iterations=iterations,
     )
     return jnp.sum(result.y)
@@ -319,8 +317,8 @@ def test_an_implicit_solve_that_fails_is_reported(caplog, iterations):
   ("wrong", "message"),
   [
     ({"num_steps": -1}, "num_steps must not be negative, got -1"),
-    ({"gradient": "implict"}, "Did you mean 'implicit'"),
-    ({"gradient": "implicit", "clip": 2.0}, "clip 2.0 needs"),
+    ({"adjoint": "implict"}, "Did you mean 'implicit'"),
+    ({"adjoint": "implicit", "clip": 2.0}, "clip 2.0 needs"),
     ({"aux_reduction": "max"}, "Unknown aux_reduction 'max'"),
     ({"learning_rate": jnp.ones(M)}, "learning_rate must be a scalar"),
     ({"momentum": jnp.ones((S, 1))}, "momentum must be a scalar"),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gnn_readout import signatures
 from gnn_readout.errors import suggest
 from gnn_readout.readouts.attention import Attention
 from gnn_readout.readouts.base import Aggregate, Readout
@@ -87,7 +88,9 @@ def readout_class(name: str) -> type[Readout]:
   return READOUTS[name]
 
 
-def measured(readout: Mapping[str, Any], sizes: np.ndarray) -> dict[str, Any]:
+def arguments_from_data(
+  readout: Mapping[str, Any], sizes: np.ndarray
+) -> dict[str, Any]:
   """Returns the arguments that are not given but measured, such as PNA's delta.
 
   Args:
@@ -98,7 +101,7 @@ def measured(readout: Mapping[str, Any], sizes: np.ndarray) -> dict[str, Any]:
   Raises:
     ValueError: if no readout has its name.
   """
-  values = readout_class(readout["name"]).data_defaults(sizes)
+  values = readout_class(readout["name"]).arguments_from_data(sizes)
   return {k: v for k, v in values.items() if readout.get(k) is None}
 
 
@@ -116,12 +119,7 @@ def make_readout(
     ValueError: if the name or an argument is unknown.
   """
   make = readout_class(name)
-  arguments = make.arguments()
-  for key in kwargs:
-    if key not in arguments:
-      raise ValueError(
-        f"Readout {name!r} takes no argument {key!r}.{suggest(key, arguments)}"
-      )
+  signatures.check(f"Readout {name!r}", kwargs, make.arguments())
   return make(output_size=output_size, **kwargs)
 
 
@@ -131,6 +129,5 @@ __all__ = [
   "EquilibriumAggregation",
   "Readout",
   "make_readout",
-  "measured",
   "readout_class",
 ]

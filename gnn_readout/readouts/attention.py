@@ -34,6 +34,9 @@ class Attention(Readout):
     (3, 4)
   """
 
+  family = "attention"
+  reduces_to = "mean of mapped elements, where scores are equal"
+
   def __init__(
     self,
     num_heads: int = 4,

@@ -11,6 +11,7 @@ node (a local aggregation): the same code serves both.
 from __future__ import annotations
 
 import inspect
+import re
 from typing import NamedTuple
 
 import haiku as hk
@@ -18,8 +19,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gnn_readout import segments
+from gnn_readout import segments, signatures
 from gnn_readout.graphs import Sets
+
+# In the order of the tables that are made of them.
+FAMILIES = (
+  "moments",
+  "learned means",
+  "order statistics",
+  "attention",
+  "networks",
+  "optimisation",
+  "combinations",
+)
 
 
 class Aggregate(NamedTuple):
@@ -41,8 +53,18 @@ class Readout(hk.Module):
   """Base of all readouts: checks the input, cleans padding, sizes the output.
 
   A subclass implements `aggregate`. If its natural width is not `output_size`
-  a linear map follows.
+  a linear map follows. What else is known of a readout it says itself: its
+  formula is the first paragraph of its docstring, the paper the one that starts
+  with "Reference:", and the arguments of `__init__` are fields of a config.
+
+  Attributes:
+    family: One of `FAMILIES`.
+    reduces_to: What it becomes for special parameters or arguments, in words;
+      its test has these limits.
   """
+
+  family: str
+  reduces_to: str = ""
 
   def __init__(self, output_size: int | None = None, name: str | None = None):
     """Creates the readout.
@@ -57,17 +79,31 @@ class Readout(hk.Module):
     self._output_size = output_size
 
   @classmethod
-  def arguments(cls) -> tuple[str, ...]:
-    """Returns the names of the readout's own arguments."""
-    names = inspect.signature(cls.__init__).parameters
-    return tuple(n for n in names if n not in ("self", "output_size", "name"))
+  def arguments(cls) -> dict[str, signatures.Argument]:
+    """Returns the readout's own arguments, by name."""
+    return signatures.arguments(cls.__init__, ("self", "output_size", "name"))
 
   @classmethod
-  def data_defaults(cls, sizes: np.ndarray) -> dict[str, float]:
-    """Returns arguments to be measured on the data, by name.
+  def formula(cls) -> str:
+    """Returns the first paragraph of the docstring, as one line."""
+    return " ".join(inspect.getdoc(cls).partition("\n\n")[0].split())
+
+  @classmethod
+  def reference(cls) -> str:
+    """Returns the paper, as one line."""
+    pattern = r"^Reference: (.*?)(\n\n|\Z)"
+    found = re.search(pattern, inspect.getdoc(cls), re.M | re.S)
+    return " ".join(found[1].split()) if found else ""
+
+  @classmethod
+  def arguments_from_data(cls, sizes: np.ndarray) -> dict[str, float]:
+    """Returns the arguments that are measured on the data unless given.
 
     Args:
-      sizes: The number of elements of each training set.
+      sizes: [S], the number of elements of each training set.
+
+    Returns:
+      Their values, by name; the same names whatever the sizes.
     """
     del sizes
     return {}

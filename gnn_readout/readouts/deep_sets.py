@@ -35,6 +35,9 @@ class DeepSets(Readout):
     (3, 4)
   """
 
+  family = "networks"
+  reduces_to = "sum, if phi and rho are the identity"
+
   def __init__(
     self,
     phi_widths: Sequence[int] | None = None,

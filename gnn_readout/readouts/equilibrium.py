@@ -48,7 +48,7 @@ class EquilibriumAggregation(Readout):
   eq. 5, of the squared gradient; the listings, which ran, take means, and so
   does this unless `square_reduction` or `aux_reduction` is "sum". The listing
   keeps its scalars in single precision; these have the type of the elements.
-  `gradient="implicit"`, `last_layer_scale` and `first_bias_scale` are options
+  `adjoint="implicit"`, `last_layer_scale` and `first_bias_scale` are options
   of ours.
 
   Reference: Bartunov et al. 2022, eq. 3, 5 and C.1, Listings 1 and 2.
@@ -63,6 +63,9 @@ class EquilibriumAggregation(Readout):
     >>> y.shape, aux_loss.shape
     ((3, 4), (3,))
   """
+
+  family = "optimisation"
+  reduces_to = "sum, mean, max, median, power sums, attention, by potential"
 
   def __init__(
     self,
@@ -79,7 +82,7 @@ class EquilibriumAggregation(Readout):
     aux_reduction: str = "mean",
     gradient_tolerance: float = 1e-3,
     clip: float | None = None,
-    gradient: str = "unrolled",
+    adjoint: str = "unrolled",
     solver_tolerance: float = 1e-5,
     solver_iterations: int = 50,
     last_layer_scale: float = 1.0,
@@ -104,7 +107,7 @@ class EquilibriumAggregation(Readout):
       aux_reduction: 'mean' or 'sum' over features in the auxiliary loss.
       gradient_tolerance: Sets whose largest |g_d| is below it rest.
       clip: Largest |y_d|, or None.
-      gradient: 'unrolled' or 'implicit', see `minimise`.
+      adjoint: 'unrolled' or 'implicit', see `minimise`.
       solver_tolerance: Relative residual of the implicit solve.
       solver_iterations: Most iterations of the implicit solve.
       last_layer_scale: Factor of the initial weights of the last layer and
@@ -159,7 +162,7 @@ class EquilibriumAggregation(Readout):
       aux_reduction=aux_reduction,
       gradient_tolerance=gradient_tolerance,
       clip=clip,
-      gradient=gradient,
+      adjoint=adjoint,
       solver_tolerance=solver_tolerance,
       solver_iterations=solver_iterations,
     )

@@ -38,6 +38,9 @@ class FSPool(Readout):
     [[2.0, 2.0, 2.0], [3.0, 3.0, 3.0]]
   """
 
+  family = "order statistics"
+  reduces_to = "sum, max, min, median, by knots"
+
   def __init__(
     self,
     num_knots: int = 20,

@@ -60,6 +60,9 @@ class GatedAttention(Readout):
     (3, 4)
   """
 
+  family = "attention"
+  reduces_to = "mean, if the gate is constant"
+
   def __init__(
     self,
     gate: str = "softmax",

@@ -55,6 +55,9 @@ class Janossy(Readout):
     (2, 3)
   """
 
+  family = "networks"
+  reduces_to = "mean of f(x), if f ignores its second argument"
+
   def __init__(
     self,
     pair_widths: Sequence[int] | None = None,

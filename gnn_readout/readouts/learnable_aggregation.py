@@ -45,6 +45,9 @@ class LearnableAggregation(Readout):
     (3, 8)
   """
 
+  family = "learned means"
+  reduces_to = "sum, mean, max, min, count, by exponents"
+
   def __init__(
     self,
     num_units: int = 1,

@@ -33,6 +33,9 @@ class LogSumExp(Readout):
     [[1.0, 8.0], [0.0, 0.0], [5.0, 5.0]]
   """
 
+  family = "learned means"
+  reduces_to = "mean (t → 0), max (t → ∞), min (t → -∞)"
+
   def __init__(
     self,
     t: float = 1.0,

@@ -26,6 +26,9 @@ class Median(Quantile):
     [[0.5], [3.0]]
   """
 
+  family = "order statistics"
+  reduces_to = ""
+
   def __init__(
     self,
     interpolation: str = "midpoint",

@@ -27,6 +27,8 @@ class Min(Readout):
     [[1.0, 2.0], [0.0, 0.0], [5.0, 5.0]]
   """
 
+  family = "moments"
+
   def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
     """Returns [S, D]."""
     return segments.min(elements, sets)

@@ -36,6 +36,9 @@ class Moment(Readout):
     (3, 12)
   """
 
+  family = "moments"
+  reduces_to = "mean and std (K = 2)"
+
   def __init__(
     self,
     order: int = 4,

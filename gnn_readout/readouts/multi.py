@@ -37,6 +37,9 @@ class Multi(Readout):
     (3, 8)
   """
 
+  family = "combinations"
+  reduces_to = "its member, if it has one"
+
   def __init__(
     self,
     members: Sequence[str | Mapping[str, Any]] = ("mean", "max", "min", "std"),

@@ -39,6 +39,8 @@ class MultisetTransformer(Readout):
     (2, 4)
   """
 
+  family = "attention"
+
   def __init__(
     self,
     num_seeds: int = 8,

@@ -56,6 +56,9 @@ class OptimalTransport(Readout):
     (3, 3)
   """
 
+  family = "optimisation"
+  reduces_to = "mean, attention, max, by weights"
+
   def __init__(
     self,
     solver: str = "badmm_entropic",

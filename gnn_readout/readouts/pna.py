@@ -28,11 +28,14 @@ class PNA(Readout):
     >>> import haiku as hk, jax, jax.numpy as jnp
     >>> from gnn_readout.graphs import make_sets
     >>> x, sets = jnp.ones((6, 4)), make_sets(jnp.array([2, 0, 3]), 6)
-    >>> measured = PNA.data_defaults(sets.sizes)
+    >>> measured = PNA.arguments_from_data(sets.sizes)
     >>> pool = hk.transform(lambda: PNA(**measured)(x, sets))
     >>> pool.apply(pool.init(jax.random.key(0)), None).values.shape
     (3, 4)
   """
+
+  family = "combinations"
+  reduces_to = "mean, max, min, std, by its linear map"
 
   def __init__(
     self,
@@ -57,7 +60,7 @@ class PNA(Readout):
     self._delta = delta
 
   @classmethod
-  def data_defaults(cls, sizes: np.ndarray) -> dict[str, float]:
+  def arguments_from_data(cls, sizes: np.ndarray) -> dict[str, float]:
     """Returns delta, measured on the sizes of the training sets."""
     delta = float(np.mean(np.log(np.asarray(sizes, np.float64) + 1)))
     return {"delta": delta if delta > 0 else 1.0}

@@ -37,6 +37,9 @@ class PowerMean(Readout):
     (3, 4)
   """
 
+  family = "learned means"
+  reduces_to = "mean (p = 1), geometric (p → 0), max (p → ∞)"
+
   def __init__(
     self,
     p: float = 1.0,

@@ -34,6 +34,9 @@ class Quantile(Readout):
     [[0.0, 0.5], [2.0, 3.0]]
   """
 
+  family = "order statistics"
+  reduces_to = "min, median, max, by level"
+
   def __init__(
     self,
     q: float | Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0),

@@ -40,6 +40,9 @@ class RelationNetwork(Readout):
     (2, 3)
   """
 
+  family = "networks"
+  reduces_to = "deep sets weighted by n, if g ignores x_j"
+
   def __init__(
     self,
     pair_widths: Sequence[int] | None = None,

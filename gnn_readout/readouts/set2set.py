@@ -33,6 +33,9 @@ class Set2Set(Readout):
     (3, 8)
   """
 
+  family = "attention"
+  reduces_to = "attention with one query (one step)"
+
   def __init__(
     self,
     processing_steps: int = 3,

@@ -45,6 +45,9 @@ class SetTransformer(Readout):
     (2, 4)
   """
 
+  family = "attention"
+  reduces_to = "attention, without encoder and decoder"
+
   def __init__(
     self,
     num_seeds: int = 1,

@@ -52,6 +52,9 @@ class SlicedWasserstein(Readout):
     (2, 3)
   """
 
+  family = "order statistics"
+  reduces_to = "optimal matching to the references"
+
   def __init__(
     self,
     num_slices: int | None = None,

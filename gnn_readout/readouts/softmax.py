@@ -30,6 +30,9 @@ class Softmax(Readout):
     [[3.0, 8.0], [0.0, 0.0], [5.0, 5.0]]
   """
 
+  family = "learned means"
+  reduces_to = "mean (t = 0), max (t → ∞), min (t → -∞)"
+
   def __init__(
     self,
     t: float = 1.0,

@@ -64,6 +64,9 @@ class SortPool(Readout):
     [[0.0, 0.0], [3.0, 2.0]]
   """
 
+  family = "order statistics"
+  reduces_to = "the whole set, sorted (k at least n)"
+
   def __init__(
     self,
     k: int = 30,
@@ -86,7 +89,7 @@ class SortPool(Readout):
     self._k = k
 
   @classmethod
-  def data_defaults(cls, sizes: np.ndarray) -> dict[str, float]:
+  def arguments_from_data(cls, sizes: np.ndarray) -> dict[str, float]:
     """Returns k: as in the paper, about 60% of the sets have more elements."""
     return {"k": max(int(np.quantile(sizes, 0.4, method="lower")), 1)}
 

@@ -33,6 +33,8 @@ class Std(Readout):
     [[1.0, 3.0], [0.0, 0.0], [0.0, 0.0]]
   """
 
+  family = "moments"
+
   def __init__(
     self,
     epsilon: float = 1e-5,

@@ -24,6 +24,8 @@ class Sum(Readout):
     [[4.0, 10.0], [0.0, 0.0], [5.0, 5.0]]
   """
 
+  family = "moments"
+
   def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
     """Returns [S, D]."""
     return segments.sum(elements, sets)

@@ -29,6 +29,8 @@ class Var(Readout):
     [[1.0, 9.0], [0.0, 0.0], [0.0, 0.0]]
   """
 
+  family = "moments"
+
   def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
     """Returns [S, D]."""
     return segments.var(elements, sets)

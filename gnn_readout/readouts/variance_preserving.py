@@ -29,6 +29,8 @@ class VariancePreserving(Readout):
     [[2.0, 2.0], [0.0, 0.0], [1.0, 1.0]]
   """
 
+  family = "moments"
+
   def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
     """Returns [S, D]."""
     total = segments.sum(elements, sets)  # [S, D]

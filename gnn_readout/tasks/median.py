@@ -22,7 +22,7 @@ from gnn_readout.graphs import make_sets
 from gnn_readout.layers.mlp import check_widths
 from gnn_readout.layers.residual import ResidualMLP
 from gnn_readout.message_passing import split_weight
-from gnn_readout.readouts import make_readout, measured
+from gnn_readout.readouts import arguments_from_data, make_readout
 from gnn_readout.tasks.base import SampledProblem
 
 
@@ -110,7 +110,7 @@ def make_task(
     }
   )
   readout, aux_weight = split_weight(model["readout"])
-  readout |= measured(readout, np.array([config["set_size"]]))
+  readout |= arguments_from_data(readout, np.array([config["set_size"]]))
 
   def forward(numbers: Array, is_training: bool) -> tuple[Array, Any]:
     num_sets, set_size = numbers.shape

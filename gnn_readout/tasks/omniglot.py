@@ -23,7 +23,7 @@ from gnn_readout.graphs import make_sets
 from gnn_readout.layers.images import ImageEncoder
 from gnn_readout.layers.residual import ResidualMLP
 from gnn_readout.message_passing import split_weight
-from gnn_readout.readouts import make_readout, measured
+from gnn_readout.readouts import arguments_from_data, make_readout
 from gnn_readout.tasks.base import SampledProblem
 
 
@@ -101,7 +101,7 @@ def class_counting(
       )
   model = config["model"]
   readout, aux_weight = split_weight(model["readout"])
-  readout |= measured(readout, np.array([set_size]))
+  readout |= arguments_from_data(readout, np.array([set_size]))
 
   def sampler(name):
     drawings = jnp.asarray(images[name])

@@ -25,7 +25,11 @@ from gnn_readout.errors import suggest
 from gnn_readout.graphs import make_sets
 from gnn_readout.layers.featurewise_sort import relaxed_fspool, relaxed_fsunpool
 from gnn_readout.message_passing import split_weight
-from gnn_readout.readouts import make_readout, measured, readout_class
+from gnn_readout.readouts import (
+  arguments_from_data,
+  make_readout,
+  readout_class,
+)
 
 _XAVIER = hk.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
 
@@ -60,7 +64,7 @@ def _pool(
     pooled = relaxed_fspool(elements, knots, readout["temperature"])
     return *pooled, jnp.zeros(num_sets)
   arguments, aux_weight = split_weight(readout)
-  arguments |= measured(arguments, np.array([size]))
+  arguments |= arguments_from_data(arguments, np.array([size]))
   pool = make_readout(**arguments, output_size=width)
   flat = elements.reshape(-1, width)  # [S n, D]
   sets = make_sets(jnp.full(num_sets, size), num_sets * size)

@@ -320,7 +320,7 @@ def test_implicit_gradient_is_the_unrolled_one_at_convergence():
     elements, sets = example()
     common = {"learning_rate": 0.005, "momentum": 0.8, "num_steps": 600}
     common |= {"initial_lambda": 20.0, "gradient_tolerance": 0.0}
-    implicit = {"gradient": "implicit", "solver_tolerance": 1e-11}
+    implicit = {"adjoint": "implicit", "solver_tolerance": 1e-11}
     params = parameters(readout(**common), elements, sets)
     gradients = []
     for extra in ({}, implicit):
@@ -349,14 +349,14 @@ def _memory(num_steps, differentiate, **kwargs):
 def test_memory():
   """What is kept for a backward pass, and when nothing is."""
   assert _memory(200, False) <= _memory(10, False) + 64
-  implicit = {"gradient": "implicit"}
+  implicit = {"adjoint": "implicit"}
   assert _memory(200, True, **implicit) <= _memory(10, True, **implicit) + 64
 
 
 def test_an_implicit_solve_that_fails_is_reported(caplog):
   elements, sets = example(np.float32)
   for iterations in (1, 100):
-    kwargs = {"gradient": "implicit", "solver_iterations": iterations}
+    kwargs = {"adjoint": "implicit", "solver_iterations": iterations}
     loss = loss_of(kwargs, elements, sets)
     convex = readout(initial_lambda=20.0, learning_rate=0.005)
     params = parameters(convex, elements, sets)
@@ -419,14 +419,14 @@ def test_diagnostics_leave_out_empty_sets():
     ({"hidden": 0}, "positive width"),
     ({"widths": (3,)}, "at least two layers"),
     ({"hidden": 5, "capacity": 0.01}, "positive width"),
-    ({"gradient": "unroled"}, "Did you mean 'unrolled'"),
+    ({"adjoint": "unroled"}, "Did you mean 'unrolled'"),
     ({"square_reduction": "men"}, "Did you mean 'mean'"),
     ({"square_reduction": "none"}, "one output, got 32"),
     ({"aux_reduction": "summ"}, "Did you mean 'sum'"),
     ({"learning_rate": 0.0}, "learning_rate must be positive"),
     ({"momentum": 1.0}, "momentum must be between 0 and 1"),
     ({"first_bias_scale": -1.0}, "first_bias_scale must not be negative"),
-    ({"gradient": "implicit", "clip": 1.0}, "clip 1.0 needs"),
+    ({"adjoint": "implicit", "clip": 1.0}, "clip 1.0 needs"),
   ],
 )
 def test_bad_arguments(wrong, message):

@@ -111,13 +111,13 @@ def test_its_own_width_is_that_of_the_elements():
 def test_delta_is_the_mean_of_log_sizes():
   sizes = np.array([0, 1, 3, 13], np.int32)
   expected = (np.log(1) + np.log(2) + np.log(4) + np.log(14)) / 4
-  measured = PNA.data_defaults(sizes)
+  measured = PNA.arguments_from_data(sizes)
   assert set(measured) == {"delta"}
   np.testing.assert_allclose(measured["delta"], expected, rtol=1e-15)
 
 
 def test_delta_of_empty_sets_alone_is_usable():
-  assert PNA.data_defaults(np.zeros(3, np.int32)) == {"delta": 1.0}
+  assert PNA.arguments_from_data(np.zeros(3, np.int32)) == {"delta": 1.0}
 
 
 @pytest.mark.parametrize("delta", [0.0, -1.0, np.nan])

@@ -67,9 +67,9 @@ def test_as_pyg():
 
 def test_k_is_measured_on_the_sizes():
   sizes = np.array([5, 9, 2, 7, 3, 8, 1, 4, 6, 10])
-  k = SortPool.data_defaults(sizes)["k"]
+  k = SortPool.arguments_from_data(sizes)["k"]
   assert np.mean(sizes > k) == 0.6
-  assert SortPool.data_defaults(np.zeros(3, np.int32)) == {"k": 1}
+  assert SortPool.arguments_from_data(np.zeros(3, np.int32)) == {"k": 1}
 
 
 def test_bad_k():

@@ -27,7 +27,8 @@ _READOUTS: dict[str, dict[str, Any]] = {
     "aux_weight": 1.0,
     "capacity": 1.0,
     "hidden": None,
-    "gradient": "unrolled",
+    "adjoint": "unrolled",
+    "gradient": "unrolled",  # What `adjoint` was called in older records.
     "test_num_steps": None,
   },
 }
