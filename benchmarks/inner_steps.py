@@ -84,10 +84,11 @@ def run(
 
 
 def _memory(work: steps.Work) -> float:
-  step, state = steps.lower_step(work)
-  largest = max(work.batches, key=lambda batch: len(batch.nodes))
-  compiled = step.lower(state, largest).compile()
-  return compiled.memory_analysis().temp_size_in_bytes / _MEBIBYTE
+  program, batches = steps.program_of(work)
+  largest = max(batches, key=lambda batch: batch.padded)
+  program.take(largest)
+  memory = program.step_of(largest).memory_analysis()
+  return memory.temp_size_in_bytes / _MEBIBYTE
 
 
 def _published() -> dict[tuple[str, int], float]:

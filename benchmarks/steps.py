@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 import jax
 import jraph
 
-from gnn_readout import data, metrics, models, optimizers
+from gnn_readout import data, models
 from gnn_readout.data import batches as batching
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
 from gnn_readout.readouts import readout_class
 from gnn_readout.runs import settings
-from gnn_readout.training import step as step_lib
+from gnn_readout.tasks.base import Batch
+from gnn_readout.tasks.graph_property import GraphProperty, shared_batch
+from gnn_readout.training.program import Program
 
 DATASET = "ogbg-molhiv"
 
@@ -93,26 +95,22 @@ def check_peers(against: Sequence[str], known: Sequence[str]) -> None:
       raise ValueError(f"unknown peer {peer!r}.{suggest(peer, known)}")
 
 
-def lower_step(work: Work) -> tuple[Any, step_lib.TrainState]:
-  """Returns our training step, jitted, and its first state."""
-  model = models.build_model(work.config.model, work.store.schema)
-  optimizer = optimizers.make_optimizer(
-    work.config.optimizer.learning_rate, "constant", 0, 1
-  )
-  loss = metrics.masked_loss(work.store.schema.task_type)
-  step = step_lib.make_train_step(model, loss, optimizer)
-  return step, step_lib.init_state(model, optimizer, work.batches[0], seed=0)
+def program_of(work: Work) -> tuple[Program, list[Batch]]:
+  """Returns a program of one member, and the batches as it takes them."""
+  problem = GraphProperty(work.config, work.store)
+  program = Program([problem])
+  program.initialise()
+  return program, [shared_batch(batch) for batch in work.batches]
 
 
 def ours(work: Work) -> Callable[[], int]:
   """Returns a function that trains on all batches and counts the graphs."""
-  step, first = lower_step(work)
-  state = [first]
+  program, batches = program_of(work)
 
   def epoch() -> int:
-    for batch in work.batches:
-      state[0], measured = step(state[0], batch)
-    jax.block_until_ready(measured)
+    for batch in batches:
+      losses = program.take(batch)
+    jax.block_until_ready(losses)
     return _count(work.batches)
 
   return epoch

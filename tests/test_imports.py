@@ -157,7 +157,7 @@ def test_every_way_to_import_is_seen():
   source = """
 import gnn_readout.models
 from gnn_readout import metrics
-from gnn_readout.training import loop
+from gnn_readout.training import trainer
 from . import store
 from ..layers.mlp import mlp
 def function():

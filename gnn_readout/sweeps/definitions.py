@@ -123,7 +123,7 @@ def _joined(
   points: Sequence[_Point], together: bool
 ) -> Iterator[tuple[_Point, dict[str, str]]]:
   """Yields the point of every run, or its first one and their population."""
-  groups = members.programs([point.config for point in points])
+  groups = members.group_by_program([point.config for point in points])
   places = ((i, group) for group in groups for i in group)
   for i, group in sorted(places):
     text = _population([points[j] for j in group]) if together else ""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-import itertools
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -16,16 +15,14 @@ from ml_collections import ConfigDict
 from rich.console import Console
 from rich.table import Table
 
-from gnn_readout import data, metrics, models, optimizers
-from gnn_readout.data import batches as batching
-from gnn_readout.data.store import GraphStore
-from gnn_readout.runs import devices, settings
+from gnn_readout import tasks
+from gnn_readout.runs import devices
 from gnn_readout.runs.progress import ProgressLine, duration
 from gnn_readout.sweeps import run_spec
 from gnn_readout.sweeps.run_spec import RunSpec, State
-from gnn_readout.tasks import TASKS
-from gnn_readout.training import members, population, task_program
-from gnn_readout.training import step as step_lib
+from gnn_readout.tasks import Problem
+from gnn_readout.training import members
+from gnn_readout.training.program import Program, group_by_program
 from gnn_readout.wording import counted
 
 _NUM_BATCHES = 8  # Enough to hold the shapes about as often as an epoch does.
@@ -75,7 +72,7 @@ def print_plan(
   states = [run_spec.state(run, workdir) for run in runs]
   costs: dict[int, Cost] = {}
   missing: dict[str, None] = {}  # In order.
-  groups = members.programs([run.config for run in runs])
+  groups = members.group_by_program([run.config for run in runs])
   groups = [[i for i in group if not states[i].is_done] for group in groups]
   groups = [group for group in groups if group]
   cores = devices.shares_of_cores(num_workers)[0]
@@ -108,8 +105,7 @@ def measure(
 ) -> Cost:
   """Times training steps on the first batches of a run.
 
-  Compilation does not count, nor does making the batches, which a run does
-  while it steps.
+  Compilation does not count.
 
   Args:
     config: Of a run, of a population or of a task. A step of a population is
@@ -122,15 +118,10 @@ def measure(
     OSError: If the dataset is not there.
   """
   config = config.copy_and_resolve_references()
-  if "task" in config:
-    return _measure_task(config, data_dir, cache_dir)
-  configs = members.expand(config)
-  stores = [data.load_config(c, data_dir, cache_dir) for c in configs]
-  if not config.get("population", ""):
-    return _measure_alone(configs[0], stores[0])
+  problems = tasks.make_problems(members.expand(config), data_dir, cache_dir)
   costs = [
-    _measure_program([configs[i] for i in group], [stores[i] for i in group])
-    for group in population.programs(configs, stores)
+    _measure_program([problems[i] for i in group])
+    for group in group_by_program(problems)
   ]
   num_steps = sum(cost.num_steps for cost in costs)
   total = sum(cost.num_steps * cost.seconds for cost in costs)
@@ -138,71 +129,20 @@ def measure(
   return Cost(num_steps, total / max(num_steps, 1), measured)
 
 
-def _measure_alone(config: ConfigDict, store: GraphStore) -> Cost:
-  plan = batching.make_plan(store, "train", seed=config.seed, **config.batching)
-  num_steps = config.num_steps
-  epoch_steps = settings.epoch_steps(config, plan.steps_per_epoch)
-  if config.num_epochs > 0:
-    num_steps = round(config.num_epochs * epoch_steps)
-  graphs = store.splits["train"]
-  models.complete_config(
-    config.model, store.num_nodes[graphs], lambda: store.in_degrees(graphs)
-  )
-  stream = batching.train_batches(plan, prefetch=0)
-  batches = [batch for _, _, batch in itertools.islice(stream, _NUM_BATCHES)]
-  model = models.build_model(config.model, store.schema)
-  optimizer = optimizers.make_optimizer(
-    **config.optimizer,
-    num_steps=max(num_steps, 1),
-    steps_per_epoch=epoch_steps,
-  )
-  state = step_lib.init_state(model, optimizer, batches[0], config.seed)
-  step = step_lib.make_train_step(
-    model, metrics.masked_loss(store.schema.task_type), optimizer
-  )
-
-  def take_all() -> None:
-    nonlocal state
-    for batch in batches:
-      state, values = step(state, batch)
-    jax.block_until_ready(values)
-
-  return Cost(num_steps, *_time(take_all, len(batches)))
-
-
-def _measure_program(
-  configs: Sequence[ConfigDict], stores: Sequence[GraphStore]
-) -> Cost:
-  program = population.Program(configs, stores, splits=())
-  timed = _time(lambda: program.advance(_NUM_BATCHES), _NUM_BATCHES)
-  return Cost(program.num_steps, *timed)
-
-
-def _measure_task(
-  config: ConfigDict,
-  data_dir: str | os.PathLike[str] | None,
-  cache_dir: str | os.PathLike[str] | None,
-) -> Cost:
-  configs = members.expand(config)
-  task = TASKS[config.task](configs[0].to_dict(), data_dir, cache_dir)
-  program = task_program.from_configs(task, configs)
-  return Cost(config.num_steps, *_time(lambda: program.advance(1), 1))
-
-
-def _time(take: Callable[[], object], num_steps: int) -> tuple[float, int]:
-  """Returns the seconds of a step, and how many were timed.
-
-  Args:
-    take: Makes some steps; the first call compiles them.
-    num_steps: How many.
-  """
-  take()
+def _measure_program(problems: Sequence[Problem]) -> Cost:
+  """Times passes of a few steps of all members, but for the first pass."""
+  program = Program(problems)
+  program.initialise()
+  steps = _NUM_BATCHES if problems[0].functions().sample is None else 1
   times: list[float] = []
+  program.advance(steps)
   while len(times) < _MIN_PASSES or sum(times) < _MIN_SECONDS:
-    start = time.perf_counter()
-    take()
-    times.append(time.perf_counter() - start)
-  return statistics.median(times) / num_steps, len(times) * num_steps
+    before = program.step_seconds  # It counts no compilation.
+    program.advance(steps)
+    times.append(program.step_seconds - before)
+  program.close()
+  seconds = statistics.median(times) / steps
+  return Cost(program.num_steps, seconds, len(times) * steps)
 
 
 def time_of_all(times: Sequence[float], num_workers: int) -> float:

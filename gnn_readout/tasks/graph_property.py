@@ -191,10 +191,7 @@ class GraphProperty(Problem):
     """
     if self.is_shared(problems):
       for _, _, arrays in batches.train_batches(self.plan, start_step):
-        mask, shape = arrays.globals["mask"], _shape(arrays)
-        graphs = int(mask.sum())
-        sizes = arrays.n_node[:graphs].sum(), arrays.n_edge[:graphs].sum()
-        yield Batch(arrays, np.array([[graphs, *sizes]]), shape)
+        yield shared_batch(arrays)
     plans = {}
     for p in problems:
       plans.setdefault((p.splits_key, p.config.seed), p.plan)
@@ -265,6 +262,17 @@ class GraphProperty(Problem):
       self._facts.update(records.dataset_facts(self.store))
     epochs = self.num_steps / self.epoch_steps
     return {"dataset": dict(self._facts), "epochs": epochs}
+
+
+def shared_batch(arrays: Any) -> Batch:
+  """Returns a batch that all members share, with its sizes.
+
+  Args:
+    arrays: As `data.batches.train_batches` yields them.
+  """
+  graphs = int(arrays.globals["mask"].sum())
+  sizes = arrays.n_node[:graphs].sum(), arrays.n_edge[:graphs].sum()
+  return Batch(arrays, np.array([[graphs, *sizes]]), _shape(arrays))
 
 
 def score_logits(

@@ -22,7 +22,7 @@ from jax.sharding import Mesh
 
 from gnn_readout import models
 from gnn_readout.tasks import Problem
-from gnn_readout.tasks.base import Exam, Functions, Scores
+from gnn_readout.tasks.base import Batch, Exam, Functions, Scores
 from gnn_readout.training import members, sharding
 from gnn_readout.training import step as step_lib
 
@@ -93,6 +93,7 @@ class Program:
     self._batches: Any = None
     self._exams: dict[tuple[str, ...], Exam] = {}
     self._calls = 1  # Steps of the next call that makes many.
+    self._compiling = 0.0  # Seconds, since the last call of `advance`.
 
   @property
   def num_members(self) -> int:
@@ -137,10 +138,7 @@ class Program:
       show: Called after every step, or call that makes many.
     """
     advance = self._advance_many if self._compiled.advance else self._each_step
-    # Copies of members, which fill up the devices, do not train.
-    extra = sharding.padded_size(self.num_members, self.mesh) - self.num_members
-    active = self._place(np.pad(self.active, (0, extra)))
-    advance(self.step + num_steps, active, stop, show)
+    advance(self.step + num_steps, self._place_active(), stop, show)
 
   def close(self) -> None:
     """Ends the thread that makes batches."""
@@ -249,37 +247,54 @@ class Program:
     if self._batches is None:
       self._batches = self.problems[0].stream(self.problems, self.step)
     waiting: collections.deque = collections.deque()
-    began, compiling = time.monotonic(), 0.0
+    began, self._compiling = time.monotonic(), 0.0
     while self.step < end and not stop:
-      batch = next(self._batches)
-      arrays = batch.arrays
-      if self.mesh.size > 1 or not self._is_shared:
-        arrays = self._place_batch(arrays)
-      if batch.padded not in self._compiled.steps:
-        jax.block_until_ready(waiting)
-        compiling += self._compile_step(batch.padded, active, arrays)
-      step = self._compiled.steps[batch.padded]
-      self._state, loss = step(self._hyper, active, self._state, arrays)
-      self.step += 1
-      self._tally(batch)
-      waiting.append(loss)
+      waiting.append(self._take(next(self._batches), active))
       if len(waiting) > _MAX_AHEAD:
         jax.block_until_ready(waiting.popleft())
       show()
     jax.block_until_ready(waiting)
-    self.step_seconds += time.monotonic() - began - compiling
+    self.step_seconds += time.monotonic() - began - self._compiling
 
-  def _compile_step(self, shape, active, arrays) -> float:
-    """Compiles the step for a shape, and returns the seconds it took."""
+  def take(self, batch: Batch) -> Array:
+    """Makes a step of all members on a batch from the host.
+
+    Args:
+      batch: As `Problem.stream` yields it.
+
+    Returns:
+      The losses, to be waited for.
+    """
+    is_alone = self.num_members == 1
+    return self._take(batch, None if is_alone else self._place_active())
+
+  def step_of(self, batch: Batch) -> Any:
+    """Returns the compiled step for batches of a shape that was taken."""
+    return self._compiled.steps[batch.padded]
+
+  def _take(self, batch: Batch, active: Array | None) -> Array:
+    arrays = batch.arrays
+    if self.mesh.size > 1 or not self._is_shared:
+      arrays = self._place_batch(arrays)
+    if batch.padded not in self._compiled.steps:
+      self._compile_step(batch.padded, active, arrays)
+    step = self._compiled.steps[batch.padded]
+    self._state, loss = step(self._hyper, active, self._state, arrays)
+    self.step += 1
+    self._tally(batch)
+    return loss
+
+  def _compile_step(self, shape, active, arrays) -> None:
+    jax.block_until_ready(self._state)  # Steps before are not compilation.
     began = time.monotonic()
     lowered = self._compiled.step.lower(
       self._hyper, active, self._state, arrays
     )
     self._compiled.steps[shape] = lowered.compile()
     seconds = time.monotonic() - began
+    self._compiling += seconds
     count = len(self._compiled.steps)
     self.say(f"compiled shape {count} in {seconds:.1f} s")
-    return seconds
 
   def _tally(self, batch) -> None:
     self.real[self.active] += (
@@ -315,6 +330,11 @@ class Program:
 
   def _place(self, tree: Any, is_shared: bool = False) -> Any:
     return sharding.place(tree, self.mesh, is_shared)
+
+  def _place_active(self) -> Array:
+    # Copies of members, which fill up the devices, do not train.
+    extra = sharding.padded_size(self.num_members, self.mesh) - self.num_members
+    return self._place(np.pad(self.active, (0, extra)))
 
   def _place_batch(self, arrays: Any) -> Any:
     """Moves a batch that is only read, and may stay where numpy has it."""
