@@ -65,9 +65,9 @@ def _measure(
   readout = readout_class(name)
   return {
     "name": name,
-    "formula": text.split("\n\n")[0].replace("\n", " "),
-    "reduces_to": REDUCES_TO[name],
-    "reference": " ".join(reference[1].split()) if reference else "",
+    "formula": readout.formula(),
+    "reduces_to": readout.reduces_to,
+    "reference": readout.reference(),
     "parameters": programs.num_parameters,
     "mebibytes": programs.mebibytes,
     "large_mebibytes": readouts.ours(name, large).mebibytes,

@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> None:
     _CACHE_DIR.value,
     command=cli.command("launch.crossval", protocol=_PROTOCOL.value),
   )
-  if _RECORDS.value:
+  if record and _RECORDS.value:
     name = f"{record['name']}.json"
     text = pathlib.Path(_WORKDIR.value) / record["name"] / "record.json"
     target = pathlib.Path(_RECORDS.value) / name

@@ -22,16 +22,17 @@ def main(argv: Sequence[str]) -> None:
   del argv
   from benchmarks import timing
   from configs import demo
-  from gnn_readout.training import loop
+  from gnn_readout.training import trainer
 
   rows = []
   for readout in demo.READOUTS:
     workdir = os.path.join(_WORKDIR.value, readout)
     command = f"python -m launch.train --config=configs/demo.py:{readout}"
     config = demo.get_config(readout)
-    record = loop.train(config, workdir, command=command)
-    if record is None:
+    records = trainer.train(config, workdir, command=command)
+    if records is None:
       return
+    (record,) = records
     rows.append(
       [
         readout,

@@ -33,9 +33,9 @@ def main(argv: Sequence[str]) -> None:
   del argv
   if _CONFIG.value.get("population", ""):
     devices.use_all_cores()
-  from gnn_readout.training import runs
+  from gnn_readout.training import trainer
 
-  runs.train(
+  trainer.train(
     _CONFIG.value,
     _WORKDIR.value,
     _DATA_DIR.value,

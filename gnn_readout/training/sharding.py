@@ -3,9 +3,9 @@
 Arrays have the member as their first axis, which is laid over the mesh axis
 `member`. On each device the members run side by side on an accelerator, which
 would otherwise idle, and one after another on a CPU core, whose caches hold one
-member and not forty. The mesh axis `data` is for the shares of a batch. Letters:
-M members, on the devices padded to a multiple of their number with copies that
-never train.
+member and not forty. The mesh axis `data` is for the shares of a batch.
+Letters: M members, on the devices padded to a multiple of their number with
+copies that never train.
 """
 
 from __future__ import annotations

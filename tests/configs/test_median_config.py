@@ -24,7 +24,7 @@ def test_a_variant_can_be_trained(variant):
 
 def test_members_are_all_seeds_with_all_rates():
   configs = members.expand(median.get_config("sum"))
-  assert len(members.programs(configs)) == 1
+  assert len(members.group_by_program(configs)) == 1
   pairs = [(c.seed, c.optimizer.learning_rate) for c in configs]
   assert len(pairs) == len(set(pairs)) == 15
   assert {rate for _, rate in pairs} == {1e-4, 3e-4, 1e-3}

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
+import optax
 import pytest
 
 from configs import tu
@@ -13,7 +14,6 @@ from gnn_readout import metrics, models, optimizers
 from gnn_readout.data import batches
 from gnn_readout.data.building import build_store
 from gnn_readout.data.store import Schema
-from gnn_readout.training import step as step_lib
 
 SIZES = (5, 2)
 NUM_NODES = [7, 0, 1, 13, 2, 3]  # The sixth has no edge.
@@ -171,10 +171,17 @@ def test_members_of_a_population_train_as_they_would_alone():
     head = {**config["head"], "dropout_rate": dropout_rate}
     model = models.build_model({**config, "head": head}, store.schema)
     optimizer = optimizers.make_optimizer(learning_rate, "halving", 0, 4)
-    step = step_lib.make_train_step(model, loss, optimizer)
-    state = step_lib.init_state(model, optimizer, batch, seed)
-    state, values = step(state, batch)
-    return state.params, values["loss"]
+    init_key, key = jax.random.split(jax.random.key(seed))
+    params, state = model.init(init_key, batch)
+
+    def objective(params):
+      output, _ = model.apply(params, state, key, batch, True)
+      labels, mask = batch.globals["labels"], batch.globals["mask"]
+      return loss(output.logits, labels, mask)
+
+    value, grads = jax.value_and_grad(objective)(params)
+    updates, _ = optimizer.update(grads, optimizer.init(params), params)
+    return optax.apply_updates(params, updates), value
 
   members = [(0, 0.01, 0.5), (5, 0.003, 0.25)]
   seeds, *rates = zip(*members)
