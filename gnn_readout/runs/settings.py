@@ -6,22 +6,18 @@ import hashlib
 import json
 import math
 import pathlib
-from collections.abc import Iterable
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from gnn_readout.data import batches
+from gnn_readout import tasks
 from gnn_readout.errors import suggest
 from gnn_readout.fields import flatten
 from gnn_readout.files import check_writable
-from gnn_readout.message_passing import network_class
-from gnn_readout.optimizers import SCHEDULES
 from gnn_readout.readouts import readout_class
-from gnn_readout.tasks import TASKS
 
 # Fields that change what is shown or stored, but no number of the result.
-HARMLESS = (
+NON_RESULT_FIELDS = (
   "checkpoint_every",
   "eval_batch_size",
   "log_every",
@@ -29,41 +25,6 @@ HARMLESS = (
   "tensorboard",
 )
 
-_POSITIVE = (
-  "batching.batch_size",
-  "eval_batch_size",
-  "log_every",
-  "model.message_passing.num_layers",
-  "model.message_passing.width",
-  "optimizer.learning_rate",
-)
-_NOT_NEGATIVE = (
-  "checkpoint_every",
-  "eval_every",
-  "num_epochs",
-  "num_steps",
-  "optimizer.warmup_steps",
-  "seed",
-)
-_OTHERS = (
-  "batching.mode",
-  "dataset",
-  "model.message_passing.name",
-  "model.readout.name",
-  "note",
-  "optimizer.schedule",
-  "tensorboard",
-)
-# The same for tasks that draw their own examples; they check their own fields.
-_TASK_POSITIVE = (
-  "eval_every",
-  "num_eval_sets",
-  "num_steps",
-  "optimizer.learning_rate",
-)
-_TASK_NOT_NEGATIVE = ("chunk_size", "optimizer.warmup_steps", "seed")
-_TASK_OTHERS = ("note", "seed", "task")
-_TASK_SCHEDULES = ("constant", "cosine")  # The others count epochs.
 _LARGEST = 2**31 - 1  # Steps and keys are numbers of 32 bits.
 
 
@@ -84,61 +45,22 @@ def check(config: ConfigDict) -> None:
       raise ValueError(f"{name} must be finite, got {value}")
     if isinstance(value, int) and value > _LARGEST:
       raise ValueError(f"{name} must be at most {_LARGEST}, got {value}")
-  (_check_task if "task" in fields else _check_graphs)(fields)
-
-
-def _check_graphs(fields: dict[str, Any]) -> None:
-  _check_there(fields, (*_POSITIVE, *_NOT_NEGATIVE, *_OTHERS))
-  network = network_class(fields["model.message_passing.name"])
-  for name in network.FIELDS:
-    if f"model.message_passing.{name}" not in fields:
-      raise ValueError(
-        f"the config has no field 'model.message_passing.{name}'"
-      )
-  positive = list(_POSITIVE)
-  mode = fields["batching.mode"]
-  _check_known(fields, "batching.mode", batches.MODES)
-  shape_field = {"paper": "max_nodes", "bucketed": "num_buckets"}[mode]
-  positive.append(f"batching.{shape_field}")
-  _check_signs(fields, positive, _NOT_NEGATIVE)
-  _check_known(fields, "optimizer.schedule", SCHEDULES)
-  readout_class(fields["model.readout.name"])
-
-
-def _check_task(fields: dict[str, Any]) -> None:
-  _check_there(fields, (*_TASK_POSITIVE, *_TASK_OTHERS))
-  there = [name for name in _TASK_NOT_NEGATIVE if name in fields]
-  _check_signs(fields, _TASK_POSITIVE, there)
-  _check_known(fields, "task", TASKS)
-  if "optimizer.schedule" in fields:
-    _check_known(fields, "optimizer.schedule", _TASK_SCHEDULES)
-  if "model.readout.name" in fields:
-    readout_class(fields["model.readout.name"])
-
-
-def _check_there(fields: dict[str, Any], names: Iterable[str]) -> None:
-  for name in names:
+  problem = tasks.problem_class(config)
+  for name in problem.REQUIRED:
     if name not in fields:
       raise ValueError(f"the config has no field {name!r}")
-
-
-def _check_signs(
-  fields: dict[str, Any], positive: Iterable[str], not_negative: Iterable[str]
-) -> None:
-  for name in positive:
-    if not fields[name] > 0:
+  for name in problem.POSITIVE:
+    if name in fields and not fields[name] > 0:
       raise ValueError(f"{name} must be positive, got {fields[name]}")
-  for name in not_negative:
-    if not fields[name] >= 0:
+  for name in problem.NOT_NEGATIVE:
+    if name in fields and not fields[name] >= 0:
       raise ValueError(f"{name} must not be negative, got {fields[name]}")
-
-
-def _check_known(
-  fields: dict[str, Any], name: str, known: Iterable[str]
-) -> None:
-  value = fields[name]
-  if value not in known:
-    raise ValueError(f"unknown {name} {value!r}.{suggest(value, known)}")
+  schedule = fields.get("optimizer.schedule", "constant")
+  if schedule not in problem.SCHEDULES:
+    known = suggest(schedule, problem.SCHEDULES)
+    raise ValueError(f"unknown optimizer.schedule {schedule!r}.{known}")
+  readout_class(fields["model.readout.name"])
+  problem.check(fields)
 
 
 def check_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> None:
@@ -215,4 +137,6 @@ def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
 
 def _decisive(config: dict[str, Any]) -> dict[str, Any]:
   fields = flatten(config)
-  return {name: fields[name] for name in fields if name not in HARMLESS}
+  return {
+    name: fields[name] for name in fields if name not in NON_RESULT_FIELDS
+  }

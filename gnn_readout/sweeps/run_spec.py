@@ -64,7 +64,7 @@ def run_name(variant: str, fields: Iterable[str], config: ConfigDict) -> str:
   known |= dict(word.split("=", 1) for word in population)
   words = [variant or "default"]
   for field in fields:
-    if field not in settings.HARMLESS:
+    if field not in settings.NON_RESULT_FIELDS:
       words.append(f"{_shortest(field, known)}={known[field]}")
   text = "-".join(words)
   name = re.sub(r"^[^A-Za-z0-9]|[^A-Za-z0-9._,=+-]", "_", text)[:_LONGEST_NAME]

@@ -102,6 +102,10 @@ class Problem(abc.ABC):
       for each member.
     PRIVATE: Fields in which members may differ besides: they decide what a
       member starts from and what it is trained on.
+    REQUIRED: Fields that a config must have.
+    POSITIVE: Fields that must be more than 0, where they are.
+    NOT_NEGATIVE: Fields that must be 0 or more, where they are.
+    SCHEDULES: What `optimizer.schedule` may be.
     name: A key of `tasks.TASKS`.
     config: Complete: what is measured on the data is filled in.
     metric: The score that a run is judged by.
@@ -115,6 +119,27 @@ class Problem(abc.ABC):
 
   TRACED: tuple[str, ...] = ("optimizer.learning_rate",)
   PRIVATE: tuple[str, ...] = ("seed",)
+  REQUIRED: tuple[str, ...] = (
+    "model.readout.name",
+    "note",
+    "num_steps",
+    "optimizer.learning_rate",
+    "seed",
+  )
+  POSITIVE: tuple[str, ...] = (
+    "eval_batch_size",
+    "log_every",
+    "optimizer.learning_rate",
+  )
+  NOT_NEGATIVE: tuple[str, ...] = (
+    "checkpoint_every",
+    "eval_every",
+    "num_epochs",
+    "num_steps",
+    "optimizer.warmup_steps",
+    "seed",
+  )
+  SCHEDULES: tuple[str, ...] = tuple(optimizers.SCHEDULES)
 
   name: str
   config: Any
@@ -135,6 +160,11 @@ class Problem(abc.ABC):
   def identity(self) -> Hashable:
     """Problems of equal identity share what is compiled; None: with nobody."""
     return None
+
+  @classmethod
+  def check(cls, fields: Mapping[str, Any]) -> None:
+    """Raises ValueError for fields, by dotted name, that cannot be."""
+    del fields
 
   @classmethod
   def data_key(cls, config: Any) -> Hashable:
@@ -206,6 +236,11 @@ class SampledProblem(Problem):
   A few pure functions, of which the trainer makes many steps at a time without
   the host. The model has no state besides its parameters.
   """
+
+  REQUIRED = (*Problem.REQUIRED, "eval_every", "num_eval_sets", "task")
+  POSITIVE = (*Problem.POSITIVE, "eval_every", "num_eval_sets", "num_steps")
+  NOT_NEGATIVE = (*Problem.NOT_NEGATIVE, "chunk_size")
+  SCHEDULES = ("constant", "cosine")  # The others count epochs.
 
   def __init__(
     self,

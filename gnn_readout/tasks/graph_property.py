@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -16,11 +16,15 @@ from ml_collections import ConfigDict
 from gnn_readout import data, metrics, models, optimizers, records
 from gnn_readout.data import batches
 from gnn_readout.data.store import GraphStore
+from gnn_readout.errors import suggest
 from gnn_readout.fields import nested
+from gnn_readout.message_passing import network_class
 from gnn_readout.tasks.base import Batch, Exam, Functions, Problem, Scores
 
 # Allowed for every traced field: what is compiled does not depend on it.
 _ANY_VALUE = 0.5
+# By mode of batching, the field that decides the shapes of batches.
+_SHAPED_BY = {"bucketed": "num_buckets", "paper": "max_nodes"}
 
 
 class GraphProperty(Problem):
@@ -38,6 +42,22 @@ class GraphProperty(Problem):
     "optimizer.learning_rate",
   )
   PRIVATE = ("fold", "folds.seed", "seed")
+  POSITIVE = (
+    *Problem.POSITIVE,
+    "batching.batch_size",
+    "model.message_passing.num_layers",
+    "model.message_passing.width",
+  )
+  REQUIRED = (
+    *Problem.REQUIRED,
+    *POSITIVE,
+    *Problem.NOT_NEGATIVE,
+    "batching.mode",
+    "dataset",
+    "model.message_passing.name",
+    "optimizer.schedule",
+    "tensorboard",
+  )
 
   def __init__(
     self, config: Any, store: GraphStore, facts: dict[str, Any] | None = None
@@ -91,6 +111,22 @@ class GraphProperty(Problem):
     store = data.load_config(config, data_dir, cache_dir)
     check_scorable(store, ("valid", "test"))
     return cls(config, store)
+
+  @classmethod
+  def check(cls, fields: Mapping[str, Any]) -> None:
+    """Raises ValueError for fields, by dotted name, that cannot be."""
+    for name in network_class(fields["model.message_passing.name"]).FIELDS:
+      if f"model.message_passing.{name}" not in fields:
+        raise ValueError(
+          f"the config has no field 'model.message_passing.{name}'"
+        )
+    mode = fields["batching.mode"]
+    if mode not in _SHAPED_BY:
+      known = suggest(mode, _SHAPED_BY)
+      raise ValueError(f"unknown batching.mode {mode!r}.{known}")
+    size = f"batching.{_SHAPED_BY[mode]}"
+    if not fields[size] > 0:
+      raise ValueError(f"{size} must be positive, got {fields[size]}")
 
   @classmethod
   def data_key(cls, config: Any) -> Hashable:

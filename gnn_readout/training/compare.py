@@ -7,13 +7,13 @@ import time
 import numpy as np
 
 from gnn_readout.runs.progress import ProgressLine, duration
-from gnn_readout.statistics import bootstrap as comparison
+from gnn_readout.statistics import bootstrap
 from gnn_readout.training.evaluation import Evaluation
 
 
 def compare_evaluations(
   a: Evaluation, b: Evaluation, num_resamples: int = 1000, seed: int = 0
-) -> comparison.Comparison:
+) -> bootstrap.Comparison:
   """Compares two checkpoints by a paired bootstrap over graphs.
 
   Shows progress, as it takes minutes for tens of thousands of graphs with a
@@ -30,7 +30,7 @@ def compare_evaluations(
 
   Raises:
     ValueError: If dataset, split, metric, graphs or labels are not the same;
-      or as `comparison.compare`.
+      or as `bootstrap.compare`.
   """
   _check_same(a, b)
   began = time.monotonic()
@@ -43,7 +43,7 @@ def compare_evaluations(
         lambda: f"resample {done:,} of {num_resamples:,}  ETA {duration(left)}",
       )
 
-    return comparison.compare(
+    return bootstrap.compare(
       a.metric,
       a.predictions.labels,
       a.predictions.logits,

@@ -26,7 +26,7 @@ from gnn_readout import data, metrics, records
 from gnn_readout.data import folds
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_write_text, check_writable
-from gnn_readout.runs import settings
+from gnn_readout.runs import locks, settings
 from gnn_readout.runs.progress import ProgressLine, duration
 from gnn_readout.runs.signals import stop_signals
 from gnn_readout.tasks.graph_property import GraphProperty
@@ -187,7 +187,7 @@ def run(
     config.folds.validation = PROTOCOLS[protocol].validation
   check_writable(workdir)
   study = _Study(config, protocol, pathlib.Path(workdir), data_dir, cache_dir)
-  with stop_signals() as stop:
+  with locks.hold(study.folder), stop_signals() as stop:
     rows = study.train(stop)
     return None if rows is None else study.write(rows, command)
 

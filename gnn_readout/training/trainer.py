@@ -27,18 +27,20 @@ from ml_collections import ConfigDict
 
 from gnn_readout import records, tasks
 from gnn_readout.files import atomic_write_text
-from gnn_readout.runs import checkpoints, log, settings
+from gnn_readout.runs import checkpoints, locks, log, settings
 from gnn_readout.runs.progress import ProgressLine, duration
 from gnn_readout.runs.signals import stop_signals
 from gnn_readout.tasks import Problem
-from gnn_readout.tasks.base import Scores
 from gnn_readout.training import members as members_lib
+from gnn_readout.training import outcome
 from gnn_readout.training.history import History
 from gnn_readout.training.program import Program, group_by_program
+from gnn_readout.wording import counted
 
 # With `checkpoint_every` 0 every evaluation is saved, unless saving would take
 # more than this share of the time.
 _SAVING_SHARE = 0.05
+_PROGRAMS = "programs"  # The folder of checkpoints of whole populations.
 
 
 class Member(NamedTuple):
@@ -105,48 +107,64 @@ def train(
   if all(path.exists() for path in paths):
     print(f"{workdir} holds this run, complete: nothing to do")
     return [settings.read_json(path) for path in paths]
-  problems = tasks.make_problems(configs, data_dir, cache_dir)
-  all_members = [
-    Member(name, problem, folder)
-    for name, problem, folder in zip(names, problems, folders, strict=True)
-  ]
-  is_alone = names == [""]
-  groups = group_by_program(problems)
-  _describe(all_members, len(groups), workdir)
-  if not is_alone:
-    _write_config(workdir, config)
-  done: dict[int, dict[str, Any]] = {}
-  with stop_signals() as stop:
-    for number, group in enumerate(groups):
-      trainer = Trainer(
-        [all_members[i] for i in group],
-        workdir if is_alone else workdir / "programs" / str(number),
-        title="" if len(groups) == 1 else f"program {number + 1}/{len(groups)}",
-      )
-      name = trainer.title(problems[group[0]].model_name())
-      print(f"model    {name}: {trainer.program.num_parameters:,} parameters")
-      with ProgressLine(trainer.program.num_steps) as progress:
-        if not trainer.run(stop, progress):
-          return None
-      written = trainer.finish(command, workdir.resolve().name)
-      done |= dict(zip(group, written, strict=True))
+  with locks.hold(workdir), stop_signals() as stop:
+    problems = tasks.make_problems(configs, data_dir, cache_dir)
+    members = [
+      Member(name, problem, folder)
+      for name, problem, folder in zip(names, problems, folders, strict=True)
+    ]
+    if names != [""]:
+      _write_config(workdir, config)
+    written = _train_all(members, workdir, stop, command)
+  if written is None:
+    return None
   # Every member has its own checkpoints now.
-  shutil.rmtree(workdir / "programs", ignore_errors=True)
-  return [done[i] for i in range(len(configs))]
+  shutil.rmtree(workdir / _PROGRAMS, ignore_errors=True)
+  return written
+
+
+def _train_all(
+  members: Sequence[Member],
+  workdir: pathlib.Path,
+  stop: Sequence[str],
+  command: str,
+) -> list[dict[str, Any]] | None:
+  """Trains program after program; the records, or None after a signal."""
+  problems = [member.problem for member in members]
+  groups = group_by_program(problems)
+  _describe(members, len(groups), workdir)
+  done: dict[int, dict[str, Any]] = {}
+  for number, group in enumerate(groups):
+    is_alone = members[group[0]].folder == workdir
+    trainer = Trainer(
+      [members[i] for i in group],
+      workdir if is_alone else workdir / _PROGRAMS / str(number),
+      title="" if len(groups) == 1 else f"program {number + 1}/{len(groups)}",
+    )
+    parameters = counted(trainer.program.num_parameters, "parameter")
+    name = problems[group[0]].model_name()
+    print(f"model    {trainer.title(name)}: {parameters}", flush=True)
+    with ProgressLine(trainer.program.num_steps) as progress:
+      if not trainer.run(stop, progress):
+        return None
+    written = trainer.finish(command, workdir.resolve().name)
+    done |= dict(zip(group, written, strict=True))
+  return [done[i] for i in range(len(members))]
 
 
 def _describe(
-  all_members: Sequence[Member], num_programs: int, workdir: pathlib.Path
+  members: Sequence[Member], num_programs: int, workdir: pathlib.Path
 ) -> None:
   """Prints what is trained on what, how often, and where."""
-  problem = all_members[0].problem
+  problem = members[0].problem
   for line in problem.describe():
     print(line)
-  epoch = f", {problem.epoch_steps:,} per epoch" if problem.epoch_steps else ""
-  words = [f"run      {problem.num_steps:,} steps{epoch}"]
-  if len(all_members) > 1:
-    programs = f"{num_programs} program{'s' * (num_programs > 1)}"
-    words.append(f"{len(all_members)} members in {programs}")
+  words = [f"run      {counted(problem.num_steps, 'step')}"]
+  if problem.epoch_steps:
+    words.append(f"{problem.epoch_steps:,} per epoch")
+  if len(members) > 1:
+    programs = counted(num_programs, "program")
+    words.append(f"{counted(len(members), 'member')} in {programs}")
   words.append(f"on {jax.default_backend()}, in {workdir}")
   print(", ".join(words), flush=True)
 
@@ -257,16 +275,21 @@ class Trainer:
     arrays, environment = self.program.arrays(), records.environment()
     written = []
     for m, member in enumerate(self._members):
-      test = self._test(m, scores[m])
       if member.folder != self._folder:
         own = jax.tree.map(lambda x, m=m: x[m : m + 1], arrays)
         self._write_checkpoints(member.folder, own, [m])
       name = "-".join(filter(None, [run_name, member.name]))
-      best = jax.tree.map(lambda x, m=m: x[m], arrays["best"].params)
-      facts = {"name": name, "command": command, **environment}
-      facts |= self._facts(m, test, best)
+      facts = outcome.facts(
+        self.program,
+        m,
+        self.histories[m],
+        scores[m],
+        jax.tree.map(lambda x, m=m: x[m], arrays["best"].params),
+        self.seconds,
+      )
+      facts = {"name": name, "command": command, **environment, **facts}
       written.append(records.write(member.folder, facts))
-      print(self._summary(m, written[-1]))
+      print(outcome.summary(member.name, written[-1]))
     return written
 
   def _setting(self, name: str) -> int:
@@ -443,85 +466,6 @@ class Trainer:
     if len(which) == 1 and best and self._keeps_best:
       checkpoints.save(folder, "best", int(best["step"]), arrays["best"], meta)
     checkpoints.save(folder, "latest", step, arrays, meta)
-
-  def _test(
-    self, m: int, result: dict[str, Scores] | ValueError
-  ) -> dict[str, Any] | None:
-    """Returns what the record says of the test, None without a best step."""
-    if not self.histories[m].best:
-      return None
-    if isinstance(result, ValueError):
-      raise result
-    scores, metric = result["test"], self._problem.metric
-    return {
-      "metric": metric,
-      "value": scores.values[metric],
-      "step": int(self.histories[m].best["step"]),
-      "scores": scores.values,
-      **scores.details,
-    }
-
-  def _facts(
-    self, m: int, test: dict[str, Any] | None, best_params: Any
-  ) -> dict[str, Any]:
-    """Returns what a record says of a member."""
-    program, history, config = (
-      self.program,
-      self.histories[m],
-      self._members[m].config,
-    )
-    problem, size = self._members[m].problem, len(self._members)
-    fields = settings.as_json(config)
-    has_counts = program.padded[m].any()
-    padding = (1 - program.real[m] / np.maximum(program.padded[m], 1)).tolist()
-    names = ("graphs", "nodes", "edges")
-    return {
-      "kind": "run",
-      "problem": problem.name,
-      "config": fields,
-      "config_hash": self._hashes[m],
-      "seed": config.seed,
-      **problem.facts(),
-      "num_parameters": program.num_parameters,
-      "steps": program.num_steps,
-      "curves": {
-        "train": history.train,
-        "valid": history.valid,
-        "diagnostics": history.diagnostics,
-      },
-      "best": history.best,
-      "test": test,
-      "lower_is_better": problem.lower_is_better,
-      "failure": history.failure,
-      # Of all members, which train at once, a member's share.
-      "wall_seconds": self.seconds / size,
-      "steps_per_second": size * program.step / self._step_seconds,
-      "graphs_per_second": (
-        size * int(program.real[m][0]) / self._step_seconds
-        if has_counts
-        else None
-      ),
-      "num_members": size,
-      "num_devices": program.mesh.size,
-      "padding": (
-        dict(zip(names, padding, strict=True)) if has_counts else None
-      ),
-      "num_compiled_shapes": len(program.shapes) or None,
-      "describe": problem.describe_params(best_params) if test else {},
-      "note": config.note,
-    }
-
-  def _summary(self, m: int, record: dict[str, Any]) -> str:
-    words, test = [], record["test"]
-    if test:
-      over = test.get("num_tasks_scored")
-      tasks_scored = f" over {over} task{'s' * (over > 1)}" if over else ""
-      words.append(
-        f"test {test['metric']} {test['value']:.5g}{tasks_scored}, at step"
-        f" {test['step']}, the best on valid ({record['best']['valid']:.5g})"
-      )
-    words += filter(None, [record["failure"]])
-    return ": ".join(filter(None, [self._members[m].name, "; ".join(words)]))
 
   @property
   def _step_seconds(self) -> float:

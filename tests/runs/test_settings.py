@@ -112,7 +112,7 @@ def test_a_config_is_checked_as_it_is_read(tmp_path):
   file.write_text(json.dumps(values))
   assert settings.read_config(file).to_dict() == values
   for change, message in (
-    ({"model": {}}, "the config has no field 'model.message_passing.num_"),
+    ({"model": {}}, "the config has no field 'model.readout.name'"),
     ({"num_steps": "many"}, "'>=' not supported between"),
     ({"num_steps": -1}, "num_steps must not be negative, got -1"),
   ):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from gnn_readout import metrics
-from gnn_readout.statistics import bootstrap as comparison
-from gnn_readout.training import compare as paired
+from gnn_readout.statistics import bootstrap
+from gnn_readout.tasks.base import Scores
+from gnn_readout.training import compare
 from gnn_readout.training.evaluation import Evaluation, Predictions
 
 
@@ -20,22 +21,26 @@ def evaluations() -> list[Evaluation]:
   result = []
   for step in (11, 13):
     logits = rng.normal(size=labels.shape).astype(np.float32)
-    score = metrics.evaluate("ap", labels, logits)
+    value = metrics.evaluate("ap", labels, logits).value
     predictions = Predictions(np.arange(31) * 3, logits, labels.copy())
-    result.append(Evaluation("mine", "test", "ap", step, score, predictions))
+    result.append(
+      Evaluation(
+        "mine", "test", "ap", step, Scores({"ap": value}, {}), predictions
+      )
+    )
   return result
 
 
 def test_is_the_comparison_of_their_predictions(evaluations):
   a, b = evaluations
-  found = paired.compare_evaluations(a, b, num_resamples=37, seed=5)
+  found = compare.compare_evaluations(a, b, num_resamples=37, seed=5)
   labels, logits = a.predictions.labels, a.predictions.logits
-  expected = comparison.compare(
+  expected = bootstrap.compare(
     "ap", labels, logits, b.predictions.logits, 37, seed=5
   )
   np.testing.assert_array_equal(found.differences, expected.differences)
   assert found[:7] == expected[:7]
-  assert (found.value_a, found.value_b) == (a.score.value, b.score.value)
+  assert (found.value_a, found.value_b) == (a.value, b.value)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +54,7 @@ def test_is_the_comparison_of_their_predictions(evaluations):
 def test_what_differs_is_named(evaluations, change, message):
   a, b = evaluations
   with pytest.raises(ValueError, match=f"cannot compare: {message}"):
-    paired.compare_evaluations(a, b._replace(**change))
+    compare.compare_evaluations(a, b._replace(**change))
 
 
 def test_other_graphs_are_refused(evaluations):
@@ -57,7 +62,7 @@ def test_other_graphs_are_refused(evaluations):
   fewer = Predictions(*(column[1:] for column in b.predictions))
   message = "does not hold the same graphs for A .31. and B .30."
   with pytest.raises(ValueError, match=message):
-    paired.compare_evaluations(a, b._replace(predictions=fewer))
+    compare.compare_evaluations(a, b._replace(predictions=fewer))
 
 
 @pytest.mark.parametrize("label", [0.0, np.nan])
@@ -67,4 +72,4 @@ def test_other_labels_are_refused(evaluations, label):
   b.predictions.labels[row, 1] = label
   message = f"labels of 1 of 31 graphs .*, the first of them graph {3 * row} "
   with pytest.raises(ValueError, match=message):
-    paired.compare_evaluations(a, b)
+    compare.compare_evaluations(a, b)

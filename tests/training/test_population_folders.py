@@ -42,7 +42,8 @@ def _files(folder):
   return sorted(
     str(path.relative_to(folder))
     for path in folder.rglob("*")
-    if path.is_file() and not {"checkpoints", "tensorboard"} & {*path.parts}
+    if path.is_file()
+    and not {".lock", "checkpoints", "tensorboard"} & {*path.parts}
   )
 
 

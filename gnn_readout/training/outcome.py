@@ -1,0 +1,112 @@
+"""What became of a member: what its record says, and a line to print."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import haiku as hk
+import numpy as np
+
+from gnn_readout.runs import settings
+from gnn_readout.tasks.base import Scores
+from gnn_readout.training.history import History
+from gnn_readout.training.program import Program
+from gnn_readout.wording import counted
+
+
+def facts(
+  program: Program,
+  m: int,
+  history: History,
+  scores: dict[str, Scores] | ValueError,
+  best_params: hk.Params,
+  seconds: float,
+) -> dict[str, Any]:
+  """Returns what the record of a member says, but for what any record says.
+
+  Args:
+    program: At its end.
+    m: Which of its members.
+    history: The member's.
+    scores: Those of its best state, of 'test'.
+    best_params: The parameters of its best state.
+    seconds: Wall time of all members together.
+
+  Raises:
+    ValueError: If the best state cannot be scored.
+  """
+  problem, size = program.problems[m], program.num_members
+  fields = settings.as_json(problem.config)
+  test = _test(problem.metric, history, scores)
+  step_seconds = max(program.step_seconds, 1e-9)
+  graphs, padding = None, None
+  if program.padded[m].any():
+    graphs = size * int(program.real[m][0]) / step_seconds
+    empty = 1 - program.real[m] / np.maximum(program.padded[m], 1)
+    names = ("graphs", "nodes", "edges")
+    padding = dict(zip(names, empty.tolist(), strict=True))
+  return {
+    "kind": "run",
+    "problem": problem.name,
+    "config": fields,
+    "config_hash": settings.config_hash(fields),
+    "seed": problem.config.seed,
+    **problem.facts(),
+    "num_parameters": program.num_parameters,
+    "steps": program.num_steps,
+    "curves": {
+      "train": history.train,
+      "valid": history.valid,
+      "diagnostics": history.diagnostics,
+    },
+    "best": history.best,
+    "test": test,
+    "lower_is_better": problem.lower_is_better,
+    "failure": history.failure,
+    # All members train at once: of the time, a member's share.
+    "wall_seconds": seconds / size,
+    "steps_per_second": size * program.step / step_seconds,
+    "graphs_per_second": graphs,
+    "num_members": size,
+    "num_devices": program.mesh.size,
+    "padding": padding,
+    "num_compiled_shapes": len(program.shapes) or None,
+    "describe": problem.describe_params(best_params) if test else {},
+    "note": problem.config.note,
+  }
+
+
+def summary(name: str, record: dict[str, Any]) -> str:
+  """Returns a line that says how a member did.
+
+  Args:
+    name: Of the member; empty if it is alone.
+    record: Its record.
+  """
+  words, test = [], record["test"]
+  if test:
+    count = test.get("num_tasks_scored")
+    over = f" over {counted(count, 'task')}" if count else ""
+    words.append(
+      f"test {test['metric']} {test['value']:.5g}{over}, at step"
+      f" {test['step']}, the best on valid ({record['best']['valid']:.5g})"
+    )
+  words += filter(None, [record["failure"]])
+  return ": ".join(filter(None, [name, "; ".join(words)]))
+
+
+def _test(
+  metric: str, history: History, scores: dict[str, Scores] | ValueError
+) -> dict[str, Any] | None:
+  """Returns the test at the best step, None for a member that has none."""
+  if not history.best:
+    return None
+  if isinstance(scores, ValueError):
+    raise scores
+  return {
+    "metric": metric,
+    "value": scores["test"].values[metric],
+    "step": int(history.best["step"]),
+    "scores": scores["test"].values,
+    **scores["test"].details,
+  }
