@@ -196,3 +196,104 @@ def test_no_records_say_what_to_run():
   assert (
     str(error) == "no runs in folder; a finished run writes one: python -m x"
   )
+
+
+def _run(seed=0, rate=0.001, **changes) -> dict:
+  record = {**copy.deepcopy(FACTS), "schema_version": records.VERSION}
+  record["finished_at"] = "2025-01-01T00:00:00+00:00"
+  record["seed"] = record["config"]["seed"] = seed
+  record["config"]["optimizer"]["learning_rate"] = rate
+  for field, value in changes.items():
+    record = _changed(record, field.replace("__", "."), value)
+  return record
+
+
+def test_a_folder_is_read_in_the_order_of_its_names(tmp_path):
+  crossval = records.write(tmp_path / "elsewhere", CROSSVAL)
+  written = {"b": _run(2), "c": crossval, "a": _run(1), "d": _run(0)}
+  for name, record in written.items():
+    _write_as_is(tmp_path / f"{name}.json", record)
+  (tmp_path / "notes.txt").write_text("not a record")
+  found = records.read_folder(tmp_path)
+  assert [path.stem for path in found] == ["a", "b", "c", "d"]
+  assert found[tmp_path / "d.json"] == json.loads(json.dumps(written["d"]))
+  assert list(records.read_folder(tmp_path, "crossval").values()) == [crossval]
+  assert [p.stem for p in records.read_folder(tmp_path, "run")] == [
+    "a",
+    "b",
+    "d",
+  ]
+  assert records.read_folder(tmp_path, "benchmark") == {}
+  assert records.read_folder(tmp_path / "nothing") == {}
+
+
+def test_the_same_run_twice_is_refused(tmp_path):
+  _write_as_is(tmp_path / "a.json", _run(3))
+  _write_as_is(tmp_path / "b.json", _run(5))
+  records.read_folder(tmp_path)
+  _write_as_is(tmp_path / "c.json", _run(3, config__note="again", name="other"))
+  with pytest.raises(ValueError, match=r"c\.json is of the same run .*a\.json"):
+    records.read_folder(tmp_path)
+
+
+def test_the_same_cross_validation_twice_is_refused(tmp_path):
+  record = records.write(tmp_path / "elsewhere", CROSSVAL)
+  _write_as_is(tmp_path / "a.json", record)
+  other = _changed(record, "protocol.name", "gin2019")
+  _write_as_is(tmp_path / "b.json", other)
+  records.read_folder(tmp_path)
+  _write_as_is(tmp_path / "c.json", record | {"name": "copy"})
+  with pytest.raises(ValueError, match=r"c\.json is of the same run .*a\.json"):
+    records.read_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+  ("change", "same"),
+  [
+    ({"config__seed": 7}, True),
+    ({"config__log_every": 7}, True),
+    ({"config__population": ""}, True),  # Older ones do not have it.
+    ({"config__note": "short"}, True),
+    ({"note": "short", "name": "another", "steps": 9}, True),
+    ({"config__num_steps": 2003}, False),
+    ({"config__model__readout": {"name": "max"}}, False),
+    ({"config__optimizer__learning_rate": 0.1}, False),
+    ({"dataset__fingerprint": "bb"}, False),
+    ({"dataset": None}, False),
+    ({"problem": "median"}, False),
+  ],
+)
+def test_what_decides_a_result(change, same):
+  first, second = _run(), _run(**change)
+  groups = records.group([first, second])
+  assert groups == ([[first, second]] if same else [[first], [second]])
+
+
+def test_fields_in_which_a_group_may_differ():
+  rate, readout = "optimizer.learning_rate", "model.readout"
+  runs = [
+    _run(0, 0.1),
+    _run(1, 0.2),
+    _run(0, 0.1, config__model__readout={"name": "equilibrium", "steps": 5}),
+    _run(0, 0.1, config__model__readout={"name": "equilibrium", "steps": 7}),
+  ]
+  sizes = {
+    without: [len(g) for g in records.group(runs, without)]
+    for without in [(), (rate,), (readout,), (rate, readout),
+                    (rate, "model.readout.steps"), ("nothing.there",)]
+  }  # fmt: skip
+  assert list(sizes.values()) == [
+    [1, 1, 1, 1], [2, 1, 1], [3, 1], [4], [2, 2], [1, 1, 1, 1]
+  ]  # fmt: skip
+
+
+def test_what_has_a_record_can_be_grouped():
+  runs = [("a", _run(0)), ("b", _run(0, 0.1)), ("c", _run(1))]
+  groups = records.group(runs, record=lambda pair: pair[1])
+  assert [[name for name, _ in g] for g in groups] == [["a", "c"], ["b"]]
+
+
+def test_a_field_of_a_config():
+  assert records.field(_run(), "model.readout.name") == "sum"
+  assert records.field(_run(), "model.readout.steps.more") is None
+  assert records.field(_run(), "batching.mode") is None

@@ -29,31 +29,3 @@ def test_deviations_are_small_and_not_of_what_depends_on_order(
   monkeypatch.setitem(READOUTS, "sum", Last)
   found = readout_card.deviations("sum", given, num_sets=4)
   assert min(found["order"], found["company"]) > 1e-3
-
-
-def test_markdown():
-  row = {
-    "formula": "y = |x|",
-    "reference": "Author 2000",
-    "reduces_to": "the norm of x",
-    "parameters": 1234,
-    "mebibytes": 1.4,
-    "large_mebibytes": 15.7,
-    "deviations": {"order": 1e-7, "company": 1.0, "padding": 0.0},
-    "forward": 2.0,
-    "training": 3.0,
-    "forward_relative": 1.0,
-    "training_relative": 1.5,
-  }
-  facts = {
-    "hardware": "a machine",
-    "jax": "1",
-    "large_nodes": 70,
-    "large_largest": 30,
-    "rows": [{"name": "sum"} | row],
-  }
-  text = readout_card.markdown(facts)
-  line = next(x for x in text.splitlines() if x.startswith("| `sum`"))
-  assert "y = \\|x\\|" in line
-  assert "| 1,234 | 1.0 | 1.5 | 1 | 16 | order, padding | the norm" in line
-  assert "2.0 µs forward" in text

@@ -10,8 +10,8 @@ import subprocess
 import pytest
 
 from gnn_readout.report import page
-from gnn_readout.report.blocks import Figure, Section, Table
-from gnn_readout.report.figures import style as figures
+from gnn_readout.report.blocks import Figure, File, Pair, Section, Table
+from gnn_readout.report.figures import style
 
 ROWS = [
   {"dataset": "b", "test": "0.5 ± 0.1", "steps": "1,009", "command": "a `b` c"},
@@ -23,15 +23,18 @@ _VOID = ("meta", "use", "path", "circle", "rect", "br", "img")
 
 @pytest.fixture(scope="module")
 def text():
-  with figures.style():
-    figure = figures.empty(height=2.0)
+  with style.context():
+    figure = style.empty(height=2.0)
     figure.subplots().plot([1, 2], [3, 5], label="line")
-    data = figures.save(figure)
+    data = style.save(figure)
   blocks = [
     "See `code <x>` in [runs.md](runs.md).",
     Figure("drawn", "A line & more", data),
     Table("Scores", ROWS),
     Table("Nothing", []),
+    "**Bold & bold**, not `2**3**4`.",
+    Pair(Figure("a", "Left", data), Figure("b, c", "Right", data)),
+    File("rows.csv", "for,a\nspreadsheet,1\n"),
   ]
   return page.html_page([Section("one", "First > one", blocks)])
 
@@ -78,6 +81,25 @@ def test_tables_and_paragraphs(text):
   assert '<td class="number">1,009</td>' in text
   assert "<td>0.5 ± 0.1</td>" in text
   assert "<figcaption>A line &amp; more</figcaption>" in text
+
+
+def test_what_is_bold_and_what_is_code(text):
+  assert (
+    "<p><strong>Bold &amp; bold</strong>, not <code>2**3**4</code>." in text
+  )
+
+
+def test_figures_side_by_side_have_ids_of_their_own(text):
+  pair = text[text.index('<div class="pair">') :]
+  assert pair.count("<figure>") == 2
+  assert text.count("<figure>") == 3
+  ids = re.findall(r' id="([^"]+)"', text)
+  assert len(ids) == len(set(ids))
+  assert not any(" " in name or "," in name for name in ids)
+
+
+def test_a_file_is_not_shown(text):
+  assert "spreadsheet" not in text
 
 
 # Clicks through the page and writes what it finds as the title of the page.

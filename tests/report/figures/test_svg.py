@@ -7,8 +7,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from gnn_readout.report.figures import style as figures
-from gnn_readout.report.figures import svg
+from gnn_readout.report.figures import style, svg
 
 NAME = "{http://www.w3.org/2000/svg}"
 
@@ -16,8 +15,8 @@ NAME = "{http://www.w3.org/2000/svg}"
 @pytest.fixture(scope="module")
 def picture():
   """A line at known places, dots, a bar, and what has no value."""
-  with figures.style():
-    figure = figures.empty(height=2.0)
+  with style.context():
+    figure = style.empty(height=2.0)
     axes = figure.subplots()
     axes.plot([0, 1000], [0.25, 1], label="a < b")
     axes.plot([1], [float("nan")], label="nowhere")
@@ -29,7 +28,7 @@ def picture():
     axes.set_xlim(0, 1000)
     axes.set_ylim(0, 1)
     axes.set_xlabel("step")
-    return figure, figures.save(figure)["svg"]
+    return figure, style.save(figure)["svg"]
 
 
 def _values(data: bytes) -> dict[str, ElementTree.Element]:

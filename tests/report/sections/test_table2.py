@@ -2,47 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
-
-from gnn_readout.records import NoRecordsError
-from gnn_readout.report import blocks as sections
-from gnn_readout.report.results import selection as chosen
+from gnn_readout.report.blocks import Section, markdown
+from gnn_readout.report.results.selection import select
 from gnn_readout.report.sections import table2
 
 EQUILIBRIUM = {"num_steps": 15, "aux_weight": 1.0}
 
 
 def _members(records):
-  return table2.members(chosen.best_rates(records))
-
-
-def test_the_rate_is_chosen_by_validation_over_seeds(molecule):
-  records = [
-    molecule(rate=rate, seed=seed, valid=valid, test=test)
-    for rate, seed, valid, test in (
-      (1e-3, 0, 0.6, 0.9),  # The best test must not matter,
-      (1e-3, 1, 0.7, 0.9),
-      (1e-4, 0, 0.69, 0.5),  # nor the best single run.
-    )
-  ]
-  (entry,) = chosen.best_rates(records)
-  assert (entry.record["name"], entry.rates) == (records[2]["name"], 2)
-  for record in records:
-    record["test"]["metric"] = "rmse"
-  (entry,) = chosen.best_rates(records)
-  assert entry.valids == [0.6, 0.7]
-  assert entry.tests == [0.9, 0.9]
-
-
-def test_the_same_run_twice(molecule):
-  with pytest.raises(ValueError, match="the same seed 3"):
-    chosen.best_rates([molecule(seed=3), molecule(seed=3)])
-
-
-def test_what_is_reduced(molecule):
-  assert chosen.reduced(molecule()) == "128 of 300 wide, 20 of 100 epochs"
-  assert chosen.reduced(molecule(), width=None) == "20 of 100 epochs"
-  assert chosen.reduced(molecule(width=300, epochs=100.0)) == ""
+  return table2.members(select(records))
 
 
 def test_members_have_the_papers_arguments(molecule):
@@ -104,23 +72,25 @@ def test_the_sentence(molecule):
   assert "nothing to compare" in table2.sentence(_members(longer))
 
 
-def test_ogbs_models(molecule, write_records):
+def test_ogbs_models(molecule):
   records = [
     molecule("mean", dataset="ogbg-molhiv", test=0.75, width=300),
     molecule("mean", dataset="ogbg-molhiv", test=0.70, model="gin", width=300),
     molecule("mean", dataset="ogbg-mollipo", metric="rmse"),
   ]
-  entries = table2.baselines(chosen.best_rates(records))
+  entries = table2.baselines(select(records))
   assert table2.baseline_sentence(entries) == (
     "Within 2 published deviations of the published number: gcn on ogbg-molhiv"
     " (-1.1). Not within 2 published deviations of the published number: gin on"
     " ogbg-molhiv (-4.0)."
   )
-  text = sections.markdown(table2.section(write_records(records)))
+  text = markdown(Section("table2", "title", table2.make(records)))
   assert "| 0.7500 | 0.7606 ± 0.0097 (OGB leaderboard) |" in text
 
 
-def test_nothing_to_report(molecule, write_records):
-  results = write_records([molecule("max")])
-  with pytest.raises(NoRecordsError, match=r"configs/molpcba\.py:table2"):
-    table2.section(results)
+def test_runs_of_less_than_an_epoch_are_left_out(molecule):
+  assert table2.make([molecule(epochs=0.5)]) == []
+
+
+def test_nothing_to_report(molecule, task, crossval):
+  assert table2.make([molecule("max"), task(), crossval()]) == []

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from gnn_readout.report.results import significance as statements
+from gnn_readout.report.results import significance
 from gnn_readout.report.results.significance import Result
-
-
-def test_pooled_deviation_is_that_of_the_residuals():
-  samples = [[0.1, 0.4, 0.2], [0.7], [0.5, 0.9]]
-  residuals = np.concatenate([np.subtract(s, np.mean(s)) for s in samples])
-  expected = np.sqrt((residuals**2).sum() / (6 - 3))
-  assert statements.pooled_deviation(samples) == pytest.approx(expected)
-  assert statements.pooled_deviation([[0.1], [0.2]]) is None
 
 
 @pytest.mark.parametrize(
@@ -29,12 +20,12 @@ def test_pooled_deviation_is_that_of_the_residuals():
 )
 def test_the_rule(second, metric, verdict, text):
   compared = (Result("a", [0.6, 0.8]), Result("b", [second]), metric, 0.05)
-  assert statements.verdict(*compared) == verdict
-  assert statements.difference(*compared).startswith(text)
+  assert significance.verdict(*compared) == verdict
+  assert significance.difference(*compared).startswith(text)
 
 
 def test_one_seed_says_nothing_of_noise():
   compared = (Result("a", [0.7]), Result("b", [0.5]), "ap", None)
-  assert statements.verdict(*compared) is None
-  said = statements.difference(*compared)
+  assert significance.verdict(*compared) is None
+  said = significance.difference(*compared)
   assert said.endswith("by 20.0 points, with one seed each, which may be noise")

@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gnn_readout.report.figures import fspool as pooling_plots
-from gnn_readout.report.figures import style as figures
+from gnn_readout.report.figures import fspool, style
 
 D, K = 5, 4
 KNOTS = np.random.default_rng(0).normal(size=(D, K)).round(4).tolist()
 
 
 def test_a_panel_for_each_feature():
-  with figures.style():
-    figure = pooling_plots._figure(KNOTS, "FSPool")
+  with style.context():
+    figure = fspool._figure(KNOTS, "FSPool")
   assert figure.get_suptitle() == "FSPool"
   assert "f(r, w)" in figure.get_supylabel()
   assert "rank r" in figure.get_supxlabel()
@@ -30,14 +29,14 @@ def test_a_panel_for_each_feature():
 
 
 def test_the_same_knots_give_the_same_bytes():
-  first = pooling_plots.rank_weights(KNOTS[:2])
-  assert set(first) == set(figures.FORMATS)
+  first = fspool.rank_weights(KNOTS[:2])
+  assert set(first) == set(style.FORMATS)
   assert first["png"].startswith(b"\x89PNG")
-  assert pooling_plots.rank_weights(KNOTS[:2]) == first
-  assert pooling_plots.rank_weights(KNOTS[1:3])["png"] != first["png"]
+  assert fspool.rank_weights(KNOTS[:2]) == first
+  assert fspool.rank_weights(KNOTS[1:3])["png"] != first["png"]
 
 
 @pytest.mark.parametrize("knots", [[], [[1.0]], [[1.0, 2.0], [1.0, 2.0, 3.0]]])
 def test_knots_that_are_no_table_are_refused(knots):
   with pytest.raises(ValueError, match="knots must have at least one row"):
-    pooling_plots.rank_weights(knots)
+    fspool.rank_weights(knots)

@@ -6,17 +6,19 @@ import random
 
 import pytest
 
-from gnn_readout.records import NoRecordsError
-from gnn_readout.report import blocks as sections
-from gnn_readout.report.figures import style as figures
-from gnn_readout.report.results import selection as chosen
+from gnn_readout.report.blocks import Section, markdown
+from gnn_readout.report.results.selection import select
 from gnn_readout.report.sections import ablations
 
 E1, E3, E4 = ablations.ABLATIONS
 
 
+def _markdown(records):
+  return markdown(Section("ablations", "title", ablations.make(records)))
+
+
 def _groups(records, ablation=E1):
-  return ablations.groups(chosen.best_rates(records), ablation)
+  return ablations.groups(select(records), ablation)
 
 
 @pytest.fixture
@@ -117,7 +119,7 @@ def test_table_e2_needs_the_papers_batches(molecule):
     molecule("equilibrium", num_steps=2),
     molecule("sum"),
   ]
-  groups = ablations.time_groups(chosen.best_rates(records))
+  groups = ablations.time_groups(select(records))
   rows = ablations.time_rows(groups)
   titles = ("inner steps", "hours for 2M steps", "of sum", "published hours",
             "published, of sum")  # fmt: skip
@@ -133,33 +135,25 @@ def test_table_e2_needs_the_papers_batches(molecule):
     for record in records
     if record["config"]["model"]["readout"]["name"] == "sum"
   ]
-  assert ablations.time_groups(chosen.best_rates(alone)) == []
+  assert ablations.time_groups(select(alone)) == []
 
 
-def test_runs_for_their_speed_have_no_score(molecule, steps, write_records):
+def test_runs_for_their_speed_have_no_score(molecule, steps):
   made = [
     molecule("sum", mode="paper", epochs=0.5),
     molecule("equilibrium", mode="paper", epochs=0.5, num_steps=10),
   ]
-  alone, both = (
-    sections.markdown(ablations.section(write_records(records)))
-    for records in (steps, [*steps, *made])
-  )
+  alone, both = (_markdown(records) for records in (steps, [*steps, *made]))
   before, after = (text.partition("**Table E.2") for text in (alone, both))
   assert before[0] == after[0]
   assert "with 10 inner steps takes 1.0 times" in after[2]
 
 
-def test_the_section_and_its_figure(steps, write_records, monkeypatch):
-  made, real = [], figures.empty
-  monkeypatch.setattr(
-    figures, "empty", lambda height: made.append(real(height)) or made[-1]
-  )
-  section = ablations.section(write_records(steps))
-  text = sections.markdown(section)
+def test_the_section_and_its_figure(steps, drawn):
+  text = _markdown(steps)
   places = [text.index(f"**Table E.{n}:") for n in (1, 2, 3, 4)]
   assert places == sorted(places)
-  top, bottom = made[0].axes
+  top, bottom = drawn[0].axes
   assert top.lines[0].get_xdata().tolist() == [1, 5, 15]
   assert top.lines[0].get_ydata() == pytest.approx([0.70, 0.71, 0.76])
   assert bottom.lines[0].get_ydata() == pytest.approx(
@@ -168,6 +162,5 @@ def test_the_section_and_its_figure(steps, write_records, monkeypatch):
   assert top.get_ylabel() == "valid ROC-AUC"
 
 
-def test_nothing_to_report(molecule, write_records):
-  with pytest.raises(NoRecordsError, match="ablation_steps"):
-    ablations.section(write_records([molecule()]))
+def test_nothing_to_report(molecule, task):
+  assert ablations.make([molecule(), task()]) == []

@@ -1,0 +1,120 @@
+"""Tables and sentences of tasks from synthetic records."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from gnn_readout.report.blocks import Figure, File, Table
+from gnn_readout.report.results.tasks import rows
+from gnn_readout.report.sections import tasks
+
+
+def test_what_a_reader_sees(medians):
+  shown = [tasks.display(row) for row in rows(medians, "median")]
+  assert len({tuple(row) for row in shown}) == 1
+  assert shown[3] == {
+    "readout": "sum",
+    "D": "32",
+    "learning rate": "0.0001",
+    "seeds": "3",
+    "failed": "0",
+    "test mse": "0.0938 ± 0.031",
+    "of the best seed": "0.0626 (seed 0)",
+    "valid mse": "0.0626",
+    "steps": "1,009",
+    "sets a step": "64",
+    "parameters": "4,321",
+    "minutes": "1.5 for 6 at once",
+    "note": "short",
+    "command": medians[0]["command"],
+  }
+
+
+def test_a_single_run_has_no_deviation(task, failed):
+  (row,) = rows([task(0, 1e-3), failed(seed=1)], "median")
+  assert tasks.display(row)["test mse"] == "0.11"
+
+
+def test_the_section(medians):
+  text, figure, table, *said, file = tasks.median(medians)
+  assert "[median.csv](median.csv)" in text
+  assert isinstance(figure, Figure) and isinstance(table, Table)
+  assert figure.data["png"].startswith(b"\x89PNG")
+  assert "command" not in table.rows[0]
+  assert said == [*tasks.statement(rows(medians, "median")),
+                  "Reduced, equilibrium, sum: short."]  # fmt: skip
+  assert isinstance(file, File)
+  lines = list(csv.DictReader(io.StringIO(file.text)))
+  assert lines == [tasks.display(row) for row in rows(medians, "median")]
+  assert tasks.median(medians)[1] == figure
+
+
+def test_another_task(task, medians):
+  blocks = tasks.omniglot([*medians, task(problem="omniglot")])
+  assert blocks[1].name == "omniglot_curves"
+  assert len(blocks[2].rows) == 1
+
+
+def test_nothing_to_report(molecule, failed):
+  assert tasks.median([molecule(), failed()]) == []
+  assert tasks.omniglot([molecule(), failed()]) == []
+
+
+def test_the_sentence_compares_with_equilibrium(task):
+  def runs(readout, values, width=8):
+    return [
+      task(seed, readout=readout, width=width, test=value)
+      for seed, value in enumerate(values)
+    ]
+
+  found = rows(
+    runs("equilibrium", [0.1, 0.3])
+    + runs("attention", [0.3, 0.2])
+    + runs("sum", [7.9, 8.1])
+    + runs("sum", [5.0], width=32)
+    + runs("equilibrium", [2.0], width=32),
+    "median",
+  )
+  (sentence,) = tasks.statement(found)
+  assert sentence == (
+    "Against that of equilibrium, the test mse is of attention 1.2 times (D ="
+    " 8, within noise); of sum 40 times (D = 8), 2.5 times (D = 32, one seed"
+    " each, which may be noise)."
+  )
+  assert tasks.statement(rows(runs("sum", [1.0, 2.0]), "median")) == []
+
+
+def test_only_runs_of_one_length_are_compared(task):
+  def longer(**fields):
+    record = task(**fields) | {"steps": 3001}
+    record["config"] |= {"num_steps": 3001}
+    record["config"]["optimizer"]["schedule"] = "cosine"
+    return record
+
+  found = rows(
+    [
+      task(readout="equilibrium", test=0.1),
+      task(readout="sum", test=0.3),
+      longer(readout="equilibrium", test=0.05),
+      longer(readout="attention", test=0.2),
+    ],
+    "median",
+  )
+  assert tasks.statement(found) == [
+    "Against that of equilibrium, the test mse is of attention 4 times (D = 8,"
+    " 3,001 steps, one seed each, which may be noise); of sum 3 times (D = 8,"
+    " 1,009 steps, one seed each, which may be noise)."
+  ]
+  rates = [tasks.display(row)["learning rate"] for row in found]
+  assert rates == ["0.001, cosine", "0.001", "0.001, cosine", "0.001"]
+
+
+def test_scores_are_compared_in_points(task):
+  records = [
+    task(seed, readout=name, width=8, test=value, lower_is_better=False)
+    for name, values in (("equilibrium", (0.5, 0.52)), ("sum", (0.4, 0.42)))
+    for seed, value in enumerate(values)
+  ]
+  found = rows(records, "median")
+  assert "of sum -10.0 points (D = 8)" in tasks.statement(found)[0]

@@ -1,0 +1,35 @@
+"""Wilcoxon's test against all signs."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from gnn_readout.statistics.wilcoxon import MIN_PAIRS, signed_rank
+
+
+def _by_enumeration(differences) -> float:
+  """Two-sided p: how many of all signs give a sum of ranks as far off."""
+  ranks = stats.rankdata(np.abs(differences))
+  middle = ranks.sum() / 2
+  actual = abs(ranks[np.array(differences) > 0].sum() - middle)
+  signs = itertools.product([0, 1], repeat=len(ranks))
+  far = [abs(np.dot(s, ranks) - middle) >= actual - 1e-9 for s in signs]
+  return float(np.mean(far))
+
+
+def test_signed_rank_is_exact():
+  differences = [0.013, -0.021, 0.034, 0.055, 0.089, -0.002, 0.144]
+  expected = _by_enumeration(differences)
+  assert signed_rank(differences) == pytest.approx(expected)
+  # Zeros say nothing, and what is equal but for rounding is a tie.
+  assert signed_rank([0.1 + 0.2 - 0.3, 0.0]) == 1
+
+
+def test_five_pairs_are_too_few_and_six_are_not():
+  few = [0.01 * n for n in range(1, MIN_PAIRS)]
+  assert signed_rank(few) > 0.05
+  assert signed_rank([*few, 0.2]) < 0.05
