@@ -107,6 +107,9 @@ def complete_config(
     num_nodes: The number of nodes of each training graph.
     in_degrees: Returns the number of edges that reach each node of the
       training graphs; only called for a local aggregation.
+
+  Raises:
+    ValueError: if the readout or the aggregator has an impossible argument.
   """
   _measure(config.readout, num_nodes)
   if "aggregator" in config.message_passing:
@@ -114,9 +117,12 @@ def complete_config(
 
 
 def _measure(readout, sizes: np.ndarray) -> None:
-  """Sets the fields that are None, in a config that may be locked."""
+  """Sets what is not given, in a config that may be locked; checks the rest."""
   with readout.unlocked():
     readout.update(arguments_from_data(readout, sizes))
+  arguments, _ = split_weight(readout)
+  # As long as they are numbers: a population has traced ones.
+  hk.transform(lambda: make_readout(**arguments)).init(None)
 
 
 def count_parameters(params) -> int:
