@@ -78,6 +78,10 @@ class GINConv(pyg.MessagePassing):
     return torch.relu(x_j + edge_attr)
 
 
+# Our names of those that there are.
+LAYERS = {"gcn": GCNConv, "gin": GINConv}
+
+
 class Model(nn.Module):
   """Encoder, message passing, pooling, linear head; OGB's GNN."""
 
@@ -85,7 +89,12 @@ class Model(nn.Module):
     super().__init__()
     passing = config.message_passing
     width = passing.width
-    layer = {"gcn": GCNConv, "gin": GINConv}[passing.name]
+    if passing.name not in LAYERS:
+      raise ValueError(
+        f"no peer for message passing {passing.name!r}."
+        f"{suggest(passing.name, LAYERS)}"
+      )
+    layer = LAYERS[passing.name]
     self.dropout = passing.dropout
     self.atoms = FeatureEncoder(schema.node_sizes, width)
     self.layers = nn.ModuleList(

@@ -13,6 +13,7 @@ from gnn_readout import data, models
 from gnn_readout.data import batches as batching
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
+from gnn_readout.message_passing import make_network
 from gnn_readout.readouts import readout_class
 from gnn_readout.runs import settings
 from gnn_readout.tasks.base import Batch
@@ -154,7 +155,5 @@ def _count(batches: Sequence[jraph.GraphsTuple]) -> int:
 def linear_flops(work: Work) -> float:
   """Returns operations per graph in linear layers, forward and backward."""
   passing = work.config.model.message_passing
-  products = {"gcn": 1, "gin": 4, "gin_blocks": 2}[
-    passing.name
-  ] * passing.num_layers
-  return 3 * 2 * work.nodes * products * passing.width**2
+  network = make_network(schema=work.store.schema, **passing)
+  return 3 * 2 * work.nodes * network.multiply_adds()

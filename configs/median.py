@@ -28,21 +28,21 @@ of the potential cures that, for `squared` together with smaller weights in the
 last.
 """
 
-import difflib
 from collections.abc import Iterator
 from typing import Any
 
 import ml_collections
-from ml_collections import config_dict
 
+from configs import common
+
+VARIANT = "READOUT[,squared]"
 LEARNING_RATES = (1e-4, 3e-4, 1e-3)
 SEEDS = (0, 1, 2, 3, 4)
 # Of figure 3. The paper's own widths D can only be read off its axis.
 FIGURE3 = ("sum", "attention", "equilibrium")
 WIDTHS = (8, 32, 128)
 
-# The arguments that each readout takes from the paper. A type stands for a
-# value of that type that is not given.
+# The arguments that each readout takes from the paper.
 READOUTS = {
   "attention": {"num_heads": 4},
   "equilibrium": {
@@ -53,21 +53,18 @@ READOUTS = {
     "first_bias_scale": 1.0,
     "last_layer_scale": 1.0,
   },
-  "pna": {"delta": float},  # Not given: measured on the sets.
 }
 SQUARED = {"square_reduction": "sum", "last_layer_scale": 0.3}
 
 
 def get_config(variant: str = "equilibrium") -> ml_collections.ConfigDict:
   """Returns the config of a variant such as `equilibrium,squared`."""
-  readout, *options = (word.strip() for word in variant.split(","))
-  if options not in ([], ["squared"]) or (options and readout != "equilibrium"):
-    near = difflib.get_close_matches("".join(options), ["squared"], n=1)
-    hint = f" Did you mean {near[0]!r}?" if near and near != options else ""
-    raise ValueError(
-      f"Unknown variant {variant!r}.{hint} Write READOUT, such as attention, or"
-      " equilibrium,squared."
-    )
+  words = common.parse_variant(variant, VARIANT)
+  readout, arguments = words["READOUT"], READOUTS
+  if words["squared"]:
+    if readout != "equilibrium":
+      raise common.unknown_variant(variant, VARIANT)
+    arguments = {readout: READOUTS[readout] | SQUARED}
 
   config = ml_collections.ConfigDict()
   config.task = "median"
@@ -88,14 +85,7 @@ def get_config(variant: str = "equilibrium") -> ml_collections.ConfigDict:
   config.model.element_widths = () if readout == "equilibrium" else (256, 256)
   # Between the layers of widths D and 1 that make the answer.
   config.model.head_widths = (128,)
-  config.model.readout = ml_collections.ConfigDict(
-    {"name": readout, "aux_weight": 0.0}
-  )
-  arguments = READOUTS.get(readout, {}) | (SQUARED if options else {})
-  for argument, value in arguments.items():
-    if isinstance(value, type):
-      value = config_dict.placeholder(value)
-    config.model.readout[argument] = value
+  config.model.readout = common.readout(readout, arguments)
 
   config.optimizer = ml_collections.ConfigDict(
     {

@@ -24,28 +24,27 @@ batches of 32 graphs, where the paper takes 1e7 steps of up to 8 graphs; only
 `ablation_time`, which counts steps, has the paper's batches.
 """
 
-import difflib
 from collections.abc import Iterator
 from typing import Any
 
 import ml_collections
-from ml_collections import config_dict
 
+from configs import common
+
+VARIANT = "MESSAGE_PASSING[,virtual_node],READOUT[,paper]"
 MESSAGE_PASSING = ("gcn", "gin", "equilibrium")
 
-# The arguments that each readout takes from the paper. A type stands for a
-# value of that type that is not given.
+# The arguments that each readout takes from the paper.
 READOUTS = {
   "attention": {"num_heads": 4},
   "equilibrium": {
     "num_steps": 15,
     "aux_weight": 1.0,
-    "hidden": int,  # Not given: the width of the node embeddings.
+    "hidden": None,  # The width of the node embeddings.
     "capacity": 1.0,
     "adjoint": "unrolled",  # Or "implicit".
-    "test_num_steps": int,  # Not given: as in training.
+    "test_num_steps": None,  # As in training.
   },
-  "pna": {"delta": float},  # Not given: measured on the training set.
 }
 
 LEARNING_RATES = (1e-4, 3e-4, 1e-3)
@@ -57,20 +56,10 @@ ABLATION_RATE = 3e-4
 
 def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
   """Returns the config of a variant such as `gin,virtual_node,attention`."""
-  words = [word.strip() for word in variant.split(",")]
-  names = [word for word in words if word != "paper"]
-  passing, *options = names[:-1] or [""]
-  valid = [MESSAGE_PASSING, *(("virtual_node",) for _ in options)]
-  for name, known in zip([passing, *options], valid, strict=True):
-    if name not in known:
-      near = difflib.get_close_matches(name, known, n=1)
-      hint = f" Did you mean {near[0]!r}?" if near else ""
-      raise ValueError(
-        f"Unknown variant {variant!r}.{hint} Write MESSAGE_PASSING"
-        "[,virtual_node],READOUT[,paper] with MESSAGE_PASSING one of"
-        f" {', '.join(MESSAGE_PASSING)}."
-      )
-  readout = names[-1]
+  words = common.parse_variant(
+    variant, VARIANT, MESSAGE_PASSING=MESSAGE_PASSING
+  )
+  passing = words["MESSAGE_PASSING"]
 
   config = ml_collections.ConfigDict()
   config.dataset = "ogbg-molpcba"
@@ -93,7 +82,7 @@ def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
       "num_layers": 5,
       "width": 300,
       "dropout": 0.5,
-      "virtual_node": "virtual_node" in options,
+      "virtual_node": words["virtual_node"],
       "jumping": "last",
     }
   )
@@ -101,13 +90,7 @@ def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
     config.model.message_passing.aggregator = ml_collections.ConfigDict(
       {"name": passing, "num_steps": 15, "aux_weight": 1e-4}
     )
-  config.model.readout = ml_collections.ConfigDict(
-    {"name": readout, "aux_weight": 0.0}
-  )
-  for argument, value in READOUTS.get(readout, {}).items():
-    if isinstance(value, type):
-      value = config_dict.placeholder(value)
-    config.model.readout[argument] = value
+  config.model.readout = common.readout(words["READOUT"], READOUTS)
 
   config.batching = ml_collections.ConfigDict(
     {
@@ -117,7 +100,7 @@ def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
       "num_buckets": 4,
     }
   )
-  if "paper" in words:
+  if words["paper"]:
     config.batching.update(mode="paper", batch_size=8)
 
   config.optimizer = ml_collections.ConfigDict(

@@ -28,15 +28,14 @@ dict for each run: "variant" is the argument of `get_config`, every other key a
 field with dots.
 """
 
-import difflib
 from collections.abc import Iterator
 from typing import Any
 
 import ml_collections
-from ml_collections import config_dict
 
-# The arguments that each readout takes from the paper. A type stands for a
-# value of that type that is not given.
+from configs import common
+
+# The arguments that each readout takes from the paper.
 READOUTS = {
   "attention": {"num_heads": 4},
   "equilibrium": {
@@ -46,9 +45,8 @@ READOUTS = {
     "last_layer_scale": 0.3,
     "aux_weight": 1.0,
     "adjoint": "unrolled",  # Or "implicit".
-    "test_num_steps": int,  # Not given: as in training.
+    "test_num_steps": None,  # As in training.
   },
-  "pna": {"delta": float},  # Not given: that of sets of `sets.set_size`.
 }
 
 LEARNING_RATES = (1e-4, 3e-4, 1e-3)
@@ -57,18 +55,11 @@ FIGURE4 = ("sum", "attention", "equilibrium")
 
 def get_config(variant: str = "sum") -> ml_collections.ConfigDict:
   """Returns the config of a variant such as `equilibrium,small`."""
-  readout, *options = [word.strip() for word in variant.split(",")]
-  if not readout or options not in ([], ["small"]):
-    near = difflib.get_close_matches("".join(options), ["small"], n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(
-      f"Unknown variant {variant!r}.{hint} Write READOUT[,small], such as"
-      " equilibrium or sum,small."
-    )
+  words = common.parse_variant(variant, "READOUT[,small]")
 
   config = ml_collections.ConfigDict()
   config.task = "omniglot"
-  config.dataset = "omniglot-small" if options else "omniglot"
+  config.dataset = "omniglot-small" if words["small"] else "omniglot"
   config.seed = 0
   # Fields and values, such as "seed=0,1 optimizer.learning_rate=0.001,0.0001":
   # all combinations are trained as one program.
@@ -80,13 +71,7 @@ def get_config(variant: str = "sum") -> ml_collections.ConfigDict:
   config.model.encoder = ml_collections.ConfigDict(
     {"channels": (16, 32, 64), "width": 256}
   )
-  config.model.readout = ml_collections.ConfigDict(
-    {"name": readout, "aux_weight": 0.0}
-  )
-  for argument, value in READOUTS.get(readout, {}).items():
-    if isinstance(value, type):
-      value = config_dict.placeholder(value)
-    config.model.readout[argument] = value
+  config.model.readout = common.readout(words["READOUT"], READOUTS)
   # Of the hidden layers; the last one has `num_classes` outputs.
   config.model.output = ml_collections.ConfigDict({"widths": (128,)})
 

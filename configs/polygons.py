@@ -25,50 +25,42 @@ is the argument of `get_config`, every other key a field with dots. They are
 `encoders`, `latent` and `relaxation`, of which the thesis has a sentence each.
 """
 
-import difflib
 from collections.abc import Iterator
 from typing import Any
 
 import ml_collections
 from ml_collections import config_dict
 
+from configs import common
+
 MODELS = ("fspool", "mlp")
 LOSSES = ("direct", "chamfer", "hungarian")
+# The temperature is the program's, the thesis has none.
+READOUTS = {"fspool": {"num_knots": 20, "temperature": 1.0}}
 SIZES = (2, 4, 8, 16, 32, 64)
 
 
 def get_config(variant: str = "fspool,direct") -> ml_collections.ConfigDict:
   """Returns the config of a variant such as `mlp,chamfer`."""
-  words = [word.strip() for word in variant.split(",")]
-  for word, known in zip(words, (MODELS, LOSSES), strict=False):
-    if word not in known:
-      near = difflib.get_close_matches(word, known, n=1)
-      raise _unknown(variant, f" Did you mean {near[0]!r}?" if near else "")
-  if len(words) not in (2, 3):
-    raise _unknown(variant)
-  model, loss, *readout = words
+  words = common.parse_variant(
+    variant, "MODEL,LOSS[,READOUT]", MODEL=MODELS, LOSS=LOSSES
+  )
 
   config = ml_collections.ConfigDict()
   config.task = "polygons"
   config.seed = 0
   config.num_points = 8
-  config.loss = loss
+  config.loss = words["LOSS"]
 
   config.model = ml_collections.ConfigDict()
   config.model.width = 16
   config.model.latent_size = 1
   # A number: this instead of what the encoder says, always.
   config.model.latent_value = config_dict.placeholder(float)
-  if readout in ([], ["fspool"]):
-    # The temperature is the program's, the thesis has none.
-    config.model.readout = ml_collections.ConfigDict(
-      {"name": "fspool", "num_knots": 20, "temperature": 1.0}
-    )
-  else:
-    config.model.readout = ml_collections.ConfigDict(
-      {"name": readout[0], "aux_weight": 0.0}
-    )
-  config.model.decoder = model
+  config.model.readout = common.readout(words["READOUT"] or "fspool", READOUTS)
+  if config.model.readout.name == "fspool":  # The relaxed one has no loss.
+    del config.model.readout.aux_weight
+  config.model.decoder = words["MODEL"]
 
   config.batch_size = 16
   config.optimizer = ml_collections.ConfigDict({"learning_rate": 1e-3})
@@ -79,13 +71,6 @@ def get_config(variant: str = "fspool,direct") -> ml_collections.ConfigDict:
   config.population = ""
   config.note = ""  # What was reduced; printed beside the result.
   return config.lock()
-
-
-def _unknown(variant: str, hint: str = "") -> ValueError:
-  return ValueError(
-    f"Unknown variant {variant!r}.{hint} Write MODEL,LOSS[,READOUT] with MODEL"
-    f" one of {', '.join(MODELS)} and LOSS one of {', '.join(LOSSES)}."
-  )
 
 
 def table5_1() -> Iterator[dict[str, Any]]:

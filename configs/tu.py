@@ -38,13 +38,13 @@ does not fill a batch.
 """
 
 import ml_collections
-from ml_collections import config_dict
+
+from configs import common
 
 # The readouts' arguments, where they are not the usual ones.
 READOUTS = {
   "equilibrium": {"num_steps": 15, "aux_weight": 1.0},
   "fspool": {"num_knots": 5, "initialisation": "ones"},
-  "pna": {"delta": float},  # Not given: measured on the training set.
 }
 
 # Social networks: wider and shorter. All others are run as bioinformatics.
@@ -53,13 +53,8 @@ SOCIAL = ("COLLAB", "IMDB-", "REDDIT-", "deezer", "github", "reddit", "twitch")
 
 def get_config(variant: str = "MUTAG,fspool") -> ml_collections.ConfigDict:
   """Returns the config of a variant such as `PROTEINS,sum,gin0`."""
-  words = [word.strip() for word in variant.split(",")]
-  if len(words) not in (2, 3) or words[2:] not in ([], ["gin0"]):
-    raise ValueError(
-      f"Unknown variant {variant!r}. Write NAME,READOUT[,gin0], such as"
-      " MUTAG,fspool or MUTAG,sum,gin0."
-    )
-  name, readout, *gin0 = words
+  words = common.parse_variant(variant, "NAME,READOUT[,gin0]")
+  name, gin0 = words["NAME"], words["gin0"]
   is_social = name.startswith(SOCIAL)
   width = 64 if is_social else 32
 
@@ -102,18 +97,12 @@ def get_config(variant: str = "MUTAG,fspool") -> ml_collections.ConfigDict:
       # Xu et al. count the features as the first of 5 layers.
       "num_layers": 4 if gin0 else 5,
       "width": width,
-      "norm_first": bool(gin0),
-      "with_input": bool(gin0),
+      "norm_first": gin0,
+      "with_input": gin0,
       "initialisation": "pytorch" if gin0 else "xavier",
     }
   )
-  config.model.readout = ml_collections.ConfigDict(
-    {"name": readout, "aux_weight": 0.0}
-  )
-  for argument, value in READOUTS.get(readout, {}).items():
-    if isinstance(value, type):
-      value = config_dict.placeholder(value)
-    config.model.readout[argument] = value
+  config.model.readout = common.readout(words["READOUT"], READOUTS)
   config.model.head = ml_collections.ConfigDict(
     {"name": "layerwise" if gin0 else "mlp", "dropout_rate": 0.5}
   )

@@ -24,6 +24,23 @@ def suggest(name: str, valid: Iterable[str]) -> str:
   return f"{hint} Known: {', '.join(valid)}."
 
 
+def nearest(name: str, valid: Iterable[str]) -> str:
+  """Returns the name, of those with dots, that is most alike.
+
+  Args:
+    name: What the user wrote.
+    valid: The names that would have been accepted, at least one. They are
+      compared as a whole and in their last part.
+  """
+
+  def likeness(other: str) -> float:
+    ends = name.rpartition(".")[2], other.rpartition(".")[2]
+    pairs = (name, other), ends
+    return sum(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
+
+  return max(valid, key=likeness)
+
+
 def quoted(text: str | bytes) -> str:
   """Returns what a file holds as a message shows it: short, on one line.
 

@@ -14,8 +14,8 @@ from jax import Array
 
 from gnn_readout import graphs as graphs_lib
 from gnn_readout.layers.heads import make_head
-from gnn_readout.message_passing import network_class, split_weight
-from gnn_readout.readouts import arguments_from_data, make_readout
+from gnn_readout.message_passing import make_network
+from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
 
 
 class Output(NamedTuple):
@@ -48,18 +48,17 @@ def build_model(config: Mapping[str, Any], schema) -> Model:
   """Returns the graph model a config describes.
 
   Args:
-    config: `message_passing` (its network's name, width, num_layers, and what
-      else `NETWORKS` says of it), `readout` (name, aux_weight, and its own
-      arguments) and, unless it is one linear map, `head` (name, and its own
-      arguments).
+    config: `message_passing` (name, width, num_layers, and the network's own
+      arguments), `readout` (name, aux_weight, and its own arguments) and,
+      unless it is one linear map, `head` (name, and its own arguments).
     schema: The dataset's: `node_sizes`, `edge_sizes`, `symmetric`, `task_type`,
       `num_tasks`, `num_classes`.
 
   Raises:
-    ValueError: if a name is unknown.
+    ValueError: if a name or an argument is unknown, or one is missing.
   """
   passing = config["message_passing"]
-  network = network_class(passing["name"])(passing, schema)
+  network = make_network(schema=schema, **passing)
   readout, aux_weight = split_weight(config["readout"])
   is_multiclass = schema.task_type == "multiclass"
   head = make_head(
@@ -108,6 +107,9 @@ def complete_config(
     num_nodes: The number of nodes of each training graph.
     in_degrees: Returns the number of edges that reach each node of the
       training graphs; only called for a local aggregation.
+
+  Raises:
+    ValueError: if the readout or the aggregator has an impossible argument.
   """
   _measure(config.readout, num_nodes)
   if "aggregator" in config.message_passing:
@@ -115,9 +117,12 @@ def complete_config(
 
 
 def _measure(readout, sizes: np.ndarray) -> None:
-  """Sets the fields that are None, in a config that may be locked."""
+  """Sets what is not given, in a config that may be locked; checks the rest."""
   with readout.unlocked():
     readout.update(arguments_from_data(readout, sizes))
+  arguments, _ = split_weight(readout)
+  # As long as they are numbers: a population has traced ones.
+  hk.transform(lambda: make_readout(**arguments)).init(None)
 
 
 def count_parameters(params) -> int:

@@ -19,7 +19,6 @@ import json
 from collections.abc import Sequence
 
 from absl import flags
-from ml_collections import config_flags
 
 from gnn_readout import cli
 
@@ -33,7 +32,7 @@ BENCHMARKS = (
 )
 
 _FLAGS = {
-  "config": config_flags.DEFINE_config_file("config", None, "What to train."),
+  "config": cli.define_config("What to train.", is_required=False),
   "against": flags.DEFINE_multi_string("against", [], "Peers, such as pyg."),
   "rounds": flags.DEFINE_integer("rounds", 5, "Runs of each side.", 1),
   "dataset": flags.DEFINE_string("dataset", None, "Such as ogbg-molhiv."),

@@ -13,13 +13,12 @@ import pathlib
 from collections.abc import Sequence
 
 from absl import flags
-from ml_collections import config_flags
 
 from gnn_readout import cli
 from gnn_readout.runs import devices
 
-_CONFIG = config_flags.DEFINE_config_file(
-  "config", None, "What to train, such as configs/tu.py:MUTAG,fspool."
+_CONFIG = cli.define_config(
+  "What to train, such as configs/tu.py:MUTAG,fspool."
 )
 _PROTOCOL = flags.DEFINE_string(
   "protocol", "fspool2019", "fspool2019, gin2019 or errica2020."
@@ -32,7 +31,6 @@ _RECORDS = flags.DEFINE_string(
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "The data folder.")
 _CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Converted data.")
-flags.mark_flag_as_required("config")
 
 
 def main(argv: Sequence[str]) -> None:

@@ -12,20 +12,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from absl import flags
-from ml_collections import config_flags
 
 from gnn_readout import cli
 from gnn_readout.runs import devices
 
-_CONFIG = config_flags.DEFINE_config_file(
-  "config", None, "What to train, such as configs/molpcba.py:gcn,sum."
+_CONFIG = cli.define_config(
+  "What to train, such as configs/molpcba.py:gcn,sum."
 )
 _WORKDIR = flags.DEFINE_string(
   "workdir", None, "The folder of this run.", required=True
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "The data folder.")
 _CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Converted data.")
-flags.mark_flag_as_required("config")
 
 
 def main(argv: Sequence[str]) -> None:

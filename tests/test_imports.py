@@ -23,7 +23,9 @@ _READOUTS = _BASE | {"readouts"}
 _MESSAGES = _READOUTS | {"message_passing"}
 _MODELS = _MESSAGES | {"models"}
 _DATA = {"data", "metrics", "statistics"}
-_RUNS = _MODELS | _DATA | {"optimizers", "tasks", "runs", "records"}
+_RUNS = (
+  _MODELS | _DATA | {"config_fields", "optimizers", "tasks", "runs", "records"}
+)
 ALLOWED = {
   "": _READOUTS,  # gnn_readout/__init__.py
   "errors": set(),
@@ -36,6 +38,7 @@ ALLOWED = {
   "readouts": _READOUTS,
   "message_passing": _MESSAGES,
   "models": _MODELS,
+  "config_fields": _MODELS,
   "optimizers": set(),
   "data": set(),
   "metrics": set(),
@@ -45,7 +48,7 @@ ALLOWED = {
   "runs": _RUNS,
   "training": _RUNS,
   "sweeps": _RUNS | {"training", "cli"},
-  "cli": {"runs"},
+  "cli": {"runs", "config_fields"},
   "report": {"records", "statistics"},
 }
 

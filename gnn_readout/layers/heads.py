@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from gnn_readout import signatures
 from gnn_readout.errors import suggest
 from gnn_readout.layers.mlp import Linear, check_rate, dropout
 from gnn_readout.layers.norm import BatchNorm
@@ -97,6 +98,17 @@ def layerwise(
 HEADS = {"layerwise": layerwise, "linear": linear, "mlp": mlp}
 
 
+def arguments(name: str) -> dict[str, signatures.Argument]:
+  """Returns the arguments of a head's own, by name.
+
+  Raises:
+    ValueError: if no head has this name; names the nearest.
+  """
+  if name not in HEADS:
+    raise ValueError(f"Unknown head {name!r}.{suggest(name, HEADS)}")
+  return signatures.arguments(HEADS[name], ("num_outputs", "node_width"))
+
+
 def make_head(name: str, num_outputs: int, node_width: int, **kwargs) -> Head:
   """Returns a head by name.
 
@@ -107,9 +119,9 @@ def make_head(name: str, num_outputs: int, node_width: int, **kwargs) -> Head:
     **kwargs: Arguments of the head's own.
 
   Raises:
-    ValueError: if the name is unknown or `dropout_rate` impossible.
+    ValueError: if the name or an argument is unknown, or `dropout_rate`
+      impossible.
   """
-  if name not in HEADS:
-    raise ValueError(f"Unknown head {name!r}.{suggest(name, HEADS)}")
+  signatures.check(f"Head {name!r}", kwargs, arguments(name))
   check_rate("dropout_rate", kwargs.get("dropout_rate", 0))
   return HEADS[name](num_outputs, node_width, **kwargs)

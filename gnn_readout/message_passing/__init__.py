@@ -1,17 +1,19 @@
 """Message passing: node states from node states and edges."""
 
+from gnn_readout.message_passing.base import Layer
 from gnn_readout.message_passing.networks import (
   LAYERS,
   NETWORKS,
+  make_network,
   network_class,
-  split_weight,
 )
 from gnn_readout.message_passing.stack import MessagePassing
 
 __all__ = [
   "LAYERS",
   "NETWORKS",
+  "Layer",
   "MessagePassing",
+  "make_network",
   "network_class",
-  "split_weight",
 ]

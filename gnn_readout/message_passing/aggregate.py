@@ -11,11 +11,12 @@ from jax import Array
 
 from gnn_readout.layers.encoders import embedding_table
 from gnn_readout.layers.mlp import Linear
+from gnn_readout.message_passing.base import Layer
 from gnn_readout.message_passing.messages import Edges, relu_messages
-from gnn_readout.readouts import make_readout
+from gnn_readout.readouts import make_readout, split_weight
 
 
-class AggregateLayer(hk.Module):
+class AggregateLayer(Layer):
   """h_v = readout({relu(x_u + e_uv) : u -> v}) + relu(x_v + r) / d_v.
 
   x = h W + b; e_uv the encoded edge; r a learned vector; d_v 1 plus the number
@@ -30,25 +31,38 @@ class AggregateLayer(hk.Module):
   """
 
   def __init__(
-    self, width: int, edge_sizes, aggregator: Mapping[str, Any], name=None
+    self,
+    width: int,
+    edge_sizes,
+    aggregator: Mapping[str, Any] | None = None,
+    name: str | None = None,
   ):
     """Creates the layer.
 
     Args:
       width: D.
       edge_sizes: Vocabulary sizes of the edge features.
-      aggregator: `name` of a readout, and its own arguments.
+      aggregator: A readout's part of a config: `name`, `aux_weight` and its own
+        arguments; the sum by default.
       name: Haiku's name of the module.
+
+    Raises:
+      ValueError: if no readout has its name.
     """
-    super().__init__(name=name)
-    self._width = width
-    self._edge_sizes = edge_sizes
-    self._aggregator = dict(aggregator)
+    super().__init__(width, edge_sizes, name)
+    self._aggregator, self._aux_weight = split_weight(
+      aggregator or {"name": "sum"}
+    )
+
+  @staticmethod
+  def multiply_adds(width: int) -> int:
+    """Returns those of W, for one node, without those of the readout."""
+    return width**2
 
   def __call__(
     self, h: Array, edges: Edges, mask: Array, is_training: bool
   ) -> tuple[Array, Array]:
-    """Returns node states [N, D] and the readout's auxiliary loss [N]."""
+    """Returns node states [N, D] and the readout's weighted loss [N]."""
     del mask
     x = Linear(self._width, name="linear")(h)
     table = embedding_table(
@@ -62,4 +76,4 @@ class AggregateLayer(hk.Module):
     received = pool(messages, edges.sets(), is_training)
     degree = (edges.outgoing.degree + 1).astype(x.dtype)[:, None]  # [N, 1]
     own = jax.nn.relu(x + root) / degree
-    return received.values + own, received.aux_loss
+    return received.values + own, self._aux_weight * received.aux_loss

@@ -8,10 +8,11 @@ from jax import Array
 
 from gnn_readout.layers.encoders import embedding_table
 from gnn_readout.layers.mlp import Linear
+from gnn_readout.message_passing.base import Layer
 from gnn_readout.message_passing.messages import Edges, relu_sum
 
 
-class GCNLayer(hk.Module):
+class GCNLayer(Layer):
   """h_v = sum_u (d_u d_v)^-1/2 relu(x_u + e_uv) + relu(x_v + r) / d_v.
 
   x = h W + b; d_v is 1 plus the number of edges that leave v; e_uv the encoded
@@ -20,17 +21,10 @@ class GCNLayer(hk.Module):
   Reference: Hu et al. 2020, "Open Graph Benchmark"; Kipf and Welling 2017.
   """
 
-  def __init__(self, width: int, edge_sizes, name=None):
-    """Creates the layer.
-
-    Args:
-      width: D.
-      edge_sizes: Vocabulary sizes of the edge features.
-      name: Haiku's name of the module.
-    """
-    super().__init__(name=name)
-    self._width = width
-    self._edge_sizes = edge_sizes
+  @staticmethod
+  def multiply_adds(width: int) -> int:
+    """Returns those of W, for one node."""
+    return width**2
 
   def __call__(
     self, h: Array, edges: Edges, mask: Array, is_training: bool

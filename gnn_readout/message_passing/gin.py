@@ -10,10 +10,11 @@ from jax import Array
 from gnn_readout.layers.encoders import embedding_table
 from gnn_readout.layers.mlp import Linear
 from gnn_readout.layers.norm import BatchNorm
+from gnn_readout.message_passing.base import Layer
 from gnn_readout.message_passing.messages import Edges, relu_sum
 
 
-class GINLayer(hk.Module):
+class GINLayer(Layer):
   """h_v = MLP((1 + eps) h_v + sum_u relu(h_u + e_uv)).
 
   MLP = Linear D -> 2D, BatchNorm, ReLU, Linear 2D -> D; eps learned from 0.
@@ -21,17 +22,10 @@ class GINLayer(hk.Module):
   Reference: Xu et al. 2019, eq. 4.1; Hu et al. 2020.
   """
 
-  def __init__(self, width: int, edge_sizes, name=None):
-    """Creates the layer.
-
-    Args:
-      width: D.
-      edge_sizes: Vocabulary sizes of the edge features.
-      name: Haiku's name of the module.
-    """
-    super().__init__(name=name)
-    self._width = width
-    self._edge_sizes = edge_sizes
+  @staticmethod
+  def multiply_adds(width: int) -> int:
+    """Returns those of the MLP, for one node."""
+    return 4 * width**2
 
   def __call__(
     self, h: Array, edges: Edges, mask: Array, is_training: bool

@@ -1,15 +1,15 @@
 """Networks: from a batch of graphs to the states of its nodes.
 
-A network is made from the `message_passing` part of a config and the schema of
-a dataset. It maps (graphs, is_training) to the node states [N, D] of one or
-more layers and an auxiliary loss [G], weighted. Its `FIELDS` are what its
-config must hold besides `name`, `num_layers` and `width`.
+A network is made from the schema of a dataset and the `message_passing` part of
+a config, whose fields are its arguments. It maps (graphs, is_training) to the
+node states [N, D] of one or more layers and an auxiliary loss [G], weighted.
+`LAYERS` is the table of what can be stacked, `NETWORKS` that of all networks. A
+new layer is a file here, a row there, and a test of what only it promises.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -17,97 +17,138 @@ import jraph
 from jax import Array
 
 from gnn_readout import graphs as graphs_lib
+from gnn_readout import signatures
 from gnn_readout.errors import suggest
 from gnn_readout.layers.encoders import FeatureEncoder
 from gnn_readout.message_passing import messages
 from gnn_readout.message_passing.aggregate import AggregateLayer
+from gnn_readout.message_passing.base import Layer
 from gnn_readout.message_passing.gcn import GCNLayer
 from gnn_readout.message_passing.gin import GINLayer
 from gnn_readout.message_passing.gin_tu import GINBlocks
 from gnn_readout.message_passing.stack import MessagePassing
-from gnn_readout.readouts import readout_class
 
-LAYERS = {"aggregate": AggregateLayer, "gcn": GCNLayer, "gin": GINLayer}
-
-
-def split_weight(readout: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
-  """Returns the arguments of `make_readout` and the auxiliary weight.
-
-  Args:
-    readout: A readout's part of a config.
-
-  Raises:
-    ValueError: if no readout has its name.
-  """
-  arguments = dict(readout)
-  weight = arguments.pop("aux_weight", 0.0)
-  readout_class(arguments["name"])
-  return arguments, weight
+LAYERS: dict[str, type[Layer]] = {
+  "aggregate": AggregateLayer,
+  "gcn": GCNLayer,
+  "gin": GINLayer,
+}
 
 
 class OGBNetwork:
   """Encoder and OGB's stack of layers with edge features; one state."""
 
-  FIELDS = ("dropout", "jumping", "virtual_node")
+  def __init__(
+    self,
+    schema,
+    name: str,
+    width: int,
+    num_layers: int,
+    dropout: float = 0.5,
+    virtual_node: bool = False,
+    jumping: str = "last",
+    **layer: Any,
+  ):
+    """Creates the network.
 
-  def __init__(self, config: Mapping[str, Any], schema):
-    """Reads a config: `aggregate` has an `aggregator`, a readout's part."""
-    self._config, self._schema = config, schema
-    self._layer, self._aux_weight = LAYERS[config["name"]], 0.0
-    if "aggregator" in config:
-      aggregator, self._aux_weight = split_weight(config["aggregator"])
-      self._layer = functools.partial(self._layer, aggregator=aggregator)
+    Args:
+      schema: The dataset's.
+      name: A key of `LAYERS`.
+      width: D.
+      num_layers: L.
+      dropout: Probability of a zero after each layer; may be traced.
+      virtual_node: Whether each graph has a virtual node.
+      jumping: `last`, or `sum` of all states.
+      **layer: Arguments of the layer's own.
+    """
+    self._schema, self._width = schema, width
+    self._num_layers, self._layer = num_layers, LAYERS[name]
+    self._stack = functools.partial(
+      MessagePassing,
+      functools.partial(self._layer, **layer),
+      width,
+      num_layers,
+      dropout,
+      tuple(schema.edge_sizes),
+      virtual_node,
+      jumping,
+      name=name,
+    )
+
+  @classmethod
+  def arguments(cls, name: str) -> dict[str, signatures.Argument]:
+    """Returns the arguments of the stack and of the layer of this name."""
+    besides = ("self", "schema", "name", "layer")
+    own = signatures.arguments(cls.__init__, besides)
+    return own | LAYERS[name].arguments()
+
+  def multiply_adds(self) -> int:
+    """Returns those of the layers' linear maps, for one node."""
+    return self._num_layers * self._layer.multiply_adds(self._width)
 
   def __call__(
     self, graphs: jraph.GraphsTuple, is_training: bool
   ) -> tuple[list[Array], Array]:
     """Returns [states [N, D]] and the auxiliary loss [G]."""
-    config, schema = self._config, self._schema
-    encoder = FeatureEncoder(config["width"], schema.node_sizes, name="nodes")
-    h, aux_loss = MessagePassing(
-      self._layer,
-      config["width"],
-      config["num_layers"],
-      config["dropout"],
-      tuple(schema.edge_sizes),
-      config["virtual_node"],
-      config["jumping"],
-      name=config["name"],
-    )(encoder(graphs.nodes), graphs, is_training)  # [N, D]
-    return [h], self._aux_weight * aux_loss
+    encoder = FeatureEncoder(self._width, self._schema.node_sizes, name="nodes")
+    nodes = encoder(graphs.nodes)  # [N, D]
+    h, aux_loss = self._stack()(nodes, graphs, is_training)
+    return [h], aux_loss
 
 
 class GINNetwork:
   """`GINBlocks`, with the states of all of them."""
 
-  FIELDS = ("initialisation", "norm_first", "with_input")
+  def __init__(
+    self,
+    schema,
+    name: str,
+    width: int,
+    num_layers: int,
+    norm_first: bool = False,
+    with_input: bool = False,
+    initialisation: str = "xavier",
+  ):
+    """Creates the network; its arguments are those of `GINBlocks`."""
+    self._width, self._num_layers = width, num_layers
+    self._blocks = functools.partial(
+      GINBlocks,
+      width,
+      num_layers,
+      schema.node_sizes,
+      schema.symmetric,
+      norm_first,
+      with_input,
+      initialisation,
+      name=name,
+    )
 
-  def __init__(self, config: Mapping[str, Any], schema):
-    """Reads a config."""
-    self._schema = schema
-    names = (*self.FIELDS, "num_layers", "width")
-    self._arguments = {name: config[name] for name in names}
+  @classmethod
+  def arguments(cls, name: str) -> dict[str, signatures.Argument]:
+    """Returns the arguments besides the name."""
+    del name
+    return signatures.arguments(cls.__init__, ("self", "schema", "name"))
+
+  def multiply_adds(self) -> int:
+    """Returns those of two maps [D, D] a block, for one node."""
+    return 2 * self._num_layers * self._width**2
 
   def __call__(
     self, graphs: jraph.GraphsTuple, is_training: bool
   ) -> tuple[list[Array], Array]:
     """Returns a list of states [N, D] and a loss [G] of zeros."""
     edges = messages.prepare(graphs._replace(edges=None), ())
-    blocks = GINBlocks(
-      sizes=self._schema.node_sizes,
-      symmetric=self._schema.symmetric,
-      name="gin_blocks",
-      **self._arguments,
-    )
     sets = graphs_lib.node_sets(graphs)
-    states = blocks(jnp.asarray(graphs.nodes), edges, sets.mask, is_training)
+    nodes = jnp.asarray(graphs.nodes)
+    states = self._blocks()(nodes, edges, sets.mask, is_training)
     return states, jnp.zeros(sets.num_segments, states[-1].dtype)
 
 
 NETWORKS = {**dict.fromkeys(LAYERS, OGBNetwork), "gin_blocks": GINNetwork}
+Network = OGBNetwork | GINNetwork
 
 
-def network_class(name: str) -> type[OGBNetwork] | type[GINNetwork]:
+def network_class(name: str) -> type[Network]:
   """Returns the class of a network.
 
   Raises:
@@ -117,3 +158,19 @@ def network_class(name: str) -> type[OGBNetwork] | type[GINNetwork]:
     known = suggest(name, NETWORKS)
     raise ValueError(f"Unknown message passing {name!r}.{known}")
   return NETWORKS[name]
+
+
+def make_network(name: str, schema, **kwargs) -> Network:
+  """Returns a network by name.
+
+  Args:
+    name: A key of `NETWORKS`.
+    schema: The dataset's.
+    **kwargs: `width`, `num_layers` and the network's own arguments.
+
+  Raises:
+    ValueError: if the name or an argument is unknown, or one is missing.
+  """
+  make = network_class(name)
+  signatures.check(f"Message passing {name!r}", kwargs, make.arguments(name))
+  return make(schema, name, **kwargs)

@@ -105,6 +105,21 @@ def arguments_from_data(
   return {k: v for k, v in values.items() if readout.get(k) is None}
 
 
+def split_weight(readout: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+  """Returns the arguments of `make_readout` and the auxiliary weight.
+
+  Args:
+    readout: A readout's part of a config.
+
+  Raises:
+    ValueError: if no readout has its name.
+  """
+  arguments = dict(readout)
+  weight = arguments.pop("aux_weight", 0.0)
+  readout_class(arguments["name"])
+  return arguments, weight
+
+
 def make_readout(
   name: str, output_size: int | None = None, **kwargs
 ) -> Readout:
@@ -130,4 +145,5 @@ __all__ = [
   "Readout",
   "make_readout",
   "readout_class",
+  "split_weight",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -11,6 +12,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gnn_readout import tasks
+from gnn_readout.config_fields import from_data
 from gnn_readout.errors import suggest
 from gnn_readout.fields import flatten
 from gnn_readout.files import check_writable
@@ -85,8 +87,15 @@ def check_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> None:
 
 
 def as_json(config: ConfigDict) -> dict[str, Any]:
-  """Returns the configuration as it reads back from a JSON file."""
-  return json.loads(json.dumps(config.to_dict()))
+  """Returns the configuration as it reads back from a JSON file.
+
+  What a readout measures on the data, unless it is given, is there as None.
+  """
+  values = json.loads(json.dumps(config.to_dict()))
+  for field in from_data(values):
+    part, _, name = field.rpartition(".")
+    functools.reduce(dict.__getitem__, part.split("."), values)[name] = None
+  return values
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:
@@ -120,18 +129,19 @@ def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
   """Lists the fields that make two configurations different runs.
 
   Args:
-    here: A configuration, as JSON. None stands for a value that is measured
-      on the training set, and equals whatever was measured.
+    here: A configuration, as JSON. What will be measured on the training set
+      equals whatever was measured.
     there: That of a run, as JSON, its measured values filled in.
 
   Returns:
     Words such as `seed: here 0, there 1`.
   """
+  measured = set(from_data(here))
   here, there = _decisive(here), _decisive(there)
   return [
     f"{name}: here {here.get(name)!r}, there {there.get(name)!r}"
     for name in sorted(here.keys() | there.keys())
-    if here.get(name, "") is not None and here.get(name) != there.get(name)
+    if name not in measured and here.get(name) != there.get(name)
   ]
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from gnn_readout import cli
+from gnn_readout.config_fields import write
 from gnn_readout.errors import suggest
 from gnn_readout.runs import settings
 from gnn_readout.sweeps.run_spec import RunSpec, run_name
@@ -104,7 +105,7 @@ def _field_and_value(change: str) -> tuple[str, str]:
 def _arguments(path: str, variant: str, fields: Mapping[str, Any]) -> list[str]:
   return [
     f"--config={path}:{variant}" if variant else f"--config={path}",
-    *(f"--config.{field}={value}" for field, value in fields.items()),
+    *(f"--config.{field}={write(value)}" for field, value in fields.items()),
   ]
 
 
@@ -142,10 +143,10 @@ def _population(points: Sequence[_Point]) -> str:
     return ""
   flat = [settings.flatten(point.config.to_dict()) for point in points]
   values = {
-    field: list(dict.fromkeys(f[field] for f in flat)) for field in fields
+    field: list(dict.fromkeys(write(f[field]) for f in flat))
+    for field in fields
   }
   varied = {field: v for field, v in values.items() if len(v) > 1}
   if math.prod(map(len, varied.values())) != len(points):
     return ""  # Not all combinations.
-  words = (f"{field}={','.join(map(str, v))}" for field, v in varied.items())
-  return " ".join(words)
+  return " ".join(f"{field}={','.join(v)}" for field, v in varied.items())

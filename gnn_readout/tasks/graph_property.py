@@ -115,11 +115,7 @@ class GraphProperty(Problem):
   @classmethod
   def check(cls, fields: Mapping[str, Any]) -> None:
     """Raises ValueError for fields, by dotted name, that cannot be."""
-    for name in network_class(fields["model.message_passing.name"]).FIELDS:
-      if f"model.message_passing.{name}" not in fields:
-        raise ValueError(
-          f"the config has no field 'model.message_passing.{name}'"
-        )
+    network_class(fields["model.message_passing.name"])
     mode = fields["batching.mode"]
     if mode not in _SHAPED_BY:
       known = suggest(mode, _SHAPED_BY)

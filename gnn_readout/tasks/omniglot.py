@@ -22,8 +22,7 @@ from gnn_readout.data.sources import omniglot
 from gnn_readout.graphs import make_sets
 from gnn_readout.layers.images import ImageEncoder
 from gnn_readout.layers.residual import ResidualMLP
-from gnn_readout.message_passing import split_weight
-from gnn_readout.readouts import arguments_from_data, make_readout
+from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
 from gnn_readout.tasks.base import SampledProblem
 
 

@@ -24,11 +24,11 @@ from jax import Array
 from gnn_readout.errors import suggest
 from gnn_readout.graphs import make_sets
 from gnn_readout.layers.featurewise_sort import relaxed_fspool, relaxed_fsunpool
-from gnn_readout.message_passing import split_weight
 from gnn_readout.readouts import (
   arguments_from_data,
   make_readout,
   readout_class,
+  split_weight,
 )
 
 _XAVIER = hk.initializers.VarianceScaling(1.0, "fan_avg", "uniform")

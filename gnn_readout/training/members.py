@@ -8,7 +8,6 @@ together; see `program.py`.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 from collections.abc import Sequence
@@ -16,8 +15,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gnn_readout import tasks
-from gnn_readout.errors import suggest
+from gnn_readout import config_fields, tasks
+from gnn_readout.config_fields import with_fields
 from gnn_readout.runs import settings
 
 
@@ -25,7 +24,8 @@ def overrides(config: ConfigDict, text: str) -> list[dict[str, Any]]:
   """Returns the fields of every member, the last field changing fastest.
 
   Args:
-    config: Says of which type the values of a field are.
+    config: Says which fields there are, and of which type; those of its
+      readout and the like count, even if the config does not name them.
     text: Such as "seed=0,1 model.head.dropout_rate=0,0.5"; empty for one
       member with nothing changed.
 
@@ -33,7 +33,7 @@ def overrides(config: ConfigDict, text: str) -> list[dict[str, Any]]:
     ValueError: If a field is not there, has no values or one of them twice, or
       a value is of another type.
   """
-  known = settings.flatten(config.to_dict())
+  known = config_fields.known(config)
   values: dict[str, list[Any]] = {}
   for word in text.split():
     name, equals, rest = word.partition("=")
@@ -43,49 +43,15 @@ def overrides(config: ConfigDict, text: str) -> list[dict[str, Any]]:
         " there twice"
       )
     if name not in known:
-      raise ValueError(
-        f"the config has no field {name!r}.{suggest(name, known)}"
-      )
-    values[name] = [_parse(name, v, known[name]) for v in rest.split(",")]
-    if len(set(values[name])) < len(values[name]):
+      raise config_fields.unknown(name, known)
+    texts = config_fields.split(rest)
+    values[name] = [config_fields.read(v, known[name], name) for v in texts]
+    if len({*map(config_fields.write, values[name])}) < len(texts):
       raise ValueError(f"{word!r} holds a value twice")
   return [
     dict(zip(values, combination, strict=True))
     for combination in itertools.product(*values.values())
   ]
-
-
-def _parse(name: str, text: str, like: Any) -> Any:
-  """Returns a value of the type the field has."""
-  kind = type(like)
-  if kind is bool and text.lower() in ("true", "false"):
-    return text.lower() == "true"
-  if kind in (int, float, str):
-    with contextlib.suppress(ValueError):
-      return kind(text)
-  raise ValueError(f"field {name!r} is {like!r}, it cannot be {text!r}")
-
-
-def with_fields(config: ConfigDict, fields: dict[str, Any]) -> ConfigDict:
-  """Returns a copy of a config with fields, named by dots, set anew.
-
-  Raises:
-    ValueError: If there is no such field, or the value is of another kind.
-  """
-  config = config.copy_and_resolve_references()
-  known = settings.flatten(config.to_dict())
-  for name, value in fields.items():
-    if name not in known:
-      raise ValueError(
-        f"the config has no field {name!r}.{suggest(name, known)}"
-      )
-    try:
-      config.update_from_flattened_dict({name: value})
-    except TypeError as error:
-      raise ValueError(
-        f"field {name!r} cannot be {value!r}: it is {known[name]!r}"
-      ) from error
-  return config
 
 
 def expand(config: ConfigDict) -> list[ConfigDict]:

@@ -7,7 +7,6 @@ import inspect
 import json
 
 import jax
-import ml_collections
 import numpy as np
 import pytest
 
@@ -147,14 +146,3 @@ def test_capacity_scales_the_potential_and_nothing_else():
   assert shapes == [
     [(200, 2 * h), (2 * h, h), (h, 32)] for h in (30, 90, 180, 300, 390)
   ]
-
-
-def test_what_is_not_given_takes_a_value_of_its_type():
-  readout = molpcba.get_config("gcn,equilibrium").model.readout
-  assert readout.hidden is None
-  readout.hidden = 64
-  with pytest.raises(TypeError):
-    readout.hidden = "wide"
-  readout = molpcba.get_config("gcn,pna").model.readout
-  assert isinstance(readout, ml_collections.ConfigDict)
-  assert readout.delta is None

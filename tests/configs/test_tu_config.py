@@ -66,21 +66,23 @@ def test_an_unknown_variant_says_what_to_write(variant):
     tu.get_config(variant)
 
 
-@pytest.mark.parametrize(
-  ("field", "message"),
-  [
-    (
-      "norm_first",
-      "the config has no field 'model.message_passing.norm_first'",
-    ),
-    ("name", "the config has no field 'model.message_passing.name'"),
-  ],
-)
-def test_a_missing_field_is_named(field, message):
+def test_a_missing_field_is_named():
   config = tu.get_config().unlock()
-  del config.model.message_passing[field]
+  del config.model.message_passing.name
+  message = "the config has no field 'model.message_passing.name'"
   with pytest.raises(ValueError, match=message):
     settings.check(config)
+
+
+def test_what_is_not_there_has_its_default():
+  config = tu.get_config().unlock()
+  for field in ("norm_first", "with_input", "initialisation"):
+    del config.model.message_passing[field]
+  config.model.message_passing.norm_frist = True
+  with pytest.raises(ValueError, match="Did you mean 'norm_first'"):
+    models.build_model(config.model, SCHEMA)
+  del config.model.message_passing.norm_frist
+  assert models.build_model(config.model, SCHEMA)
 
 
 def test_an_unknown_network_is_named():

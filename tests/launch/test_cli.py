@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
+
 import pytest
 
-from gnn_readout import cli
+from gnn_readout.cli import config
 
 
 @pytest.mark.parametrize(
@@ -19,7 +23,7 @@ from gnn_readout import cli
 )
 def test_home_is_expanded_in_any_flag(monkeypatch, word, expanded):
   monkeypatch.setenv("HOME", "/me")
-  assert cli._expand_home(word) == expanded
+  assert config.expand_home(word) == expanded
 
 
 def test_home_is_expanded_on_the_command_line(launcher, monkeypatch):
@@ -82,7 +86,7 @@ def test_a_config_that_is_not_there(launcher, config, message):
     ("--config.seed=1.5", "--config.seed=1.5: '1.5' is not a whole number"),
     ("--config.num_epochs=x", "--config.num_epochs=x: 'x' is not a number"),
     ("--config.tensorboard=maybe", "'maybe' is not true or false"),
-    ("--config.model.readout.delta=x", "could not convert string to float"),
+    ("--config.model.readout.delta=x", "'x' is not a number"),
     ("--config.model.readout.delta=-1", "delta must be positive, got -1"),
     ("--config.seed=2147483648", "seed must be at most 2147483647, got 21474"),
   ],
@@ -92,3 +96,86 @@ def test_a_value_of_the_wrong_kind(launcher, flag, message):
   flags = (config, "--config.dataset=molecules.csv", flag, "--workdir=never")
   assert message in launcher.fail("train", *flags)
   assert not (launcher.folder / "never" / "config.json").exists()
+
+
+@pytest.fixture
+def tu_config(launcher):
+  return f"--config={launcher.root}/configs/tu.py:MUTAG,fspool"
+
+
+def test_arguments_that_a_config_does_not_name(tu_config):
+  words = [
+    "--config.model.readout.initialisation=normal",
+    "--config.seed",
+    "3",
+    "--config.tensorboard",
+    "--noconfig.batching.keep_last",
+    "--config.model.message_passing.initialisation=pytorch",
+    "--config.model.readout.num_knots=7",
+  ]
+  found = config.parse_config([tu_config, *words])
+  assert found.is_locked
+  assert found.model.readout.to_dict() == {
+    "name": "fspool",
+    "aux_weight": 0.0,
+    "num_knots": 7,
+    "initialisation": "normal",
+  }
+  assert (found.seed, found.tensorboard) == (3, True)
+  assert not found.batching.keep_last
+  assert found.model.message_passing.initialisation == "pytorch"
+
+
+@pytest.mark.parametrize(
+  ("flags", "message"),
+  [
+    (["--config.model.readout.num_heads=4"], "no field 'model.readout.num_h"),
+    (["--config.model.readout.num_knot=4"], "mean 'model.readout.num_knots'"),
+    (["--config.model.readout.num_knots=x"], "num_knots=x: 'x' is not a whole"),
+    (["--config.seed"], "--config.seed must have a value"),
+    (["--noconfig.seed"], "--config.seed=False: 'False' is not a whole number"),
+    (["--config.seed", "--config.fold=1"], "--config.seed must have a v"),
+  ],
+)
+def test_fields_that_cannot_be(tu_config, flags, message):
+  with pytest.raises(ValueError, match=message):
+    config.parse_config([tu_config, *flags])
+
+
+def test_a_field_needs_a_config(launcher):
+  line = launcher.fail("train", "--config.seed=3", "--workdir=never")
+  assert line == "error: --config.seed needs --config=FILE"
+  line = launcher.fail("train", "--workdir=never")
+  assert "--config must have a value" in line or "config" in line
+
+
+def test_the_command_of_a_run_repeats_it(launcher):
+  code = (
+    "import sys; from gnn_readout import cli; from absl import flags;"
+    "cli.define_config('x'); flags.DEFINE_string('workdir', None, '');"
+    "cli.run(lambda argv: print(cli.command('launch.train')))"
+  )
+  config_file = f"{launcher.root}/configs/molpcba.py:gcn,deep_sets"
+  fields = {
+    "model.readout.phi_widths": "8, 4",
+    "optimizer.learning_rate": "1e-4",
+    "csv.label_columns": "a b,c",
+    "dataset": "~/molecules.csv",
+  }
+  words = [f"--config.{name}={value}" for name, value in fields.items()]
+  done = subprocess.run(
+    [sys.executable, "-c", code, f"--config={config_file}", *words],
+    env=launcher.environment | {"HOME": str(launcher.folder)},
+    cwd=launcher.folder,
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stderr
+  assert shlex.split(done.stdout) == [
+    *("python", "-m", "launch.train"),
+    "--config=configs/molpcba.py:gcn,deep_sets",
+    "--config.model.readout.phi_widths=(8,4)",
+    "--config.optimizer.learning_rate=0.0001",
+    "--config.csv.label_columns=a b,c",
+    "--config.dataset=molecules.csv",
+  ]

@@ -47,7 +47,7 @@ def test_check_names_the_field(field, value, message):
     settings.check(config)
 
 
-@pytest.mark.parametrize("name", ["seed", "model.message_passing.jumping"])
+@pytest.mark.parametrize("name", ["seed", "model.message_passing.width"])
 def test_a_missing_field_is_named(name):
   config = get_config("gcn,sum").unlock()
   path, _, last = name.rpartition(".")

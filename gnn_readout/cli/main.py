@@ -1,0 +1,86 @@
+"""Runs a binary: what is wrong becomes one line."""
+
+from __future__ import annotations
+
+import logging as standard_logging
+import re
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags, logging
+
+from gnn_readout.cli import config
+from gnn_readout.runs import memory, output
+
+
+def run(
+  main: Callable[[Sequence[str]], int | None], takes_arguments: bool = False
+) -> None:
+  """Runs `main` under absl; wrong input becomes one line and exit status 1.
+
+  With `--verbosity=1` the traceback is printed as well.
+
+  Args:
+    main: Takes the positional arguments and returns an exit status or None.
+    takes_arguments: Whether there may be any besides flags.
+  """
+
+  def guarded(argv: Sequence[str]) -> int | None:
+    try:
+      if len(argv) > 1 and not takes_arguments:
+        raise ValueError(f"unexpected argument {argv[1]!r}")
+      return main(argv)
+    except (ValueError, OSError) as error:
+      if logging.level_debug():
+        raise
+      return _report(error)
+
+  memory.keep_freed_memory()
+  output.outlive_the_reader()
+  sys.unraisablehook = _ignore_late_answers
+  line = standard_logging.Formatter("%(levelname)s: %(message)s")
+  logging.get_absl_handler().setFormatter(line)
+  try:
+    app.run(guarded, flags_parser=_parse_flags)
+  except SystemExit as stop:
+    # absl exits with 1 after --help; who asked for help made no mistake.
+    if stop.code == 1 and {"--help", "--helpshort", "--helpfull"} & {*sys.argv}:
+      sys.exit(0)
+    raise
+
+
+def _report(error: Exception) -> int:
+  text = str(error)
+  if isinstance(error, OSError) and error.filename and error.strerror:
+    text = f"{error.filename}: {error.strerror}"
+  print(f"error: {' '.join(text.split())}", file=sys.stderr)
+  return 1
+
+
+def _ignore_late_answers(unraisable: sys.UnraisableHookArgs) -> None:
+  # A checkpoint is read by many threads; after the first error the others
+  # find nobody to answer to. The error itself is raised.
+  if str(unraisable.exc_value) != "Event loop is closed":
+    sys.__unraisablehook__(unraisable)
+
+
+def _parse_flags(argv: list[str]) -> list[str]:
+  """Parses the command line; what is wrong with it becomes one line."""
+  try:
+    argv = config.take_fields([config.expand_home(word) for word in argv])
+    rest = flags.FLAGS(argv)
+  except flags.IllegalFlagValueError as error:
+    sys.exit(_report(_reworded(error)))
+  except (flags.Error, ValueError, OSError) as error:
+    sys.exit(_report(error))
+  if flags.FLAGS["verbosity"].using_default_value:
+    flags.FLAGS.verbosity = logging.WARNING  # absl would take INFO.
+  return rest
+
+
+def _reworded(error: flags.IllegalFlagValueError) -> Exception:
+  """Says what a flag takes where absl quotes Python's own error."""
+  match = re.match(r"flag (--\w+)=(.*?): ", str(error), re.DOTALL)
+  if match and "must have a value" in str(error):
+    return ValueError(f"{match[1]} must have a value")
+  return error

@@ -1,0 +1,313 @@
+"""The fields of a config: those that it names, and the arguments of its parts.
+
+`PARTS` says which parts of a config are given to what: `model.readout` to a
+readout, and so on. Every argument in the signature of that readout is a field,
+`model.readout.ARGUMENT`, whether the config names it or not; what is not set
+is not in the config and has the signature's default. Field names are dotted,
+values written as text: numbers, words, None, and sequences with commas.
+"""
+
+from __future__ import annotations
+
+import ast
+import collections.abc
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from gnn_readout.errors import nearest
+from gnn_readout.signatures import Argument
+
+
+def _readout(name: str) -> dict[str, Argument]:
+  from gnn_readout.readouts import readout_class
+
+  return {"aux_weight": Argument(float, 0.0), **readout_class(name).arguments()}
+
+
+def _network(name: str) -> dict[str, Argument]:
+  from gnn_readout.message_passing import network_class
+
+  return network_class(name).arguments(name)
+
+
+def _head(name: str) -> dict[str, Argument]:
+  from gnn_readout.layers.heads import arguments
+
+  return arguments(name)
+
+
+# From a part of a config to the arguments of what its `name` is the name of.
+PARTS = {
+  "model.head": _head,
+  "model.message_passing": _network,
+  "model.message_passing.aggregator": _readout,
+  "model.readout": _readout,
+}
+
+_WORDS = {
+  bool: "true or false",
+  int: "a whole number",
+  float: "a number",
+  str: "a word",
+  type(None): "None",
+}
+
+
+def known(config: ConfigDict) -> dict[str, Any]:
+  """Returns the type of every field that can be set, by name.
+
+  Args:
+    config: A config; what its parts are called decides about their fields.
+
+  Raises:
+    ValueError: If a part has the name of nothing.
+  """
+  kinds = dict(_named(config))
+  for part in PARTS:
+    kinds |= {f"{part}.{name}": k for name, k in _open(config, part).items()}
+  return kinds
+
+
+def with_fields(
+  config: ConfigDict, values: Mapping[str, Any], prefix: str = ""
+) -> ConfigDict:
+  """Returns a copy of a config with some fields set anew.
+
+  Where a part gets another name, arguments of the old one that the new one does
+  not take are left out.
+
+  Args:
+    config: It may be locked, and the copy is as well then.
+    values: By name, each as text or of the field's type.
+    prefix: Of the fields in messages, such as "--config.".
+
+  Raises:
+    ValueError: If there is no such field, or a value is not of its type.
+  """
+  result = config.copy_and_resolve_references()
+  named = dict(_named(config))  # The copy does not know the type of a None.
+  # A part's name first: it decides what else there is.
+  for field in sorted(values, key=lambda field: not _is_part_name(field)):
+    part, _, last = field.rpartition(".")
+    kinds = _open(result, part) if part in PARTS else {}
+    kind = kinds.get(last, named.get(field))
+    if kind is None or (part in PARTS and last not in kinds):
+      raise unknown(field, known(result))
+    value = read(write(values[field]), kind, prefix + field)
+    _set(result, part, last, value)
+    if _is_part_name(field):
+      _leave_out(result, part)
+  return result
+
+
+def from_data(config: Mapping[str, Any]) -> Iterator[str]:
+  """Yields the fields that will be measured on the data, as none is given.
+
+  Args:
+    config: As nested dictionaries; such a field is None there, or not there.
+  """
+  import numpy as np
+
+  from gnn_readout.readouts import arguments_from_data
+
+  for part, arguments in PARTS.items():
+    readout = _part(config, part)
+    if arguments is _readout and readout and "name" in readout:
+      for name in arguments_from_data(readout, np.ones(1, np.int64)):
+        yield f"{part}.{name}"
+
+
+def read(text: str, kind: Any, field: str = "") -> Any:
+  """Returns the value that a text stands for.
+
+  Args:
+    text: Such as "0.5", "None", "256,256,1" or "(256, 256, 1)".
+    kind: Of the value, as in a signature: `int | None`, `Sequence[float]`; any
+      number or word if it is `Any`.
+    field: Whose value it is, for the message.
+
+  Raises:
+    ValueError: If it is no such text; the message says what would be.
+  """
+  kinds = _alternatives(kind)
+  for one in kinds:
+    try:
+      return _read(text, one)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+      pass
+  words = f"{text!r} is not {' or '.join(map(_words, kinds))}"
+  raise ValueError(f"{field}={text}: {words}" if field else words)
+
+
+def write(value: Any) -> str:
+  """Returns the text that `read` takes for a value, without blanks."""
+  if isinstance(value, (tuple, list)):
+    return f"({','.join(map(write, value))})"
+  if isinstance(value, Mapping):
+    return repr(dict(value)).replace(" ", "")
+  return str(value)
+
+
+def split(text: str) -> list[str]:
+  """Returns what is between the commas of a text, but for those in brackets."""
+  parts, depth = [""], 0
+  for letter in text:
+    depth += (letter in "([{") - (letter in ")]}")
+    if letter == "," and depth == 0:
+      parts.append("")
+    else:
+      parts[-1] += letter
+  return parts
+
+
+def _named(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
+  """Yields the fields that a config names, and their types."""
+  for name in config:
+    value = config[name]
+    if isinstance(value, ConfigDict):
+      yield from _named(value, f"{prefix}{name}.")
+    elif value is None:
+      kind = config.get_type(name)  # Of a placeholder.
+      yield prefix + name, Any if kind is type(None) else kind | None
+    elif isinstance(value, (tuple, list)):
+      kinds = {type(item) for item in value}
+      one = kinds.pop() if len(kinds) == 1 else Any
+      yield prefix + name, collections.abc.Sequence[one]
+    else:
+      yield prefix + name, type(value)
+
+
+def _part(config: Mapping[str, Any], part: str) -> Any:
+  for name in part.split("."):
+    config = config[name] if config and name in config else None
+  return config
+
+
+def _open(config: ConfigDict, part: str) -> dict[str, Any]:
+  """Returns the fields of a part and their types."""
+  values = _part(config, part)
+  if values is None:
+    parent, _, last = part.rpartition(".")
+    # An argument that is a part itself, such as the aggregator, can be named.
+    name = (_part(config, parent) or {}).get("name")
+    takes_it = parent in PARTS and name and last in PARTS[parent](name)
+    return {"name": str} if takes_it else {}
+  kinds = dict(_named(values))
+  if "name" not in values:
+    return kinds
+  arguments = PARTS[part](values["name"])
+  kinds |= {
+    name: argument.kind
+    for name, argument in arguments.items()
+    if f"{part}.{name}" not in PARTS and _can_be_read(argument.kind)
+  }
+  return kinds
+
+
+def _is_part_name(field: str) -> bool:
+  part, _, last = field.rpartition(".")
+  return last == "name" and part in PARTS
+
+
+def _set(config: ConfigDict, part: str, name: str, value: Any) -> None:
+  with config.unlocked(), config.ignore_type():
+    holder = config
+    for step in filter(None, part.split(".")):
+      if step not in holder:
+        holder[step] = ConfigDict()
+      holder = holder[step]
+    holder[name] = value
+
+
+def _leave_out(config: ConfigDict, part: str) -> None:
+  """Deletes the arguments that a part of this name does not take."""
+  holder = _part(config, part)
+  arguments = PARTS[part](holder["name"])
+  with config.unlocked():
+    for name in [n for n in holder if n != "name" and n not in arguments]:
+      del holder[name]
+
+
+def unknown(field: str, kinds: Mapping[str, Any]) -> ValueError:
+  """Returns an error that names the nearest field, and those beside it or all.
+
+  Args:
+    field: Which is not there.
+    kinds: Those that are.
+  """
+  part = field.rpartition(".")[0]
+  beside = [name for name in kinds if name.rpartition(".")[0] == part]
+  return ValueError(
+    f"the config has no field {field!r}. Did you mean"
+    f" {nearest(field, kinds)!r}? Known: {', '.join(beside or kinds)}."
+  )
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+  if typing.get_origin(kind) in (typing.Union, types.UnionType):
+    kinds = [one for one in typing.get_args(kind) if _can_be_read(one)]
+    return tuple(sorted(kinds, key=lambda one: one is not type(None)))
+  return (kind,)
+
+
+def _is_sequence(kind: Any) -> bool:
+  origin = typing.get_origin(kind) or kind
+  return origin in (collections.abc.Sequence, tuple, list)
+
+
+def _can_be_read(kind: Any) -> bool:
+  if typing.get_origin(kind) in (typing.Union, types.UnionType):
+    return any(map(_can_be_read, typing.get_args(kind)))
+  return kind is Any or kind in _WORDS or _is_sequence(kind)
+
+
+def _element(kind: Any) -> Any:
+  return (*typing.get_args(kind), Any)[0]
+
+
+def _words(kind: Any) -> str:
+  if _is_sequence(kind):
+    return f"{_words(_element(kind))} or several with commas between"
+  if kind is Any:
+    return "a value"
+  return " or ".join(_WORDS.get(one, "a value") for one in _alternatives(kind))
+
+
+def _read(text: str, kind: Any) -> Any:
+  if _is_sequence(kind):
+    return _read_sequence(text.strip(), _element(kind))
+  if kind is Any:
+    return read(text, bool | int | float | str | None)
+  if kind is type(None) and text == "None":
+    return None
+  if kind is bool and text.lower() in ("true", "false"):
+    return text.lower() == "true"
+  if kind is int and re.fullmatch(r"[+-]?\d+", text.strip()):
+    return int(text)
+  if kind is float and "_" not in text:
+    return float(text)
+  if kind is str:
+    return text
+  raise ValueError
+
+
+def _read_sequence(text: str, kind: Any) -> tuple[Any, ...]:
+  if text[:1] in ("(", "[") and text[-1:] in (")", "]"):
+    text = text[1:-1].strip().removesuffix(",")
+  parts = [part.strip() for part in split(text)] if text else []
+  return tuple(_read_element(part, kind) for part in parts)
+
+
+def _read_element(text: str, kind: Any) -> Any:
+  if text[:1] not in ("{", "'", '"'):
+    return read(text, kind)
+  value = ast.literal_eval(text)
+  origins = [typing.get_origin(one) for one in typing.get_args(kind) or (kind,)]
+  if isinstance(value, dict) and collections.abc.Mapping in origins:
+    return value
+  return read(write(value), kind)
