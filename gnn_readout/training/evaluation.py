@@ -109,6 +109,7 @@ def evaluate_checkpoint(
   """
   problem = tasks.make_problem(_read_config(workdir), data_dir, cache_dir)
   metric = _check_metric(problem, metric)
+  _check_split(problem, split)
   program = Program([problem])
   like = program.shapes_of_arrays()
   like = like if checkpoint == "latest" else like["best"]
@@ -155,6 +156,19 @@ def _check_metric(problem: Problem, metric: str | None) -> str:
       f"{name} cannot be scored by {metric!r}.{suggest(metric, known)}"
     )
   return metric
+
+
+def _check_split(problem: Problem, split: str) -> None:
+  """Raises ValueError for a split that is unknown or empty."""
+  name, splits = problem.name, {"valid": [0], "test": [0]}
+  if isinstance(problem, GraphProperty):
+    name, splits = problem.schema.name, problem.store.splits
+  if split not in splits:
+    raise ValueError(
+      f"unknown split {split!r} of {name}.{suggest(split, splits)}"
+    )
+  if not len(splits[split]):
+    raise ValueError(f"split {split!r} of {name} is empty.")
 
 
 def _of_graphs(

@@ -40,8 +40,8 @@ def test_home_is_expanded_on_the_command_line(launcher, monkeypatch):
     ("download", "unexpected argument 'extra'"),
     (
       "report",
-      "unknown report 'extra'. Known: ablations, all, median, omniglot,"
-      " polygons, readouts, runs, table2, tu.",
+      "unknown report 'extra'. Known: ablations, all, inner_loop, median,"
+      " omniglot, polygons, readouts, runs, table2, tu.",
     ),
     ("demo", "unexpected argument 'extra'"),
   ],

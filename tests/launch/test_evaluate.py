@@ -22,7 +22,9 @@ def test_the_value_is_that_of_the_record(launcher, whole):
   record = json.loads((whole / "record.json").read_text())
   assert facts["dataset"] == record["dataset"]["name"]
   assert facts["split"] == "test"
-  for name, value in record["test"].items():
+  test = record["test"]
+  assert test.pop("scores") == {test["metric"]: test["value"]}
+  for name, value in test.items():
     assert facts[name] == value
   assert f"over {facts['num_tasks_scored']} tasks" in sentence
   predictions = np.load(launcher.folder / "predictions.npz")

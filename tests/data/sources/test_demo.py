@@ -142,7 +142,7 @@ def test_same_bytes_again_and_in_another_process():
   assert _digest(demo.make_demo(SMALL, seed=3)) == expected
   assert _digest(demo.make_demo(SMALL, seed=4)) != expected
   program = (
-    "from tests.data import test_demo as t; "
+    "from tests.data.sources import test_demo as t; "
     "print(t._digest(t.demo.make_demo(t.SMALL, seed=3)))"
   )
   for hash_seed in ("0", "11"):
