@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-import optax
 import pytest
 
 from configs import tu
-from gnn_readout import metrics, models, optimizers
+from gnn_readout import metrics, models
 from gnn_readout.data import batches
 from gnn_readout.data.building import build_store
 from gnn_readout.data.store import Schema
@@ -170,7 +169,6 @@ def test_members_of_a_population_train_as_they_would_alone():
   def train(seed, learning_rate, dropout_rate):
     head = {**config["head"], "dropout_rate": dropout_rate}
     model = models.build_model({**config, "head": head}, store.schema)
-    optimizer = optimizers.make_optimizer(learning_rate, "halving", 0, 4)
     init_key, key = jax.random.split(jax.random.key(seed))
     params, state = model.init(init_key, batch)
 
@@ -179,9 +177,11 @@ def test_members_of_a_population_train_as_they_would_alone():
       labels, mask = batch.globals["labels"], batch.globals["mask"]
       return loss(output.logits, labels, mask)
 
+    # Not Adam, whose first step makes much of a gradient of nothing.
     value, grads = jax.value_and_grad(objective)(params)
-    updates, _ = optimizer.update(grads, optimizer.init(params), params)
-    return optax.apply_updates(params, updates), value
+    return jax.tree.map(
+      lambda x, g: x - learning_rate * g, params, grads
+    ), value
 
   members = [(0, 0.01, 0.5), (5, 0.003, 0.25)]
   seeds, *rates = zip(*members)

@@ -125,7 +125,7 @@ def test_an_error_while_writing_leaves_the_previous_one(tmp_path, monkeypatch):
 _SAVE_FOR_EVER = """
 import itertools, sys
 import numpy as np
-from gnn_readout.training import checkpoints
+from gnn_readout.runs import checkpoints
 for step in itertools.count(1):
   state = {"layer/~/w": np.full((101, 7), step, np.float32)}
   state["count"] = np.asarray(step, np.int32)
@@ -232,7 +232,7 @@ def test_another_model_is_refused(tmp_path, like, message):
 _SAVE_FROM_TWO_DEVICES = """
 import sys
 import jax, jax.numpy as jnp
-from gnn_readout.training import checkpoints
+from gnn_readout.runs import checkpoints
 mesh = jax.make_mesh((2,), ("data",))
 assert mesh.size == 2
 split = jax.NamedSharding(mesh, jax.P(None, "data"))
