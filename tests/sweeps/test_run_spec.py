@@ -69,7 +69,8 @@ def test_how_far_a_run_is(tmp_path):
 
 def test_a_value_measured_on_the_data_makes_no_other_config(tmp_path):
   measured = molpcba.get_config("gcn,pna")
-  measured.model.readout.delta = 2.5
+  with measured.unlocked():
+    measured.model.readout.delta = 2.5
   done = RunSpec("one", [], measured)
   fakes.write(tmp_path / "one" / "record.json", fakes.record(done))
   wanted = RunSpec("one", [], molpcba.get_config("gcn,pna"))
