@@ -61,7 +61,7 @@ class Launcher:
       env=self.environment,
       capture_output=True,
       text=True,
-      timeout=240,
+      timeout=600,
     )
 
   def fail(self, binary: str, *arguments: str) -> str:

@@ -43,7 +43,7 @@ def launch(*flags):
     cwd=ROOT,
     capture_output=True,
     text=True,
-    timeout=300,
+    timeout=600,
   )
 
 

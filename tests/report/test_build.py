@@ -165,7 +165,7 @@ def _launch(results: pathlib.Path, *names: str) -> subprocess.CompletedProcess:
     cwd=ROOT,
     capture_output=True,
     text=True,
-    timeout=60,
+    timeout=600,
   )
 
 

@@ -136,7 +136,7 @@ def test_a_browser_sorts_and_shows_values(text, tmp_path):
   done = subprocess.run(
     [browser, "--headless", "--no-sandbox", "--disable-gpu",
      f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", path.as_uri()],
-    capture_output=True, text=True, timeout=60, check=True,
+    capture_output=True, text=True, timeout=600, check=True,
   )  # fmt: skip
   title = re.search(r"<title>([^<]*)</title>", done.stdout)[1]
   assert title.split(";") == [

@@ -10,7 +10,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 
 import jax
 import jax.numpy as jnp
@@ -122,37 +121,46 @@ def test_an_error_while_writing_leaves_the_previous_one(tmp_path, monkeypatch):
   _assert_holds(tmp_path, 9)
 
 
-_SAVE_FOR_EVER = """
-import itertools, sys
+# Dies when it is about to touch the disk for the so many-th time.
+_SAVE_AND_DIE = """
+import itertools, os, signal, sys
 import numpy as np
 from gnn_readout.runs import checkpoints
-for step in itertools.count(1):
+def save(step):
   state = {"layer/~/w": np.full((101, 7), step, np.float32)}
   state["count"] = np.asarray(step, np.int32)
   checkpoints.save(sys.argv[1], "latest", step, state, META)
   print(step, flush=True)
+save(1)
+left = int(sys.argv[2])
+def count(event, arguments):
+  global left
+  if event in ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"):
+    left -= 1
+    if left == 0:
+      os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(count)
+for step in itertools.count(2):
+  save(step)
 """
 
 
 def test_sigkill_at_any_moment_leaves_a_whole_checkpoint(tmp_path):
-  script = _SAVE_FOR_EVER.replace("META", repr(META).replace("nan", "0.0"))
+  script = _SAVE_AND_DIE.replace("META", repr(META).replace("nan", "0.0"))
   rng = random.Random(11)
   for attempt in range(3):
     workdir = tmp_path / str(attempt)
-    process = subprocess.Popen(
-      [sys.executable, "-c", script, workdir],
+    # A save touches it about fifty times.
+    done = subprocess.run(
+      [sys.executable, "-c", script, workdir, str(rng.randint(1, 100))],
       cwd=ROOT,
-      stdout=subprocess.PIPE,
+      capture_output=True,
       text=True,
     )
-    process.stdout.readline()
-    time.sleep(rng.uniform(0, 0.4))
-    process.kill()
-    said = process.stdout.read().split()
-    process.wait()
+    assert done.returncode == -signal.SIGKILL, done.stderr
     step = checkpoints.latest_step(workdir)
     # The one it spoke of last, or the next one, just finished.
-    assert 0 <= step - int(said[-1] if said else 1) <= 1
+    assert 0 <= step - int(done.stdout.split()[-1]) <= 1
     _assert_holds(workdir, step)
     # What the kill left half-written is no obstacle.
     checkpoints.save(workdir, "latest", step + 1, _state(step + 1), META)

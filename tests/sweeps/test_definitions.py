@@ -61,11 +61,7 @@ def test_what_is_no_population_stays_apart():
     ("{file}:_grid", [], "no sweep '_grid' in"),
     ("{file}:get_config", [], "no sweep 'get_config' in"),
     ("{file}x:dozen", [], r"no config file '.*'\. Did you mean 'tiny.py'\?"),
-    (
-      "gnn_readout/files.py:run",
-      [],
-      "is no config file: KeyError: 'get_config'",
-    ),
+    ("gnn_readout/files.py:x", [], "no config file: KeyError: 'get_config'"),
     ("configs/demo.py:x", [], "configs/demo.py has no sweeps, which are fun"),
     ("{file}:nothing", [], "sweep .*nothing is empty: it yields no run"),
     ("{file}:broken", [], "sweep .*:broken: KeyError: 'rate'"),

@@ -2,11 +2,11 @@
 
 import itertools
 import threading
-import time
 
 import pytest
 
 from gnn_readout.data.batches.prefetch import prefetch
+from tests.waiting import wait_for
 
 
 def _threads():
@@ -20,15 +20,21 @@ def test_yields_the_same_items_in_order(depth):
 
 
 def test_runs_at_most_depth_items_ahead():
-  taken = []
-  items = prefetch((taken.append(i) or i for i in range(100)), depth=3)
-  assert next(items) == 0
-  # One delivered, three in the queue, one waiting for room.
-  deadline = time.monotonic() + 10
-  while len(taken) < 5 and time.monotonic() < deadline:
-    time.sleep(0.01)
-  time.sleep(0.05)
-  assert len(taken) == 5
+  taken, asked, most = [], [0], []
+
+  def source():
+    for i in range(100):
+      taken.append(i)
+      most.append(len(taken) - asked[0])
+      yield i
+
+  items = prefetch(source(), depth=3)
+  for i in range(90):
+    asked[0] += 1
+    assert next(items) == i
+    # Besides those delivered: three in the queue, one waiting for room.
+    wait_for(lambda: len(taken) - asked[0] == 4)
+  assert max(most) == 4
   items.close()
 
 
@@ -48,10 +54,13 @@ def test_raises_what_the_iterator_raises_after_the_items_before(depth):
 
 
 def test_the_thread_ends_when_the_consumer_leaves():
-  for wait in (0, 0.05):  # The queue is filling, or full.
-    items = prefetch(itertools.count(), depth=2)
+  for is_full in (False, True):  # The queue is filling, or full.
+    taken = []
+    numbers = (taken.append(i) or i for i in itertools.count())
+    items = prefetch(numbers, depth=2)
     assert next(items) == 0
-    time.sleep(wait)
+    if is_full:
+      wait_for(lambda: len(taken) == 4)
     assert _threads()
     items.close()
     assert not _threads()

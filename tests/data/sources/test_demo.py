@@ -153,7 +153,7 @@ def test_same_bytes_again_and_in_another_process():
       capture_output=True,
       text=True,
       check=True,
-      timeout=120,
+      timeout=600,
     )
     assert done.stdout.strip() == expected
 

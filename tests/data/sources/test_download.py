@@ -95,7 +95,7 @@ def server(monkeypatch):
 
 
 def _get(server, root, **kwargs):
-  return download.download(DATASET, root, server.url, timeout=5, **kwargs)
+  return download.download(DATASET, root, server.url, timeout=60, **kwargs)
 
 
 def _assert_whole(folder, members=MEMBERS):
@@ -319,9 +319,9 @@ def test_the_tu_collection(server, tmp_path):
   server.name, server.body = "MUTAG.zip", _zip(TU_MEMBERS)
   server.cut = 20_011
   with pytest.raises(OSError, match=r"broke off after 20,011 of .* resume"):
-    download.download("tu/MUTAG", tmp_path, server.url, timeout=5)
+    download.download("tu/MUTAG", tmp_path, server.url, timeout=60)
   server.cut = None
-  folder = download.download("tu/MUTAG", tmp_path, server.url, timeout=5)
+  folder = download.download("tu/MUTAG", tmp_path, server.url, timeout=60)
   assert server.log == [(200, None), (206, "bytes=20011-")]
   assert folder == tmp_path / "tu/MUTAG"
   for name, data in TU_MEMBERS.items():
@@ -425,7 +425,7 @@ def _launch(*flags):
     env=os.environ | {"no_proxy": "*"},
     capture_output=True,
     text=True,
-    timeout=60,
+    timeout=600,
   )
 
 

@@ -58,7 +58,7 @@ def test_a_row_and_a_file_make_a_section(tmp_path, molecule, write_records):
       env={"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin"},
       capture_output=True,
       text=True,
-      timeout=60,
+      timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert "Wall times" in done.stdout or "Times" in done.stdout
