@@ -1,0 +1,78 @@
+"""Speed of one part of the project, against a peer.
+
+A benchmark is a row of `BENCHMARKS` and a module of its name with a function
+`run`, whose arguments are the flags that it takes. `timing` measures two sides
+in turns, `steps` makes what both train on, `peers` holds the other side.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from gnn_readout.errors import suggest
+
+BENCHMARKS = {
+  "data": "converting, opening, batching and scoring a dataset",
+  "inner_steps": "what the inner steps of equilibrium aggregation cost",
+  "population": "members trained together, against one after another",
+  "readout": "a training step with one readout, against its peers",
+  "readouts": "every readout by itself, against PyTorch Geometric's",
+  "train": "a training step of a config, against a peer or another readout",
+}
+
+
+def run(
+  words: Sequence[str], values: Mapping[str, Any], given: Collection[str]
+) -> dict[str, Any]:
+  """Runs a benchmark and returns what it measured.
+
+  Args:
+    words: Its name, and that of the readout if it is about one.
+    values: Of all flags that a benchmark may take.
+    given: The flags that were given.
+
+  Raises:
+    ValueError: If there is no such benchmark, or it takes no such flag.
+  """
+  name, *subject = words or ["none"]
+  if name not in BENCHMARKS:
+    raise ValueError(f"unknown benchmark {name!r}.{suggest(name, BENCHMARKS)}")
+  function = importlib.import_module(f"benchmarks.{name}").run
+  taken = inspect.signature(function).parameters
+  if len(subject) != ("readout" in taken):
+    wants = "the name of a readout" if "readout" in taken else "no argument"
+    got = " ".join(subject) or "none"
+    raise ValueError(f"benchmark {name!r} takes {wants}, got {got}.")
+  for flag in sorted(given):
+    if flag not in taken:
+      raise ValueError(f"benchmark {name!r} takes no --{flag}.")
+  values = {**values, **dict.fromkeys(["readout"], *subject)}
+  return function(**{k: v for k, v in values.items() if k in taken})
+
+
+def write_record(folder: str, command: str, result: Mapping[str, Any]) -> str:
+  """Writes the record of a benchmark and returns its name.
+
+  Args:
+    folder: Where records are.
+    command: What makes it again; its name is made of that.
+    result: As `run` returns it.
+  """
+  from gnn_readout import records
+
+  words = command.removeprefix("python -m launch.").replace("--", "")
+  name = re.sub(r"[^\w,.=-]+", "_", words.replace("configs/", ""))
+  facts = {
+    "kind": "benchmark",
+    "name": name,
+    "benchmark": words.split()[1],
+    "command": command,
+    **records.environment(),
+    "rows": [dict(result)],
+  }
+  records.write(folder, facts, f"{name}.json")
+  return name

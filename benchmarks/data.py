@@ -20,7 +20,7 @@ from benchmarks import timing
 from gnn_readout import data, metrics
 from gnn_readout.data import batches
 from gnn_readout.data.store import GraphStore
-from gnn_readout.statistics import bootstrap as comparison
+from gnn_readout.statistics import bootstrap
 
 _BATCH_SIZES = (8, 32)
 _NUM_RESAMPLES = 64
@@ -45,10 +45,10 @@ def run(
     data_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
-    The record of `timing.comparison` at batch 32, with one such record per
+    The record of `timing.compare` at batch 32, with one such record per
     batch size in `batch_sizes`, and `cold_seconds`, `warm_seconds`,
     `peak_megabytes`, `column_megabytes`, `metric_seconds`,
-    `comparison_seconds`.
+    `bootstrap_seconds`.
   """
   dataset = dataset or "ogbg-molhiv"
   with tempfile.TemporaryDirectory() as cache_dir:
@@ -62,7 +62,7 @@ def run(
     columns = pathlib.Path(cache_dir).rglob("*.npy")
     column_megabytes = sum(file.stat().st_size for file in columns) / 1e6
   name = store.schema.name
-  timing.print_comparisons(
+  timing.print_compared(
     f"{name}: batching against jraph.dynamically_batch, one thread",
     list(records.values()),
   )
@@ -94,7 +94,7 @@ def run(
       [store.schema.metric, f"{scoring['metric_seconds']:.3f}"],
       [
         f"{_NUM_RESAMPLES} paired resamples",
-        f"{scoring['comparison_seconds']:.3f}",
+        f"{scoring['bootstrap_seconds']:.3f}",
       ],
     ],
   )
@@ -123,11 +123,11 @@ def _scoring(store: GraphStore, rounds: int) -> dict[str, float]:
     return 1
 
   def compare() -> int:
-    comparison.compare(schema.metric, labels, *logits, _NUM_RESAMPLES)
+    bootstrap.compare(schema.metric, labels, *logits, _NUM_RESAMPLES)
     return 1
 
   measured = timing.alternate(
-    {"metric_seconds": score, "comparison_seconds": compare}, rounds
+    {"metric_seconds": score, "bootstrap_seconds": compare}, rounds
   )
   return {what: 1 / rate.median for what, rate in measured.items()}
 
@@ -144,7 +144,7 @@ def _batching(
   summary = plan.summary()
   keys = ("budgets", "num_shapes", "node_fill", "edge_fill", "graph_fill")
   return {
-    **timing.comparison(f"batch {batch_size}", measured),
+    **timing.compare(f"batch {batch_size}", measured),
     **{key: summary[key] for key in keys},
   }
 

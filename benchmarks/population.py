@@ -38,7 +38,7 @@ def run(
     cache_dir: Likewise.
 
   Returns:
-    The record of `timing.comparison`, in member steps per second.
+    The record of `timing.compare`, in member steps per second.
   """
   if config is None or not config.dataset.startswith("tu/"):
     raise ValueError(
@@ -62,13 +62,13 @@ def run(
   for program in (*programs, *alone):
     program.initialise()
   sides = {"ours": _epoch_of(programs), "peer": _epoch_of(alone)}
-  record = timing.comparison(
+  record = timing.compare(
     f"{config.dataset}, {config.model.readout.name}",
     timing.alternate(sides, rounds),
     unit="member steps/s",
     peer="peer",
   )
-  timing.print_comparisons(
+  timing.print_compared(
     f"{len(configs)} members in {len(programs)} programs against one after"
     f" another, batch {config.batching.batch_size}, {jax.device_count()}"
     f" devices ({jax.default_backend()}), {os.cpu_count()} cores, float32",

@@ -40,7 +40,7 @@ def run(
     cache_dir: Likewise.
 
   Returns:
-    By batch size and peer, the records of `timing.comparison`; for
+    By batch size and peer, the records of `timing.compare`; for
     `equilibrium` the achieved GFLOP/s and the machine's matrix rate as well.
   """
   readouts.readout_class(readout)
@@ -58,10 +58,10 @@ def run(
     functions |= {peer: peers[peer](work) for peer in against}
     measured = timing.alternate(functions, rounds)
     records = {
-      peer: timing.comparison(f"against {peer}", measured, peer=peer)
+      peer: timing.compare(f"against {peer}", measured, peer=peer)
       for peer in against
     }
-    timing.print_comparisons(
+    timing.print_compared(
       f"{work.store.schema.name}: training step, gcn,{readout}, batch "
       f"{batch_size}, {config.model.message_passing.width} wide, "
       f"{os.cpu_count()} cores, float32",

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import steps, timing
+from benchmarks import peers, steps, timing
 from gnn_readout import data
 from gnn_readout.graphs import make_sets
 from gnn_readout.readouts import make_readout, readout_class
@@ -69,15 +69,10 @@ def run(
     cache_dir: Likewise.
 
   Returns:
-    By readout, the records of `timing.comparison` of both.
+    By readout, the records of `timing.compare` of both.
   """
   steps.check_peers(against, ("pyg",))
-  try:
-    from benchmarks import pyg_readouts
-  except ImportError as error:
-    raise ValueError(
-      f"the peer needs {error.name}: pip install '.[peers]'"
-    ) from error
+  pyg_readouts = peers.load("pyg_readouts")
   given = problem(dataset, data_dir, cache_dir)
   records = {}
   for name in pyg_readouts.PEERS:
@@ -86,7 +81,7 @@ def run(
       "peer": _pyg(pyg_readouts.PEERS[name], given),
     }
     records[name] = {
-      kind: timing.comparison(
+      kind: timing.compare(
         f"{name}, {kind}",
         timing.alternate(
           {side: getattr(programs, kind) for side, programs in sides.items()},

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import jax
 import jraph
 
+from benchmarks import peers
 from gnn_readout import data, models
-from gnn_readout.data import batches as batching
+from gnn_readout.data.batches import make_plan, train_batches
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
 from gnn_readout.message_passing import make_network
@@ -78,8 +79,8 @@ def load(
   models.complete_config(
     config.model, store.num_nodes[graphs], lambda: store.in_degrees(graphs)
   )
-  plan = batching.make_plan(store, "train", **config.batching, seed=0)
-  stream = batching.train_batches(plan)
+  plan = make_plan(store, "train", **config.batching, seed=0)
+  stream = train_batches(plan)
   batches = [batch for _, _, batch in itertools.islice(stream, num_batches)]
   stream.close()
   real = sum(batch.n_node[batch.globals["mask"]].sum() for batch in batches)
@@ -119,26 +120,19 @@ def ours(work: Work) -> Callable[[], int]:
 
 def pyg(work: Work) -> Callable[[], int]:
   """Returns the same for the model in PyTorch Geometric."""
-  try:
-    import torch
-
-    from benchmarks import pyg, pyg_tu
-  except ImportError as error:
-    raise ValueError(
-      f"the peer needs {error.name}: pip install '.[peers]'"
-    ) from error
   schema, config = work.store.schema, work.config
   if config.model.message_passing.name == "gin_blocks":
+    pyg_tu = peers.load("pyg_tu")
     sizes = schema.node_sizes
     model = pyg_tu.GIN(sum(sizes), schema.num_classes, config.model)
     step = pyg_tu.make_step(model, config.optimizer.learning_rate)
     tensors = [pyg_tu.to_torch(batch, sizes) for batch in work.batches]
   else:
     num_nodes = work.store.num_nodes[work.store.splits["train"]]
-    num_nodes = torch.from_numpy(num_nodes.astype("int64"))
-    model = pyg.Model(schema, config.model, num_nodes)
-    step = pyg.make_step(model, config.optimizer.learning_rate)
-    tensors = [pyg.to_torch(batch) for batch in work.batches]
+    pyg_molecules = peers.load("pyg_molecules")
+    model = pyg_molecules.Model(schema, config.model, num_nodes)
+    step = pyg_molecules.make_step(model, config.optimizer.learning_rate)
+    tensors = [pyg_molecules.to_torch(batch) for batch in work.batches]
 
   def epoch() -> int:
     for batch in tensors:

@@ -18,12 +18,12 @@ class Measurement(NamedTuple):
 
   Attributes:
     median: Of the runs.
-    spread: Their interquartile range.
+    iqr: Their interquartile range.
     runs: One rate per round.
   """
 
   median: float
-  spread: float
+  iqr: float
   runs: list[float]
 
 
@@ -61,7 +61,7 @@ def alternate(
   return result
 
 
-def comparison(
+def compare(
   name: str,
   measured: Mapping[str, Measurement],
   unit: str = "graphs/s",
@@ -77,7 +77,7 @@ def comparison(
 
   Returns:
     `name`, `unit`, the medians `ours` and `peer`, their `ratio`, and by name
-    both `spread` and `runs`.
+    both `iqr` and `runs`.
   """
   sides = {"ours": measured["ours"], "peer": measured[peer]}
   ours, other = sides.values()
@@ -87,7 +87,7 @@ def comparison(
     "ours": ours.median,
     "peer": other.median,
     "ratio": ours.median / other.median,
-    "spread": {key: value.spread for key, value in sides.items()},
+    "iqr": {key: value.iqr for key, value in sides.items()},
     "runs": {key: value.runs for key, value in sides.items()},
   }
 
@@ -108,13 +108,13 @@ def matrix_rate(rows: int, inner: int, columns: int) -> float:
   return 2 * rows * inner * columns * rate.median / 1e9
 
 
-def print_comparisons(title: str, records: Sequence[Mapping[str, Any]]) -> None:
-  """Prints records of `comparison` as a table, a row each."""
+def print_compared(title: str, records: Sequence[Mapping[str, Any]]) -> None:
+  """Prints records of `compare` as a table, a row each."""
   rows = [
     [
       record["name"],
-      f"{record['ours']:,.0f} ± {record['spread']['ours']:,.0f}",
-      f"{record['peer']:,.0f} ± {record['spread']['peer']:,.0f}",
+      f"{record['ours']:,.0f} ± {record['iqr']['ours']:,.0f}",
+      f"{record['peer']:,.0f} ± {record['iqr']['peer']:,.0f}",
       f"{record['ratio']:.2f}x",
     ]
     for record in records

@@ -33,7 +33,7 @@ def run(
     cache_dir: Likewise.
 
   Returns:
-    The record of `timing.comparison`, with the achieved GFLOP/s and the
+    The record of `timing.compare`, with the achieved GFLOP/s and the
     machine's matrix rate.
   """
   if config is None:
@@ -51,11 +51,11 @@ def run(
   measured = timing.alternate(functions, rounds)
   passing = config.model.message_passing
   name = f"{passing.name},{config.model.readout.name}"
-  record = timing.comparison(name, measured)
+  record = timing.compare(name, measured)
   gflops = steps.linear_flops(work) * measured["ours"].median / 1e9
   rate = timing.matrix_rate(832, passing.width, passing.width)
   batch_size = config.batching.batch_size
-  timing.print_comparisons(
+  timing.print_compared(
     f"{work.store.schema.name}: training step, batch {batch_size}, "
     f"{passing.width} wide, {os.cpu_count()} cores, float32, against {peer}",
     [record],

@@ -7,29 +7,17 @@ python -m launch.benchmark readout equilibrium --against=pyg --against=literal
 python -m launch.benchmark inner_steps
 python -m launch.benchmark population --config=configs/tu.py:MUTAG,sum
 
-A benchmark is a module of benchmarks with a function `run`, which takes
-those of the flags below that it needs.
+benchmarks/__init__.py has the table of them.
 """
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import json
 from collections.abc import Sequence
 
 from absl import flags
 
 from gnn_readout import cli
-
-BENCHMARKS = (
-  "data",
-  "inner_steps",
-  "population",
-  "readout",
-  "readouts",
-  "train",
-)
 
 _FLAGS = {
   "config": cli.define_config("What to train.", is_required=False),
@@ -39,29 +27,22 @@ _FLAGS = {
   "data_dir": flags.DEFINE_string("data_dir", None, "The data folder."),
   "cache_dir": flags.DEFINE_string("cache_dir", None, "Converted data."),
 }
+_RECORDS = flags.DEFINE_string("records", None, "Where to write a record.")
 _JSON = flags.DEFINE_bool("json", False, "End with one line of JSON.")
 
 
 def main(argv: Sequence[str]) -> None:
   """Runs the benchmark that the first positional argument names."""
-  from gnn_readout.errors import suggest
+  import benchmarks
 
-  name, *subject = argv[1:] or ["none"]
-  if name not in BENCHMARKS:
-    raise ValueError(f"unknown benchmark {name!r}.{suggest(name, BENCHMARKS)}")
-  benchmark = importlib.import_module(f"benchmarks.{name}")
-  values = {key: flag.value for key, flag in _FLAGS.items()}
-  taken = inspect.signature(benchmark.run).parameters
-  if len(subject) != ("readout" in taken):
-    wants = "the name of a readout" if "readout" in taken else "no argument"
-    got = " ".join(subject) or "none"
-    raise ValueError(f"benchmark {name!r} takes {wants}, got {got}.")
-  if subject:
-    values["readout"] = subject[0]
-  for flag in values.keys() - taken.keys():
-    if flags.FLAGS[flag].present:
-      raise ValueError(f"benchmark {name!r} takes no --{flag}.")
-  result = benchmark.run(**{k: v for k, v in values.items() if k in taken})
+  values = {name: flag.value for name, flag in _FLAGS.items()}
+  given = [name for name in _FLAGS if flags.FLAGS[name].present]
+  result = benchmarks.run(argv[1:], values, given)
+  if _RECORDS.value:
+    shown = {k: values[k] for k in ("against", "rounds", "dataset")}
+    shown = {k: v for k, v in shown.items() if k in given}
+    command = cli.command("launch.benchmark", *argv[1:], **shown)
+    benchmarks.write_record(_RECORDS.value, command, result)
   if _JSON.value:
     print(json.dumps(result), flush=True)
 

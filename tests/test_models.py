@@ -221,7 +221,7 @@ def test_same_as_pytorch_geometric(kind):
   pytest.importorskip("torch_geometric", reason="the peers extra is missing")
   import torch
 
-  from benchmarks import pyg
+  from benchmarks.peers import pyg_molecules as pyg
 
   store = random_store()
   config = config_of(kind, "sum", width=13)

@@ -69,7 +69,9 @@ def take_fields(argv: Sequence[str]) -> list[str]:
   return rest
 
 
-def command(module: str, **flag_values: str) -> str:
+def command(
+  module: str, *words: str, **flag_values: str | int | Sequence[str]
+) -> str:
   """Returns what to type to run `module` again with the same config.
 
   It holds no absolute path: files below the source tree or the current folder
@@ -77,23 +79,26 @@ def command(module: str, **flag_values: str) -> str:
 
   Args:
     module: Such as `launch.train`.
-    **flag_values: Of other flags that matter.
+    *words: Arguments besides flags.
+    **flag_values: Of other flags that matter; several for one that is repeated.
   """
   from gnn_readout.config_fields import write
 
   flag = flags.FLAGS["config"]
-  arguments = {"config": flag.file, **flag_values}
+  arguments = [("config", flag.file)] if flag.file else []
+  for name, value in flag_values.items():
+    several = value if isinstance(value, (list, tuple)) else [value]
+    arguments += [(name, str(one)) for one in several]
   for field in flag.given:
     value = flag.value
     for name in field.split("."):
       value = value[name]
-    arguments[f"config.{field}"] = write(value)
-  words = []
-  for name, value in arguments.items():
-    if os.path.isabs(value):
-      value = _without_root(value)
-    words.append(f"--{name}={value}")
-  return shlex.join(["python", "-m", module, *words])
+    arguments.append((f"config.{field}", write(value)))
+  shown = [
+    f"--{name}={_without_root(value) if os.path.isabs(value) else value}"
+    for name, value in arguments
+  ]
+  return shlex.join(["python", "-m", module, *words, *shown])
 
 
 def read_config_file(path: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from gnn_readout.graphs import Sets
 from gnn_readout.layers.featurewise_sort import fspool
 from gnn_readout.readouts.base import Readout
 
-_INITIALISERS = {"ones": jnp.ones, "normal": hk.initializers.RandomNormal()}
+INITIALISERS = {"ones": jnp.ones, "normal": hk.initializers.RandomNormal()}
 
 
 class FSPool(Readout):
@@ -63,13 +63,13 @@ class FSPool(Readout):
     super().__init__(output_size, name)
     if num_knots < 2:
       raise ValueError(f"num_knots must be at least 2, got {num_knots}.")
-    if initialisation not in _INITIALISERS:
+    if initialisation not in INITIALISERS:
       raise ValueError(
-        f"initialisation must be one of {sorted(_INITIALISERS)}, "
+        f"initialisation must be one of {sorted(INITIALISERS)}, "
         f"got {initialisation!r}."
       )
     self._num_knots = num_knots
-    self._init = _INITIALISERS[initialisation]
+    self._init = INITIALISERS[initialisation]
 
   def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
     """Returns [S, D]."""

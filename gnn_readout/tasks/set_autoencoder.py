@@ -30,6 +30,7 @@ from gnn_readout.readouts import (
   readout_class,
   split_weight,
 )
+from gnn_readout.readouts.fspool import INITIALISERS
 
 _XAVIER = hk.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
 
@@ -40,8 +41,9 @@ def _mlp(name: str, *widths: int) -> hk.nets.MLP:
 
 
 def _knots(name: str, readout: Mapping[str, Any], width: int) -> Array:
-  shape = (readout["num_knots"], width)
-  return hk.get_parameter(name, shape, init=hk.initializers.RandomNormal())
+  shape = (readout.get("num_knots", 20), width)
+  init = INITIALISERS[readout.get("initialisation", "normal")]
+  return hk.get_parameter(name, shape, init=init)
 
 
 def _pool(
@@ -61,7 +63,7 @@ def _pool(
   num_sets, size, width = elements.shape
   if readout["name"] == "fspool":
     knots = _knots("fspool_knots", readout, width)
-    pooled = relaxed_fspool(elements, knots, readout["temperature"])
+    pooled = relaxed_fspool(elements, knots, readout.get("temperature", 1.0))
     return *pooled, jnp.zeros(num_sets)
   arguments, aux_weight = split_weight(readout)
   arguments |= arguments_from_data(arguments, np.array([size]))
@@ -115,9 +117,9 @@ def build_autoencoder(model: Mapping[str, Any]) -> hk.Transformed:
   Args:
     model: `width` D; `latent_size` L; `latent_value`, a number that stands for
       all of the latent vector, so that the decoder has nothing to go by but the
-      permutation, or None; `readout`, with `num_knots` and `temperature` for
-      'fspool', for others their arguments and `aux_weight`; `decoder`, a key of
-      `DECODERS`.
+      permutation, or None; `readout`, with `num_knots`, `temperature` and
+      `initialisation` ("normal" unless given) for 'fspool', for others their
+      arguments and `aux_weight`; `decoder`, a key of `DECODERS`.
 
   Returns:
     The transformed function of (points [S, n, d], is_training) to the
@@ -153,8 +155,14 @@ def _check(model: Mapping[str, Any]) -> None:
     ("latent_size", model["latent_size"], 1),
   ]
   if readout["name"] == "fspool":
-    least.append(("readout.num_knots", readout["num_knots"], 2))
-    temperature = readout["temperature"]
+    least.append(("readout.num_knots", readout.get("num_knots", 20), 2))
+    start = readout.get("initialisation", "normal")
+    if start not in INITIALISERS:
+      known = suggest(start, INITIALISERS)
+      raise ValueError(
+        f"unknown model.readout.initialisation {start!r}.{known}"
+      )
+    temperature = readout.get("temperature", 1.0)
     if not temperature > 0:
       raise ValueError(
         f"model.readout.temperature must be positive, got {temperature}; 1e-6"

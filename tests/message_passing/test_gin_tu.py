@@ -114,7 +114,7 @@ def test_same_as_pytorch_geometric(variant, symmetric):
   pytest.importorskip("torch_geometric", reason="the peers extra is missing")
   import torch
 
-  from benchmarks import pyg_tu
+  from benchmarks.peers import pyg_tu
 
   store, config = random_store(symmetric), config_of(variant)
   batch = batch_of(store)

@@ -13,7 +13,7 @@ import torch_geometric.nn as pyg
 from torch import nn
 from torch_geometric.utils import degree
 
-from benchmarks.pyg_readouts import PEERS
+from benchmarks.peers.pyg_readouts import PEERS
 from gnn_readout.errors import suggest
 
 
@@ -85,7 +85,7 @@ LAYERS = {"gcn": GCNConv, "gin": GINConv}
 class Model(nn.Module):
   """Encoder, message passing, pooling, linear head; OGB's GNN."""
 
-  def __init__(self, schema, config, sizes=None):
+  def __init__(self, schema, config, sizes=()):
     super().__init__()
     passing = config.message_passing
     width = passing.width
@@ -106,6 +106,7 @@ class Model(nn.Module):
     name = config.readout.name
     if name not in PEERS:
       raise ValueError(f"no peer for readout {name!r}.{suggest(name, PEERS)}")
+    sizes = torch.from_numpy(np.asarray(sizes, np.int64))
     self.pool = PEERS[name](width, sizes)
     self.head = nn.Linear(width, schema.num_tasks)
 
