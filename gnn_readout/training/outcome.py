@@ -1,17 +1,48 @@
-"""What became of a member: what its record says, and a line to print."""
+"""How members do, as a line to print, and what their records say at last."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import haiku as hk
 import numpy as np
 
 from gnn_readout.runs import settings
+from gnn_readout.runs.progress import duration
 from gnn_readout.tasks.base import Scores
 from gnn_readout.training.history import History
 from gnn_readout.training.program import Program
 from gnn_readout.wording import counted
+
+
+def status(
+  program: Program, histories: Sequence[History], seconds: float
+) -> str:
+  """Returns a line: how far members are, how good, how fast, how long yet.
+
+  Args:
+    program: Of the members.
+    histories: Theirs.
+    seconds: Wall time of all members together.
+  """
+  words = [f"step {program.step:,}/{program.num_steps:,}"]
+  going = [history for history in histories if not history.failure]
+  if losses := sorted(h.train[-1][1] for h in going if h.train):
+    words.append(f"loss {losses[len(losses) // 2]:.4g}")
+  if bests := sorted(h.best["valid"] for h in going if h.best):
+    scored = f"valid {program.problems[0].metric}"
+    if len(histories) == 1:
+      now = going[0].valid[-1][1]
+      words.append(f"{scored} {now:.4g} (best {bests[0]:.4g})")
+    else:
+      words.append(f"best {scored} {bests[0]:.4g} to {bests[-1]:.4g}")
+  if speed := program.graphs_per_second:
+    words.append(f"{speed:,.0f} graphs/s")
+  else:
+    words.append(f"{program.steps_per_second:,.1f} steps/s")
+  left = seconds / max(program.step, 1) * (program.num_steps - program.step)
+  return "  ".join([*words, f"ETA {duration(left)}"])
 
 
 def facts(
@@ -38,10 +69,8 @@ def facts(
   problem, size = program.problems[m], program.num_members
   fields = settings.as_json(problem.config)
   test = _test(problem.metric, history, scores)
-  step_seconds = max(program.step_seconds, 1e-9)
-  graphs, padding = None, None
+  padding = None
   if program.padded[m].any():
-    graphs = size * int(program.real[m][0]) / step_seconds
     empty = 1 - program.real[m] / np.maximum(program.padded[m], 1)
     names = ("graphs", "nodes", "edges")
     padding = dict(zip(names, empty.tolist(), strict=True))
@@ -63,10 +92,11 @@ def facts(
     "test": test,
     "lower_is_better": problem.lower_is_better,
     "failure": history.failure,
-    # All members train at once: of the time, a member's share.
+    # All members train at once: a member's share of the time, and the speed
+    # of all of them.
     "wall_seconds": seconds / size,
-    "steps_per_second": size * program.step / step_seconds,
-    "graphs_per_second": graphs,
+    "steps_per_second": size * program.steps_per_second,
+    "graphs_per_second": program.graphs_per_second or None,
     "num_members": size,
     "num_devices": program.mesh.size,
     "padding": padding,

@@ -111,6 +111,16 @@ class Program:
     return self.step >= self.num_steps or not self.active.any()
 
   @property
+  def steps_per_second(self) -> float:
+    """Steps of all members at once."""
+    return self.step / max(self.step_seconds, 1e-9)
+
+  @property
+  def graphs_per_second(self) -> float:
+    """Graphs that all members trained on; 0 where there are no graphs."""
+    return float(self.real[:, 0].sum() / max(self.step_seconds, 1e-9))
+
+  @property
   def num_parameters(self) -> int:
     """Of one member."""
     return models.count_parameters(

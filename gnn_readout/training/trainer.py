@@ -28,7 +28,7 @@ from ml_collections import ConfigDict
 from gnn_readout import records, tasks
 from gnn_readout.files import atomic_write_text
 from gnn_readout.runs import checkpoints, locks, log, settings
-from gnn_readout.runs.progress import ProgressLine, duration
+from gnn_readout.runs.progress import ProgressLine
 from gnn_readout.runs.signals import stop_signals
 from gnn_readout.tasks import Problem
 from gnn_readout.training import members as members_lib
@@ -244,7 +244,10 @@ class Trainer:
       elif not program.num_steps and not self.histories[0].valid:
         self._evaluate()
       while not program.is_done and not stop:
+        before = program.step
         program.advance(self._due(), stop, lambda: show(program.step))
+        if program.step == before:  # The signal came before the first step.
+          break
         if self._is_at(self._log_every):
           self._log()
         if self._is_at(self._problem.eval_every):
@@ -318,7 +321,8 @@ class Trainer:
     step = self.program.step
     sums = self.program.take_sums()
     count, self._last_log = step - self._last_log, step
-    rate = self._examples_per_second()
+    speed = self.program.graphs_per_second
+    rate = {"graphs_per_second": speed} if speed else {}
     for m in np.flatnonzero(self.program.active):
       means = {name: float(x[m]) / count for name, x in sums.items()}
       self.histories[m].log(step, means)
@@ -467,14 +471,6 @@ class Trainer:
       checkpoints.save(folder, "best", int(best["step"]), arrays["best"], meta)
     checkpoints.save(folder, "latest", step, arrays, meta)
 
-  @property
-  def _step_seconds(self) -> float:
-    return max(self.program.step_seconds, 1e-9)
-
-  def _examples_per_second(self) -> dict[str, float]:
-    graphs = int(self.program.real[:, 0].sum())
-    return {"graphs_per_second": graphs / self._step_seconds} if graphs else {}
-
   def title(self, text: str) -> str:
     """Returns the text, after the name of the program if there are several."""
     return f"{self._title}  {text}" if self._title else text
@@ -487,28 +483,7 @@ class Trainer:
       print(text, flush=True)
 
   def _status(self) -> str:
-    """Returns one line: how far, how well, how fast, how long."""
-    program, problem = self.program, self._problem
-    words = [f"step {program.step:,}/{program.num_steps:,}"]
-    going = [h for h in self.histories if not h.failure]
-    if losses := sorted(h.train[-1][1] for h in going if h.train):
-      words.append(f"loss {losses[len(losses) // 2]:.4g}")
-    if bests := sorted(h.best["valid"] for h in going if h.best):
-      now = f"valid {problem.metric}"
-      if len(self._members) == 1:
-        now += f" {going[0].valid[-1][1]:.4f} (best {bests[0]:.4f})"
-      else:
-        now = f"best {now} {bests[0]:.4g} to {bests[-1]:.4g}"
-      words.append(now)
-    speed = program.step / self._step_seconds
-    if rate := self._examples_per_second():
-      words.append(f"{rate['graphs_per_second']:,.0f} graphs/s")
-    else:
-      words.append(f"{speed:,.1f} steps/s")
-    left = (time.monotonic() - self._began) / max(program.step, 1)
-    left *= program.num_steps - program.step
-    words.append(f"ETA {duration(left)}")
-    return "  ".join(words)
+    return outcome.status(self.program, self.histories, self.seconds)
 
 
 def _write_config(folder: pathlib.Path, config: ConfigDict) -> None:

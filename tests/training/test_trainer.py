@@ -14,7 +14,7 @@ from gnn_readout import data
 from gnn_readout.data import batches
 from gnn_readout.runs import checkpoints, signals
 from gnn_readout.tasks import graph_property
-from gnn_readout.training import evaluation, history, trainer
+from gnn_readout.training import evaluation, history, program, trainer
 
 RECORD_FIELDS = {
   "kind",
@@ -395,3 +395,25 @@ def test_saving_takes_a_small_share_of_the_time(
   _train(config, tmp_path)
   # After the first evaluation, and at the end.
   assert [step for name, step in saved if name == "latest"] == [1, 11]
+
+
+def test_a_signal_between_two_steps_is_no_second_evaluation(
+  tmp_path, store, config, monkeypatch
+):
+  whole = _train(config, tmp_path / "whole")
+  real = program.Program.advance
+
+  def advance(self, num_steps, stop, show):
+    # After the log and the evaluation of this step, before the next one.
+    if self.step == at:
+      stop.append("SIGTERM")
+    real(self, num_steps, stop, show)
+
+  for at in (0, 5, 6):
+    with monkeypatch.context() as patch:
+      patch.setattr(program.Program, "advance", advance)
+      assert _train(config, tmp_path / "cut") is None
+    assert checkpoints.latest_step(tmp_path / "cut") == at
+  resumed = _train(config, tmp_path / "cut")
+  assert resumed["curves"] == whole["curves"]
+  assert _steps(tmp_path / "cut", "valid_ap") == [5, 10, 11]
