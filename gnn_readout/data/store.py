@@ -226,9 +226,9 @@ class GraphStore:
     if empty:
       lines.append(f"without a label: {_listed(empty)}")
     sizes = [f"{name} {len(s):,}" for name, s in self.splits.items()]
-    where = self.schema.split_from or "not said"
+    where = self.schema.split_from or "by folds"
     lines.append(
-      f"split: {where}; {', '.join(sizes)}" if sizes else "split: none, folds"
+      f"split: {where}; {', '.join(sizes)}" if sizes else "split: none"
     )
     return [*lines, *self.schema.notes]
 

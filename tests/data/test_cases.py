@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gnn_readout import data
-from gnn_readout.data.sources import smiles
+from gnn_readout.data.sources import smiles, tu
 
 pytest.importorskip("rdkit")
 
@@ -94,6 +94,37 @@ def test_14_names_that_are_numbers(read):
   store = read("14-names-that-are-numbers/a.csv")
   assert store.schema.task_names == ("y",)
   assert "not used: name" in store.describe()
+
+
+def test_23_no_edges_at_all(cases):
+  store = tu.read_tu("NOEDGES", cases / "23-tu-no-edges")
+  assert store.num_graphs == 40 and store.receivers.shape == (0,)
+
+
+def test_24_several_targets_with_gaps(cases):
+  store = tu.read_tu("MULTIREG", cases / "24-tu-regression")
+  assert store.schema.task_type == "regression" and store.labels.shape[1] == 3
+  np.testing.assert_array_equal(
+    np.flatnonzero(np.isnan(store.labels[:, 2])), np.arange(0, 40, 7)
+  )
+  notes = " ".join(tu.read_tu("BOTH", cases / "24-tu-regression").describe())
+  assert "learned: BOTH_graph_attributes.txt; labels are there too" in notes
+
+
+def test_27_empty_graphs(cases):
+  store = tu.read_tu("EMPTYFIRST", cases / "27-tu-empty-graphs")
+  assert store.num_nodes[0] == 0 and store.num_graphs == 43
+
+
+def test_28_attributes(cases):
+  folder = cases / "28-tu-attributes"
+  read = lambda name: tu.read_tu(name, folder, features="attribute")
+  with pytest.raises(ValueError, match="row 1, column 4: '1_5' is not a num"):
+    read("SCI")
+  with pytest.raises(ValueError, match="row 2: 1e.30 is too large for a fea"):
+    read("HUGE")
+  assert read("TRAILCOMMA").schema.node_dim == 2 + 3
+  assert tu.read_tu("HUGE", folder).schema.node_dim == 1
 
 
 def test_30_a_path_says_where_it_was_looked_for(cases, monkeypatch, tmp_path):

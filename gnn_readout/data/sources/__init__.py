@@ -56,7 +56,7 @@ SOURCES: tuple[Source, ...] = (
       name[3:], data_dir, **options
     ),
     section="tu",
-    options={"features": str, "remove_duplicates": bool},
+    options={"features": str, "targets": str, "remove_duplicates": bool},
     has_splits=False,
     archive=tu.archive_of,
   ),
