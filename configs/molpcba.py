@@ -68,7 +68,9 @@ def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
   config.csv = ml_collections.ConfigDict(
     {
       "smiles_column": "smiles",
-      "label_columns": "",  # Names with commas between; all numeric columns.
+      "label_columns": "",  # Names with commas between.
+      "split_column": "",  # Says train, valid or test; the one called split.
+      "id_column": "",  # What predictions name the molecules by.
       "task_type": "",  # binary, multiclass or regression.
       "metric": "",  # ap, rocauc, rmse, mae or accuracy.
       "on_invalid": "error",  # Or "skip".

@@ -64,6 +64,7 @@ def get_config(variant: str = "MUTAG,fspool") -> ml_collections.ConfigDict:
   config.tu = ml_collections.ConfigDict(
     {
       "features": "",  # label, attribute, degree, constant; empty: the usual.
+      "targets": "",  # label or attribute of a graph; empty: what is there.
       "remove_duplicates": False,
     }
   )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gnn_readout.data.store import GraphStore, Schema
+from gnn_readout.data.store import GraphStore, Schema, TextColumn
 
 
 def feature_dtype(sizes: tuple[int, ...]) -> np.dtype:
@@ -31,6 +31,7 @@ def build_store(
   splits: Mapping[str, np.ndarray],
   source: str = "edges",
   rows: Sequence[int] | None = None,
+  texts: Mapping[str, Sequence[str]] | None = None,
 ) -> GraphStore:
   """Checks columns of directed edges and sorts the edges by receiver.
 
@@ -45,7 +46,8 @@ def build_store(
     labels: [G, num_tasks], NaN = missing.
     splits: Graph indices by split name.
     source: Where the edges come from, for error messages.
-    rows: [G] where each graph's label comes from, likewise.
+    rows: [G] the row of the file behind each graph, kept in the store.
+    texts: [G] texts of each graph by name, likewise.
 
   Returns:
     The store. Edges of one receiver keep their order.
@@ -92,6 +94,8 @@ def build_store(
     receivers=np.asarray(receivers, np.int32)[order],
     labels=np.ascontiguousarray(labels, np.float32),
     splits={name: np.asarray(s, np.int32) for name, s in splits.items()},
+    rows=None if rows is None else np.asarray(rows, np.int32),
+    texts={name: TextColumn.of(t) for name, t in (texts or {}).items()},
   )
 
 
@@ -106,6 +110,7 @@ def build_from_undirected(
   splits: Mapping[str, np.ndarray],
   source: str = "edges",
   rows: Sequence[int] | None = None,
+  texts: Mapping[str, Sequence[str]] | None = None,
 ) -> GraphStore:
   """Builds a store from bonds listed once; the inverse follows each bond.
 
@@ -119,7 +124,8 @@ def build_from_undirected(
     labels: [G, num_tasks], NaN = missing.
     splits: Graph indices by split name.
     source: Where the bonds come from, for error messages.
-    rows: [G] where each graph's label comes from, likewise.
+    rows: [G] the row of the file behind each graph, kept in the store.
+    texts: [G] texts of each graph by name, likewise.
 
   Returns:
     The store, of 2 B directed edges.
@@ -140,6 +146,7 @@ def build_from_undirected(
     splits=splits,
     source=source,
     rows=rows,
+    texts=texts,
   )
 
 

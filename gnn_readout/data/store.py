@@ -16,7 +16,7 @@ import json
 import os
 import pathlib
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from absl import logging
@@ -24,7 +24,7 @@ from absl import logging
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_directory
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # The metrics of each task type, the usual one first.
 METRICS = {
   "binary": ("ap", "rocauc"),
@@ -32,7 +32,9 @@ METRICS = {
   "regression": ("rmse", "mae"),
 }
 
+_TUPLES = ("node_sizes", "edge_sizes", "task_names", "class_names", "notes")
 _META = "meta.json"
+_MOST_NAMED = 12  # Tasks or classes that are described one by one.
 _COLUMNS = (
   "node_offsets",
   "edge_offsets",
@@ -62,6 +64,10 @@ class Schema:
     task_names: One name per task.
     symmetric: Whether it is known that no edge comes twice and the inverse of
       every edge is there too: in-neighbours are out-neighbours.
+    class_names: What the source calls each class of a multiclass task, if it
+      has names for them.
+    split_from: Where the splits come from, in words.
+    notes: What else was understood of the source, a sentence each.
   """
 
   name: str
@@ -75,6 +81,9 @@ class Schema:
   edge_dim: int
   task_names: tuple[str, ...]
   symmetric: bool = False
+  class_names: tuple[str, ...] = ()
+  split_from: str = ""
+  notes: tuple[str, ...] = ()
 
   def __post_init__(self):
     task, metric = self.task_type, self.metric
@@ -85,7 +94,7 @@ class Schema:
         f"unknown metric {metric!r} for task_type {task!r}."
         f"{suggest(metric, METRICS[task])}"
       )
-    for field in ("node_sizes", "edge_sizes", "task_names"):
+    for field in _TUPLES:
       object.__setattr__(self, field, tuple(getattr(self, field)))
     if len(self.task_names) != self.num_tasks:
       raise ValueError(
@@ -109,6 +118,34 @@ class Schema:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class TextColumn:
+  """A text per graph; `column[g]` is that of graph g.
+
+  Attributes:
+    offsets: [G + 1] int64, the first byte of each text.
+    data: [bytes] uint8, UTF-8.
+  """
+
+  offsets: np.ndarray
+  data: np.ndarray
+
+  @classmethod
+  def of(cls, texts: Iterable[str]) -> TextColumn:
+    """Returns the column of some texts."""
+    parts = [text.encode() for text in texts]
+    lengths = np.asarray([len(part) for part in parts], np.int64)
+    data = np.frombuffer(b"".join(parts), np.uint8)
+    return cls(np.concatenate([[0], np.cumsum(lengths)]), data)
+
+  def __len__(self) -> int:
+    return len(self.offsets) - 1
+
+  def __getitem__(self, graph: int) -> str:
+    first, end = self.offsets[graph], self.offsets[graph + 1]
+    return self.data[first:end].tobytes().decode()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class GraphStore:
   """A dataset of graphs in columns.
 
@@ -125,6 +162,9 @@ class GraphStore:
     receivers: [E] int32, likewise, sorted within the graph.
     labels: [G, num_tasks] float32, NaN = missing.
     splits: Graph indices (int32) by split name.
+    rows: [G] int32, the row of the input file behind each graph; None where
+      it has no rows.
+    texts: What the file says of each graph, such as `'smiles'` or `'id'`.
   """
 
   schema: Schema
@@ -136,6 +176,8 @@ class GraphStore:
   receivers: np.ndarray
   labels: np.ndarray
   splits: dict[str, np.ndarray]
+  rows: np.ndarray | None = None
+  texts: dict[str, TextColumn] = dataclasses.field(default_factory=dict)
 
   @property
   def num_graphs(self) -> int:
@@ -169,6 +211,58 @@ class GraphStore:
     nodes = receivers + np.repeat(first, counts)
     return np.bincount(nodes, minlength=int(sizes.sum()))
 
+  def describe(self) -> list[str]:
+    """Returns how the source was understood, a line for each fact.
+
+    Returns:
+      The tasks by name, with their kind, their classes and the share of the
+      graphs that have a label; where the splits come from; notes.
+    """
+    there = ~np.isnan(self.labels)  # [G, T]
+    shares = there.mean(axis=0) if self.num_graphs else np.zeros(there.shape[1])
+    lines = self._describe_tasks(there, shares)
+    names = self.schema.task_names
+    empty = [name for name, s in zip(names, shares, strict=True) if not s]
+    if empty:
+      lines.append(f"without a label: {_listed(empty)}")
+    sizes = [f"{name} {len(s):,}" for name, s in self.splits.items()]
+    where = self.schema.split_from or "by folds"
+    lines.append(
+      f"split: {where}; {', '.join(sizes)}" if sizes else "split: none"
+    )
+    return [*lines, *self.schema.notes]
+
+  def _describe_tasks(self, there: np.ndarray, shares: np.ndarray) -> list[str]:
+    schema = self.schema
+    if schema.task_type == "multiclass":
+      counts = np.bincount(
+        self.labels[there].astype(np.int64), minlength=schema.num_classes
+      )
+      names = schema.class_names or [str(c) for c in range(schema.num_classes)]
+      sized = [f"{name} ({n:,})" for name, n in zip(names, counts, strict=True)]
+      return [
+        f"task {schema.task_names[0]!r}: multiclass, {schema.num_classes}"
+        f" classes: {_listed(sized)}; {shares[0]:.1%} labelled"
+      ]
+    if schema.num_tasks > _MOST_NAMED:
+      return [
+        f"{schema.num_tasks} tasks, {schema.task_type}:"
+        f" {_listed(schema.task_names)}; {shares.mean():.1%} labelled, each"
+        f" from {shares.min():.1%} to {shares.max():.1%}"
+      ]
+    lines = []
+    for name, share, known, column in zip(
+      schema.task_names, shares, there.T, self.labels.T, strict=True
+    ):
+      line = f"task {name!r}: {schema.task_type}, {share:.1%} labelled"
+      values = column[known].astype(np.float64)
+      if len(values) and schema.task_type == "binary":
+        line += f", {values.mean():.1%} of them 1"
+      elif len(values):
+        line += f", from {values.min():.4g} to {values.max():.4g}"
+      lines.append(line)
+    return lines
+
   def save(self, path: str | os.PathLike[str], fingerprint: str = "") -> None:
     """Writes the columns into the folder `path`, whole or not at all.
 
@@ -179,6 +273,11 @@ class GraphStore:
     columns = {name: getattr(self, name) for name in _COLUMNS}
     for name, indices in self.splits.items():
       columns[f"split_{name}"] = indices
+    if self.rows is not None:
+      columns["rows"] = self.rows
+    for name, text in self.texts.items():
+      columns[f"offsets_{name}"] = text.offsets
+      columns[f"text_{name}"] = text.data
     with atomic_directory(path) as folder:
       records = {}
       for name, array in columns.items():
@@ -237,18 +336,35 @@ def open_store(
       name: _open_column(path / f"{name}.npy", record, verify)
       for name, record in records.items()
     }
-    splits = {
-      name.removeprefix("split_"): columns.pop(name)
-      for name in list(columns)
-      if name.startswith("split_")
-    }
-    return GraphStore(schema=schema, splits=splits, **columns)
+    splits = _popped(columns, "split_")
+    offsets, texts = _popped(columns, "offsets_"), _popped(columns, "text_")
+    return GraphStore(
+      schema=schema,
+      splits=splits,
+      texts={k: TextColumn(offsets[k], text) for k, text in texts.items()},
+      **columns,
+    )
   except (FileNotFoundError, NotADirectoryError):
     raise FileNotFoundError(f"{meta_file}: no such file") from None
   except (_ColumnError, _StaleError):
     raise
   except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise ValueError(f"{meta_file}: {error}") from error
+
+
+def _popped(
+  columns: dict[str, np.ndarray], prefix: str
+) -> dict[str, np.ndarray]:
+  """Takes the columns of one kind out of all, by the rest of their names."""
+  names = [name for name in columns if name.startswith(prefix)]
+  return {name.removeprefix(prefix): columns.pop(name) for name in names}
+
+
+def _listed(names: Sequence[str]) -> str:
+  """Returns the names with commas between, a few of them if they are many."""
+  if len(names) <= _MOST_NAMED:
+    return ", ".join(names)
+  return f"{', '.join(names[:3])}, ... {names[-1]} ({len(names)} in all)"
 
 
 class _StaleError(ValueError):

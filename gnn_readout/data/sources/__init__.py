@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import os
 
-from gnn_readout.data.sources import demo, molecules, omniglot, smiles, tu
+from gnn_readout.data.sources import (
+  demo,
+  molecules,
+  omniglot,
+  smiles,
+  text_table,
+  tu,
+)
 from gnn_readout.data.sources.base import Source
 from gnn_readout.errors import suggest
 
 
 def _csv_files(name: str, data_dir: os.PathLike[str]) -> list[str]:
   if not os.path.isfile(name):
-    raise FileNotFoundError(f"{name}: no such file")
+    here = "" if os.path.isabs(name) else f" in {os.getcwd()}"
+    raise FileNotFoundError(f"{name}: no such file{here}")
   return [name]
-
-
-def _names(text: str) -> list[str]:
-  """Returns the names in a text with commas between."""
-  return [name.strip() for name in text.split(",")]
 
 
 SOURCES: tuple[Source, ...] = (
@@ -53,20 +56,22 @@ SOURCES: tuple[Source, ...] = (
       name[3:], data_dir, **options
     ),
     section="tu",
-    options={"features": str, "remove_duplicates": bool},
+    options={"features": str, "targets": str, "remove_duplicates": bool},
     has_splits=False,
     archive=tu.archive_of,
   ),
   Source(
-    written="PATH.csv or PATH.csv.gz",
+    written="PATH.csv, .tsv or .smi (also .gz)",
     known=(),
-    matches=lambda name: name.endswith((".csv", ".csv.gz")),
+    matches=text_table.is_table,
     files=_csv_files,
     read=lambda name, data_dir, **options: smiles.read_csv(name, **options),
     section="csv",
     options={
       "smiles_column": str,
-      "label_columns": _names,
+      "label_columns": str,
+      "split_column": str,
+      "id_column": str,
       "task_type": str,
       "metric": str,
       "on_invalid": str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import lzma
 import pathlib
 import stat
 import zipfile
@@ -54,7 +55,13 @@ def damage_named(path: pathlib.Path) -> Iterator[None]:
   """Turns the errors of a broken zip into a ValueError that names it."""
   try:
     yield
-  except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+  except (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    RuntimeError,
+  ) as error:
     raise ValueError(
       f"{path} is not a whole, readable zip ({error}): delete it and run the "
       "same command again."
@@ -76,5 +83,8 @@ def open_folder(
   """
   with damage_named(path):
     archive = zipfile.ZipFile(path)
-    members(archive, path, inside, max_unpacked)
+    for info in members(archive, path, inside, max_unpacked):
+      # A member's own name must be that of the directory: one that is renamed
+      # there would be missed without a word.
+      archive.open(info).close()
     return zipfile.Path(archive, f"{inside}/")

@@ -8,6 +8,7 @@ the first wrong field is named.
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
 import pathlib
 import re
@@ -27,6 +28,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 DAMAGE = (
   EOFError,
+  lzma.LZMAError,
   zlib.error,
   gzip.BadGzipFile,
   zipfile.BadZipFile,
@@ -61,6 +63,7 @@ _WHOLE = _Grammar(
 _SIGNED = _WHOLE._replace(
   field=re.compile(rb"[+-]?\d+"), plain=_WHOLE.plain + b"- "
 )
+_POINTED = _SIGNED._replace(field=re.compile(rb"[+-]?\d+(\.0*)?"))
 _REAL = _Grammar(
   "a number",
   re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|(?i:nan)|"),
@@ -79,6 +82,7 @@ def read_integers(
   dtype: type = np.int32,
   sizes: tuple[int, ...] | None = None,
   loose: bool = False,
+  with_point: bool = False,
 ) -> np.ndarray:
   """Reads a table of non-negative integers.
 
@@ -91,6 +95,7 @@ def read_integers(
     sizes: If given, one per column: values must be below.
     loose: Whether blanks around a field, a sign before it and blank lines at
       the end are allowed.
+    with_point: Whether `2.0` is allowed for 2, where `loose` is.
 
   Returns:
     [num_rows, num_columns].
@@ -100,7 +105,10 @@ def read_integers(
     ValueError: The file is damaged, or a field is not such a number; the
       message names file, row and text. Rows count from 1.
   """
-  tables = _tables(path, num_columns, _SIGNED if loose else _WHOLE, loose)
+  grammar = _WHOLE
+  if loose:
+    grammar = _POINTED if with_point else _SIGNED
+  tables = _tables(path, num_columns, grammar, loose)
   if sizes is not None:
     tables = _below(path, tables, np.asarray(sizes, np.int32))
   return _stack(path, tables, num_columns, dtype, num_rows, reason)
@@ -223,7 +231,8 @@ def _value(field: bytes, grammar: _Grammar) -> float | int | None:
   if not grammar.field.fullmatch(field):
     return None
   if grammar.dtype is np.int32:
-    value = int(field) if len(field) < 12 else 1 << 31
+    digits = field.partition(b".")[0]
+    value = int(digits) if len(digits) < 12 else 1 << 31
     return value if abs(value) < 1 << 31 else None
   value = float(field or "nan")
   return None if abs(value) > _LARGEST else value
@@ -310,5 +319,9 @@ def _lines(path: Path) -> Iterator[bytes]:
           )
   except DAMAGE as error:
     raise ValueError(f"{path}: truncated or corrupt: {error}") from error
+  except OSError as error:
+    if error.errno is not None:
+      raise
+    raise ValueError(f"{path}: corrupt: {error}") from error  # Of bzip2.
   if rest:
     yield rest + b"\n"

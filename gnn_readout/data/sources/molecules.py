@@ -15,7 +15,7 @@ import os
 import pathlib
 import zlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -180,6 +180,7 @@ def read_ogb(name: str, data_dir: str | os.PathLike[str]) -> GraphStore:
       task.task_type,
       task.metric,
       _task_names(folder, task.num_tasks),
+      split_from="by scaffold, as its files say",
     ),
     num_nodes=num_nodes,
     num_bonds=num_bonds,
@@ -195,6 +196,7 @@ def molecule_schema(
   metric: str,
   task_names: Sequence[str],
   num_classes: int = 0,
+  **others: Any,
 ) -> Schema:
   """Returns the schema of a dataset with OGB's atom and bond features."""
   return Schema(
@@ -208,6 +210,7 @@ def molecule_schema(
     node_dim=len(ATOM_SIZES),
     edge_dim=len(BOND_SIZES),
     task_names=tuple(task_names),
+    **others,
   )
 
 

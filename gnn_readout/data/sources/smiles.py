@@ -6,30 +6,34 @@ dataset of OGB reads them. RDKit is needed, and imported where it is used.
 
 from __future__ import annotations
 
-import itertools
-import multiprocessing
+import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from absl import logging
 
 from gnn_readout.data.building import build_from_undirected
+from gnn_readout.data.sources.chunks import in_chunks
 from gnn_readout.data.sources.molecules import (
   ATOM_SIZES,
   BOND_SIZES,
   SPLITS,
   molecule_schema,
 )
-from gnn_readout.data.sources.text_table import read_table
-from gnn_readout.data.store import METRICS, GraphStore
-from gnn_readout.errors import suggest
+from gnn_readout.data.sources.scaffolds import scaffold_split
+from gnn_readout.data.sources.targets import (
+  find_column,
+  read_split,
+  read_targets,
+)
+from gnn_readout.data.sources.text_table import Table, number, read_table
+from gnn_readout.data.store import METRICS, GraphStore, Schema
+from gnn_readout.errors import quoted, suggest
 
-_CHUNK = 512  # Molecules per message to a worker.
-_PARALLEL_FROM = 2_000  # Starting processes costs as much as so many molecules.
+_MOST_CHARACTERS = 5_000  # Of a SMILES: far more than any molecule's.
+_LOOKED_AT = 20  # Fields of a column that may hold SMILES.
 
 
 class Columns(NamedTuple):
@@ -62,7 +66,7 @@ def molecules_to_columns(
     smiles: M SMILES strings.
     num_workers: Processes; None = one per core. Few molecules take one.
   """
-  parts = _in_chunks(_columns, smiles, num_workers)
+  parts = in_chunks(_columns, smiles, num_workers)
   if not parts:
     parts = [_columns([])]
   return Columns(*(np.concatenate(c) for c in zip(*parts, strict=True)))
@@ -101,137 +105,194 @@ def smiles_to_store(
   invalid = np.flatnonzero(columns.num_nodes == 0)
   if len(invalid):
     raise ValueError(f"{name}: {_list_invalid(smiles, invalid, invalid)}")
-  return _store(name, columns, labels, task_names, splits, task_type, metric)
+  labels = np.asarray(labels, np.float32)
+  num_classes = _num_classes(task_type, labels)
+  schema = molecule_schema(name, task_type, metric, task_names, num_classes)
+  return _store(schema, columns, labels, splits)
 
 
 def read_csv(
   path: str | os.PathLike[str],
   smiles_column: str = "smiles",
-  label_columns: Sequence[str] | None = None,
+  label_columns: str | Sequence[str] | None = None,
   task_type: str | None = None,
   metric: str | None = None,
   on_invalid: str = "error",
   num_workers: int | None = None,
   split: tuple[float, float, float] = (0.8, 0.1, 0.1),
+  split_column: str | None = None,
+  id_column: str | None = None,
 ) -> GraphStore:
-  """Reads a CSV file of SMILES and labels.
+  """Reads a table file of SMILES and labels.
 
   A column `split` that says train, valid or test in every row is followed.
   Without it, molecules are split by scaffold, the same way every time.
 
   Args:
-    path: A CSV file with a header, possibly compressed.
+    path: A file with a header, possibly compressed, see `text_table`.
     smiles_column: The column of SMILES.
-    label_columns: The columns of labels, where an empty field is a missing
-      label; None = every other column that holds numbers.
-    task_type: `'binary'`, `'multiclass'` or `'regression'`; None = binary if
-      all labels are 0 or 1, else regression.
+    label_columns: The columns of labels, or their names with commas between,
+      where an empty field is a missing label; None = by looking, see
+      `targets.read_targets`.
+    task_type: `'binary'`, `'multiclass'` or `'regression'`; None = by looking.
     metric: As in `Schema`; None = the first of `METRICS[task_type]`.
     on_invalid: `'error'` or `'skip'` rows with a SMILES that RDKit refuses.
     num_workers: Processes; None = one per core.
-    split: Shares of train, valid and test, where there is no column `split`.
+    split: Shares of train, valid and test, where no column says.
+    split_column: The column that says; None = the one that is called `split`.
+    id_column: A column whose texts are kept, to know the molecules by.
 
   Returns:
-    The store.
+    The store; it keeps each molecule's row, SMILES and id.
 
   Raises:
     FileNotFoundError: There is no such file.
     ValueError: The file, a label or a SMILES is wrong; the message names file
       and row. Rows count from 1 after the header.
   """
+  table, texts, columns = _read_molecules(
+    path, smiles_column, id_column, on_invalid, num_workers
+  )
+  others = [*texts.values()]
+  named = read_split(table, split_column, others)
+  targets = read_targets(
+    table, label_columns, [*others, *(named or ())[:1]], task_type
+  )
+  notes = list(targets.notes)
+  if named:
+    splits = {s: np.flatnonzero(named[1] == s) for s in SPLITS}
+    where = f"the column {named[0]!r}"
+  else:
+    fields = table.column(texts["smiles"]).fields
+    try:
+      splits, told = scaffold_split(fields, split, num_workers)
+    except ValueError as error:
+      raise ValueError(f"{path}: {error}") from None
+    where = "by scaffold, in shares of {:g}, {:g} and {:g}".format(*split)
+    notes += told
+  metric = metric or METRICS.get(targets.task_type, ("",))[0]
+  schema = molecule_schema(
+    os.path.basename(path),
+    targets.task_type,
+    metric,
+    targets.names,
+    _num_classes(targets.task_type, targets.labels, targets.class_names),
+  )
+  return _store(
+    dataclasses.replace(
+      schema,
+      class_names=targets.class_names,
+      split_from=where,
+      notes=tuple(notes),
+    ),
+    columns,
+    targets.labels,
+    splits,
+    table.rows,
+    {key: table.column(name).fields for key, name in texts.items()},
+  )
+
+
+def read_unlabelled(
+  path: str | os.PathLike[str],
+  schema: Schema,
+  smiles_column: str = "smiles",
+  on_invalid: str = "error",
+  num_workers: int | None = None,
+  id_column: str | None = None,
+) -> GraphStore:
+  """Reads molecules to be predicted; whatever else the file holds is left.
+
+  Args:
+    path: As `read_csv` takes it.
+    schema: Of the dataset that the model was trained on.
+    smiles_column: As `read_csv` takes it.
+    on_invalid: Likewise.
+    num_workers: Likewise.
+    id_column: Likewise.
+
+  Returns:
+    The store, all its labels missing, all its molecules in the split `all`.
+
+  Raises:
+    FileNotFoundError: There is no such file.
+    ValueError: As `read_csv`.
+  """
+  table, texts, columns = _read_molecules(
+    path, smiles_column, id_column, on_invalid, num_workers
+  )
+  count = len(table.rows)
+  return _store(
+    dataclasses.replace(
+      schema, name=os.path.basename(path), split_from="none", notes=()
+    ),
+    columns,
+    np.full((count, schema.num_tasks), np.nan, np.float32),
+    {"all": np.arange(count)} if count else {},
+    table.rows,
+    {key: table.column(name).fields for key, name in texts.items()},
+  )
+
+
+def _read_molecules(
+  path: str | os.PathLike[str],
+  smiles_column: str,
+  id_column: str | None,
+  on_invalid: str,
+  num_workers: int | None,
+) -> tuple[Table, dict[str, str], Columns]:
+  """Returns the rows with valid SMILES, the columns of texts, the molecules."""
   if on_invalid not in ("error", "skip"):
     raise ValueError(
       f"on_invalid is {on_invalid!r}.{suggest(on_invalid, ('error', 'skip'))}"
     )
   table = read_table(path)
-  if label_columns is None:
-    label_columns = [
-      name
-      for name in table.columns
-      if name not in (smiles_column, "split") and table.has_numbers(name)
-    ]
-    logging.info("%s: labels are %s", path, ", ".join(label_columns))
-  if not label_columns:
-    raise ValueError(
-      f"{path}: no column of numbers to take as labels; its columns are"
-      f" {', '.join(table.columns)}"
-    )
-  labels = np.stack([table.numbers(n) for n in label_columns], axis=1)
-  columns = molecules_to_columns(table.column(smiles_column), num_workers)
+  texts = {"smiles": _smiles_column(table, smiles_column)}
+  if id_column:
+    texts["id"] = find_column(table, id_column) or id_column
+    table.column(texts["id"])
+  fields = table.column(texts["smiles"]).fields
+  columns = molecules_to_columns(fields, num_workers)
   valid = columns.num_nodes > 0
-  if not valid.all():
-    invalid = np.flatnonzero(~valid)
-    message = f"{path}: " + _list_invalid(
-      table.column(smiles_column), invalid, table.rows[invalid]
+  if valid.all():
+    return table, texts, columns
+  invalid = np.flatnonzero(~valid)
+  message = f"{path}: {_list_invalid(fields, invalid, table.rows[invalid])}"
+  if on_invalid == "error":
+    raise ValueError(
+      f"{message}; --config.csv.on_invalid=skip leaves such rows out"
     )
-    if on_invalid == "error":
-      raise ValueError(message)
-    logging.warning("%s: skipped", message)
-    # They have neither atoms nor bonds: only the counts know of them.
-    columns = columns._replace(
-      num_nodes=columns.num_nodes[valid], num_bonds=columns.num_bonds[valid]
-    )
-    table, labels = table.keep(valid), labels[valid]
-  if "split" in table.columns:
-    named = table.words("split", SPLITS)
-    splits = {s: np.flatnonzero(named == s) for s in SPLITS}
+  logging.warning("%s: skipped", message)
+  # They have neither atoms nor bonds: only the counts know of them.
+  columns = columns._replace(
+    num_nodes=columns.num_nodes[valid], num_bonds=columns.num_bonds[valid]
+  )
+  return table.keep(valid), texts, columns
+
+
+def _smiles_column(table: Table, name: str) -> str:
+  """Returns the column of SMILES, or says which may be meant."""
+  if found := find_column(table, name, ignore_case=True):
+    return found
+  option = "--config.csv.smiles_column"
+  likely = [n for n in table.columns if "smiles" in n.lower()]
+  likely = likely or [n for n in table.columns if _looks_like_smiles(table, n)]
+  if likely:
+    hint = f"{likely[0]!r} looks like one: {option}={likely[0]!r}"
   else:
-    splits = scaffold_split(table.column(smiles_column), split, num_workers)
-  task_type = task_type or _infer_task_type(path, labels, label_columns)
-  return _store(
-    os.path.basename(path),
-    columns,
-    labels,
-    label_columns,
-    splits,
-    task_type,
-    metric or METRICS.get(task_type, ("",))[0],
-    table.rows,
+    hint = f"{option} names the column of SMILES, and none looks like one"
+  raise ValueError(
+    f"{table.path}: no column {name!r}; {hint}. Its columns are"
+    f" {', '.join(table.columns)}"
   )
 
 
-def scaffold_split(
-  smiles: Sequence[str],
-  shares: tuple[float, float, float] = (0.8, 0.1, 0.1),
-  num_workers: int | None = None,
-) -> dict[str, np.ndarray]:
-  """Splits molecules so that no ring scaffold is in two splits.
-
-  Groups of one Bemis-Murcko scaffold go, the largest first, to train while
-  they fit, then to valid, then to test. A molecule without rings is its own
-  group.
-
-  Args:
-    smiles: M valid SMILES strings.
-    shares: Of train, valid and test.
-    num_workers: Processes; None = one per core.
-
-  Returns:
-    Sorted int32 indices of each split.
-
-  Raises:
-    ValueError: The shares are not three positive numbers that add up to 1.
-  """
-  if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
-    raise ValueError(
-      f"split is {shares}, expected three positive shares that add up to 1"
-    )
-  groups: dict[object, list[int]] = {}
-  chunks = _in_chunks(_scaffolds, smiles, num_workers)
-  for i, scaffold in enumerate(itertools.chain(*chunks)):
-    groups.setdefault(scaffold or i, []).append(i)
-  room = {
-    split: max(1, int(share * len(smiles)))
-    for split, share in zip(SPLITS, shares, strict=True)
-  }
-  room["train"] = len(smiles) - room["valid"] - room["test"]
-  splits: dict[str, list[int]] = {split: [] for split in SPLITS}
-  for group in sorted(groups.values(), key=lambda g: (-len(g), g[0])):
-    fits = (s for s in SPLITS if len(group) <= room[s])
-    chosen = next(fits, max(SPLITS, key=room.get))
-    splits[chosen] += group
-    room[chosen] -= len(group)
-  return {s: np.sort(np.asarray(i, np.int32)) for s, i in splits.items()}
+def _looks_like_smiles(table: Table, name: str) -> bool:
+  texts = [text for text in table.columns[name].texts if text.strip()]
+  some = [text[:_MOST_CHARACTERS] for text in texts[:_LOOKED_AT]]
+  if not some or any(np.isfinite(number(text)) for text in some):
+    return False
+  return bool((_columns(some).num_nodes > 0).all())
 
 
 def _columns(smiles: Sequence[str]) -> Columns:
@@ -262,7 +323,8 @@ def _columns(smiles: Sequence[str]) -> Columns:
   nodes, bond_features = bytearray(), bytearray()
   with rdBase.BlockLogs():
     for text in smiles:
-      molecule = Chem.MolFromSmiles(text)
+      fits = len(text) <= _MOST_CHARACTERS
+      molecule = Chem.MolFromSmiles(text) if fits else None
       if molecule is None:
         num_nodes.append(0)
         num_bonds.append(0)
@@ -320,38 +382,12 @@ def _scaffolds(smiles: Sequence[str]) -> list[str]:
     ]
 
 
-def _in_chunks(
-  function: Callable[[Sequence[str]], object],
-  items: Sequence[str],
-  num_workers: int | None,
-) -> list:
-  """Returns `function` of runs of items, from several processes."""
-  chunks = [items[i : i + _CHUNK] for i in range(0, len(items), _CHUNK)]
-  workers = min(num_workers or _num_cores(), len(chunks))
-  if workers > 1 and len(items) >= _PARALLEL_FROM:
-    # Fresh processes: a copy of this one would have locks that its threads
-    # hold.
-    context = multiprocessing.get_context("spawn")
-    try:
-      with ProcessPoolExecutor(workers, context) as pool:
-        return list(pool.map(function, chunks))
-    except BrokenProcessPool:
-      logging.warning("A process for SMILES died; going on in one process.")
-  return [function(chunk) for chunk in chunks]
-
-
-def _num_cores() -> int:
-  if hasattr(os, "sched_getaffinity"):
-    return len(os.sched_getaffinity(0))  # A container may allow but a few.
-  return os.cpu_count() or 1
-
-
 def _list_invalid(
   smiles: Sequence[str], invalid: np.ndarray, rows: np.ndarray
 ) -> str:
   """Returns a sentence with the first ten of the invalid SMILES."""
   pairs = zip(invalid[:10], rows[:10], strict=True)
-  shown = [f"{row}: {smiles[i]!r}" for i, row in pairs]
+  shown = [f"{row}: {quoted(smiles[i])}" for i, row in pairs]
   more = ", ..." if len(invalid) > len(shown) else ""
   return (
     f"{len(invalid)} of {len(smiles)} SMILES are invalid, at rows"
@@ -359,39 +395,28 @@ def _list_invalid(
   )
 
 
+def _num_classes(
+  task_type: str, labels: np.ndarray, class_names: Sequence[str] = ()
+) -> int:
+  if task_type != "multiclass":
+    return 0
+  return len(class_names) or int(np.nanmax(labels, initial=0)) + 1
+
+
 def _store(
-  name: str,
+  schema: Schema,
   columns: Columns,
   labels: np.ndarray,
-  task_names: Sequence[str],
   splits: Mapping[str, np.ndarray],
-  task_type: str,
-  metric: str,
   rows: np.ndarray | None = None,
+  texts: Mapping[str, Sequence[str]] | None = None,
 ) -> GraphStore:
-  labels = np.asarray(labels, np.float32)
-  num_classes = 0
-  if task_type == "multiclass":
-    num_classes = int(np.nanmax(labels, initial=0)) + 1
   return build_from_undirected(
-    molecule_schema(name, task_type, metric, task_names, num_classes),
-    labels=labels,
+    schema,
+    labels=np.asarray(labels, np.float32),
     splits=splits,
-    source=name,
+    source=schema.name,
     rows=rows,
+    texts=texts,
     **columns._asdict(),
   )
-
-
-def _infer_task_type(
-  path: str | os.PathLike[str], labels: np.ndarray, names: Sequence[str]
-) -> str:
-  """Returns 'binary' if all labels are 0 or 1, 'regression' if none are."""
-  binary = ((labels == 0) | (labels == 1) | np.isnan(labels)).all(axis=0)
-  if binary.any() and not binary.all():
-    other = [name for name, b in zip(names, binary, strict=True) if not b]
-    raise ValueError(
-      f"{path}: the columns {', '.join(other)} are not 0 or 1 as the others"
-      " are: say label_columns or task_type"
-    )
-  return "binary" if binary.all() else "regression"

@@ -16,7 +16,7 @@ from __future__ import annotations
 import pathlib
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -52,6 +52,12 @@ _URL = "https://www.chrsmrrs.com/graphkerneldatasets"
 # The node features of Xu et al. 2019 by the start of the name. Other datasets
 # have their labels, else their attributes, else the degrees.
 _USUAL_FEATURES = {"COLLAB": "degree", "IMDB-": "degree", "REDDIT-": "constant"}
+
+
+# What a file may say of nodes, edges or graphs, and what features are made of.
+_FILES = ("label", "attribute")
+_NEEDED = {"label": ("label",), "attribute": _FILES}
+_LARGEST = 1e15  # Of an attribute.
 
 
 def archive_of(dataset: str) -> Archive | None:
@@ -90,11 +96,13 @@ def read_tu(
   data_dir: str | PathLike[str],
   features: str | None = None,
   remove_duplicates: bool = False,
+  targets: str | None = None,
 ) -> GraphStore:
   """Reads a dataset of the TU collection.
 
   Self-loops are left out, and of equal edges all but the first. Edges are
-  directed as in the file, which has both directions of an undirected one.
+  directed as in the file, which has both directions of an undirected one. Only
+  the files that are needed are read.
   Classes are numbered in the order of their labels. A graph without nodes is
   one whose number the indicator skips. Edge features are the labels where
   there is nothing else, or real numbers: the attributes and the labels one-hot.
@@ -107,6 +115,8 @@ def read_tu(
       a category; `'constant'`, the same category for all. By default as Xu et
       al. 2019 have it: the degree for IMDB and COLLAB, a constant for REDDIT,
       else the labels if there are any, then the attributes, then the degree.
+    targets: What is learned of a graph: its `'label'`, a class, or its
+      `'attribute'`, numbers; by default the attributes if there are any.
     remove_duplicates: Whether to leave out graphs that repeat an earlier one as
       far as the Weisfeiler-Lehman test can tell, see `isomorphism`.
 
@@ -123,14 +133,30 @@ def read_tu(
   if features is not None and features not in _FEATURES:
     known = suggest(features, _FEATURES)
     raise ValueError(f"unknown features {features!r}.{known}")
+  if targets is not None and targets not in _TARGETS:
+    raise ValueError(
+      f"unknown targets {targets!r}.{suggest(targets, _TARGETS)}"
+    )
   files = _Files(name, _open(name, data_dir))
-  labels, task = _read_targets(files)
+  labels, task, notes = _read_targets(files, targets)
   num_graphs = len(labels)
   graph = _read_indicator(files, num_graphs)  # [N]
   num_nodes = len(graph)
   senders, receivers = _read_edges(files, graph)  # [E], [E]
-  about_nodes = files.descriptions("node", num_nodes, "graph_indicator")
-  about_edges = files.descriptions("edge", len(senders), "A")
+  there = files.kinds("node")
+  kind = features or _usual_features(name, there)
+  if kind in _FILES and kind not in there:
+    raise ValueError(
+      f"{files.root}: features={kind!r}, but there is no"
+      f" {name}_node_{kind}s.txt"
+    )
+  about_nodes = files.descriptions(
+    "node", num_nodes, "graph_indicator", _NEEDED.get(kind, ())
+  )
+  about_edges = files.descriptions("edge", len(senders), "A", _FILES)
+  notes += [f"node features: {kind}"]
+  if edge_kinds := files.kinds("edge"):
+    notes += [f"edge features: {' and '.join(sorted(edge_kinds))}"]
   if (np.diff(graph) < 0).any():  # A store has the nodes graph by graph.
     order = np.argsort(graph, kind="stable")
     place = np.argsort(order)
@@ -143,13 +169,6 @@ def read_tu(
     senders, receivers, num_nodes, edges.values
   )
   degrees = np.bincount(receivers, minlength=num_nodes)  # [N]
-  kind = features or _usual_features(name, about_nodes)
-  said = getattr(about_nodes, f"{kind}s", None)  # Of a label or an attribute.
-  if said is not None and not said.shape[1]:
-    raise ValueError(
-      f"{files.root}: features={kind!r}, but there is no"
-      f" {name}_node_{kind}s.txt"
-    )
   nodes = _FEATURES[kind](about_nodes, degrees)
   sizes = np.bincount(graph, minlength=num_graphs)  # [G]
   first = np.cumsum(sizes) - sizes  # [G]
@@ -162,6 +181,7 @@ def read_tu(
       node_dim=nodes.values.shape[1],
       edge_dim=values.shape[1],
       symmetric=_is_symmetric(senders, receivers, num_nodes),
+      notes=tuple(notes),
       **task,
     ),
     num_nodes=sizes,
@@ -216,17 +236,40 @@ class _Files(NamedTuple):
     reason = f", as in {self.name}_{like}.txt"
     return reader(path, columns, num_rows, reason, loose=True)
 
-  def descriptions(self, what: str, num_rows: int, like: str) -> _Descriptions:
-    """Returns labels and attributes of all nodes or all edges."""
+  def kinds(self, what: str) -> set[str]:
+    """Returns which of `_FILES` there are of nodes, edges or graphs."""
+    return {k for k in _FILES if self.path(f"{what}_{k}s").is_file()}
+
+  def attributes(self, what: str, *rows: Any) -> np.ndarray:
+    """Returns the numbers that a file says of nodes, edges or graphs."""
+    table = self.read(f"{what}_attributes", read_reals, None, *rows)
+    empty = np.isnan(table).all(axis=0)
+    if table.shape[1] > 1 and empty[-1]:  # A comma at the end of every line.
+      table = table[:, :-1]
+    return table
+
+  def descriptions(
+    self, what: str, num_rows: int, like: str, needed: Collection[str]
+  ) -> _Descriptions:
+    """Returns labels and attributes of all nodes or all edges, where needed."""
     labels = np.zeros((num_rows, 0), np.int32)
     attributes = np.zeros((num_rows, 0), np.float32)
-    rows = {"num_rows": num_rows, "like": like}
-    if self.path(f"{what}_labels").is_file():
-      labels = self.read(f"{what}_labels", read_integers, **rows)
-    if self.path(f"{what}_attributes").is_file():
-      attributes = self.read(f"{what}_attributes", read_reals, **rows)
+    needed = self.kinds(what).intersection(needed)
+    if "label" in needed:
+      labels = self.read(f"{what}_labels", _read_labels, None, num_rows, like)
+    if "attribute" in needed:
+      attributes = self.attributes(what, num_rows, like)
       missing = np.isnan(attributes).any(axis=1)
       self.check(f"{what}_attributes", missing, lambda row: "a field is empty")
+      large = np.abs(attributes).max(axis=1, initial=0) > _LARGEST
+      self.check(
+        f"{what}_attributes",
+        large,
+        lambda row: (
+          f"{np.abs(attributes[row]).max():g} is too large for a feature, at"
+          f" most {_LARGEST:g}: its square is beyond float32"
+        ),
+      )
     return _Descriptions(labels, attributes)
 
   def check(
@@ -248,19 +291,37 @@ def _open(
   return pathlib.Path(data_dir) / "tu" / name
 
 
-def _read_targets(files: _Files) -> tuple[np.ndarray, dict[str, Any]]:
-  """Returns labels [G, T] and what the schema says of them."""
-  if files.path("graph_attributes").is_file():
-    labels = files.read("graph_attributes", read_reals)
-    num_tasks = labels.shape[1]
-    return labels, {
-      "task_type": "regression",
-      "metric": "mae",
-      "num_tasks": num_tasks,
-      "num_classes": 0,
-      "task_names": tuple(f"attribute_{i}" for i in range(num_tasks)),
-    }
-  labels = files.read("graph_labels", read_integers, num_columns=1)
+def _read_targets(
+  files: _Files, chosen: str | None
+) -> tuple[np.ndarray, dict[str, Any], list[str]]:
+  """Returns labels [G, T], what the schema says of them, and notes."""
+  there = files.kinds("graph")
+  kind = chosen or ("attribute" if "attribute" in there else "label")
+  notes = []
+  if len(there) > 1:
+    (other,) = there - {kind}
+    notes.append(
+      f"learned: {files.path(f'graph_{kind}s').name}; {other}s are there too:"
+      f" --config.tu.targets={other}"
+    )
+  labels, task = _TARGETS[kind](files)
+  return labels, task, notes
+
+
+def _numbers_to_predict(files: _Files) -> tuple[np.ndarray, dict[str, Any]]:
+  labels = files.attributes("graph")
+  num_tasks = labels.shape[1]
+  return labels, {
+    "task_type": "regression",
+    "metric": "mae",
+    "num_tasks": num_tasks,
+    "num_classes": 0,
+    "task_names": tuple(f"attribute_{i}" for i in range(num_tasks)),
+  }
+
+
+def _classes_to_predict(files: _Files) -> tuple[np.ndarray, dict[str, Any]]:
+  labels = files.read("graph_labels", _read_labels, num_columns=1)
   values, classes = np.unique(labels[:, 0], return_inverse=True)
   return classes[:, None].astype(np.float32), {
     "task_type": "multiclass",
@@ -268,7 +329,16 @@ def _read_targets(files: _Files) -> tuple[np.ndarray, dict[str, Any]]:
     "num_tasks": 1,
     "num_classes": len(values),
     "task_names": ("class",),
+    "class_names": tuple(str(value) for value in values.tolist()),
   }
+
+
+_TARGETS = {"attribute": _numbers_to_predict, "label": _classes_to_predict}
+
+
+def _read_labels(*args: Any, **options: Any) -> np.ndarray:
+  """Returns a table of whole numbers, of which some write `2` as `2.0`."""
+  return read_integers(*args, **options, with_point=True)
 
 
 def _read_indicator(files: _Files, num_graphs: int) -> np.ndarray:
@@ -381,10 +451,8 @@ _FEATURES = {
 }
 
 
-def _usual_features(name: str, about: _Descriptions) -> str:
+def _usual_features(name: str, there: Collection[str]) -> str:
   for start, features in _USUAL_FEATURES.items():
     if name.startswith(start):
       return features
-  if about.labels.shape[1]:
-    return "label"
-  return "attribute" if about.attributes.shape[1] else "degree"
+  return next((kind for kind in _FILES if kind in there), "degree")

@@ -79,6 +79,7 @@ def without_duplicates(store: GraphStore) -> GraphStore:
     senders=store.senders[edges],
     receivers=store.receivers[edges],
     labels=store.labels[keep],
+    rows=None if store.rows is None else store.rows[keep],
   )
 
 

@@ -13,7 +13,7 @@ import types
 import numpy as np
 import pytest
 
-from gnn_readout.data.sources import molecules, smiles
+from gnn_readout.data.sources import chunks, molecules, smiles
 
 pytest.importorskip("rdkit")
 
@@ -127,8 +127,8 @@ def test_no_molecules():
 
 @pytest.fixture
 def few_are_many(monkeypatch):
-  monkeypatch.setattr(smiles, "_PARALLEL_FROM", 2)
-  monkeypatch.setattr(smiles, "_CHUNK", 7)
+  monkeypatch.setattr(chunks, "_PARALLEL_FROM", 2)
+  monkeypatch.setattr(chunks, "_CHUNK", 7)
 
 
 def test_processes_change_nothing(few_are_many):
@@ -145,7 +145,7 @@ def die_in_a_worker(chunk):
 
 
 def test_a_dead_process_is_survived(few_are_many, caplog):
-  sizes = smiles._in_chunks(die_in_a_worker, VARIED, 2)
+  sizes = chunks.in_chunks(die_in_a_worker, VARIED, 2)
   assert sizes == [7, 7, 7, 4]
   assert "going on in one process" in caplog.text
 
@@ -184,38 +184,6 @@ def test_store_of_classes():
 def test_store_refuses_invalid_molecules():
   with pytest.raises(ValueError, match=r"three: 1 of 3 .* at rows 1: 'C1CC'"):
     make_store(smiles=["CO", "C1CC", "C"])
-
-
-@pytest.mark.parametrize("ring", ["c1ccccc1", "C1CCCCC1"])
-def test_scaffold_split_keeps_scaffolds_together(ring):
-  texts = [f"{'C' * (1 + i % 5)}{ring}" for i in range(13)]
-  texts += [f"{'C' * (1 + i % 3)}N{'c1ccncc1'}" for i in range(3)]
-  texts += ["C" * n for n in range(1, 8)]
-  splits = smiles.scaffold_split(texts, (0.6, 0.2, 0.2))
-  together = np.concatenate(list(splits.values()))
-  np.testing.assert_array_equal(np.sort(together), np.arange(len(texts)))
-  assert {name: len(s) for name, s in splits.items()} == {
-    "train": 15,
-    "valid": 4,
-    "test": 4,
-  }
-  for group in (range(13), range(13, 16)):
-    assert sum(bool(set(group) & set(s)) for s in splits.values()) == 1
-  again = smiles.scaffold_split(texts, (0.6, 0.2, 0.2))
-  for name, indices in splits.items():
-    np.testing.assert_array_equal(indices, again[name])
-
-
-def test_scaffold_split_of_one_large_group_fills_train():
-  splits = smiles.scaffold_split(["Cc1ccccc1"] * 11 + ["C", "CC"])
-  np.testing.assert_array_equal(splits["train"], np.arange(11))
-  assert [len(splits[name]) for name in ("valid", "test")] == [1, 1]
-
-
-@pytest.mark.parametrize("shares", [(0.8, 0.2), (0.8, 0.2, 0), (0.8, 0.3, 0.1)])
-def test_wrong_shares_are_refused(shares):
-  with pytest.raises(ValueError, match="three positive shares"):
-    smiles.scaffold_split(["C"] * 7, shares)
 
 
 @pytest.fixture
@@ -258,7 +226,7 @@ def test_csv_takes_the_columns_of_numbers(write):
 def test_csv_with_real_labels_is_regression(write):
   rows = make_rows()
   for i, row in enumerate(rows[1:]):
-    row[2], row[3] = i / 7, -i
+    row[2], row[3] = i / 7, -i / 2
   store = smiles.read_csv(write(rows))
   assert store.schema.task_type == "regression"
   assert store.schema.metric == "rmse"
@@ -312,7 +280,9 @@ def test_csv_lists_ten_invalid_molecules(write):
   rows = make_rows() + make_rows()[1:]
   for row in rows[1:]:
     row[1] = "("
-  with pytest.raises(ValueError, match=r"22 of 22 .*, 10: '\(', \.\.\.$"):
+  with pytest.raises(
+    ValueError, match=r"22 of 22 .*, 10: '\(', \.\.\.; --config\.csv\.on_inv"
+  ):
     smiles.read_csv(write(rows))
 
 
@@ -321,7 +291,7 @@ def test_csv_lists_ten_invalid_molecules(write):
   [
     (0, 1, "molecule", "no column 'smiles'"),
     (3, 2, "yes", "row 3, column 'active': 'yes' is not a number"),
-    (3, 2, "7", "the columns active are not 0 or 1 as the others are"),
+    (3, 2, "7", "it is not clear which columns are labels"),
   ],
 )
 def test_csv_names_what_is_wrong(write, row, column, text, words):

@@ -89,7 +89,7 @@ def test_every_row_is_met_by_the_names_it_knows():
 def test_unknown_names_are_told_what_may_be_written():
   with pytest.raises(
     ValueError,
-    match=r"'tu-MUTAG'; write one of demo, ogbg-molNAME, tu/NAME, PATH\.csv.*"
+    match=r"'tu-MUTAG'; write one of demo, ogbg-molNAME, tu/NAME, PATH\.csv, .*"
     r"own are a CSV file of SMILES, or texts .* Did you mean 'tu/MUTAG'",
   ):
     sources.find("tu-MUTAG")
@@ -114,7 +114,7 @@ def test_the_options_of_a_csv_file_reach_its_reader(loaded, dataset):
   assert positional == (dataset, "data", "cache")
   assert options == {
     "smiles_column": "s",
-    "label_columns": ["a", "b"],
+    "label_columns": "a, b",
     "on_invalid": "error",
   }
   config.dataset = "ogbg-molhiv"

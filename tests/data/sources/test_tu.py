@@ -162,22 +162,17 @@ def test_features_that_are_not_there(write):
 @pytest.mark.parametrize(
   ("name", "kinds", "expected"),
   [
-    ("MUTAG", ("labels",), "label"),
-    ("ENZYMES", ("labels", "attributes"), "label"),
-    ("Synthie", ("attributes",), "attribute"),
+    ("MUTAG", ("label",), "label"),
+    ("ENZYMES", ("label", "attribute"), "label"),
+    ("Synthie", ("attribute",), "attribute"),
     ("IMDB-MULTI", (), "degree"),
-    ("COLLAB", ("labels",), "degree"),
+    ("COLLAB", ("label",), "degree"),
     ("REDDIT-MULTI-5K", (), "constant"),
     ("TRIANGLES", (), "degree"),
   ],
 )
 def test_the_usual_features(name, kinds, expected):
-  width = lambda kind: int(kind in kinds)
-  about = tu._Descriptions(
-    np.zeros((3, width("labels")), np.int32),
-    np.zeros((3, width("attributes")), np.float32),
-  )
-  assert tu._usual_features(name, about) == expected
+  assert tu._usual_features(name, kinds) == expected
 
 
 def test_edge_features_follow_their_edges(write):
@@ -208,6 +203,74 @@ def test_graph_attributes_are_to_be_predicted(write):
   assert store.schema.num_tasks == 2
   expected = [[1, 2.5], [0, -1], [np.nan, 7], [3, 400], [0, 0]]
   np.testing.assert_array_equal(store.labels, expected)
+
+
+def test_both_files_of_targets(write):
+  folder = write({**FILES, "graph_attributes": "1\n0\n\n3\n5\n"})
+  store = read(folder)
+  assert store.schema.task_type == "regression"
+  assert any(
+    "learned: T_graph_attributes.txt; labels are there too" in line
+    for line in store.describe()
+  )
+  store = read(folder, targets="label")
+  assert store.schema.task_type == "multiclass"
+  assert "classes: -1 (2), 1 (2), 7 (1)" in store.describe()[0]
+  with pytest.raises(ValueError, match="Did you mean 'label'"):
+    read(folder, targets="labels")
+
+
+def test_files_that_are_not_needed_are_not_read(write):
+  bad = "1, 2\n0.5\n" * 4
+  folder = write({**FILES, "node_labels": bad, "node_attributes": "1_5\n"})
+  for features in ("degree", "constant"):
+    assert read(folder, features=features).num_graphs == 5
+  with pytest.raises(ValueError, match=r"node_labels.txt: row 2 has 1 fields"):
+    read(folder)
+
+
+def test_labels_with_a_point_and_commas_at_the_end(write):
+  files = {
+    **FILES,
+    "graph_labels": "1.0\n-1.0\n7.\n1\n-1.00\n\n\n",
+    "node_attributes": "0.5, 2,\n" * 9 + " \n",
+  }
+  store = read(write(files), features="attribute")
+  np.testing.assert_array_equal(store.labels[:, 0], [1, 0, 2, 1, 0])
+  assert store.schema.class_names == ("-1", "1", "7")
+  assert store.schema.node_dim == 2 + 3 + 2
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_member_is_named(tmp_path, method):
+  (tmp_path / "tu").mkdir()
+  path = tmp_path / "tu/T.zip"
+  with zipfile.ZipFile(path, "w", method) as archive:
+    for name, text in FILES.items():
+      archive.writestr(f"T/T_{name}.txt", text)
+    place = archive.getinfo("T/T_node_labels.txt").header_offset
+  body = bytearray(path.read_bytes())
+  start = place + 30 + len("T/T_node_labels.txt")
+  for i in range(start, start + 30):
+    body[i] ^= 0x55
+  path.write_bytes(body)
+  with pytest.raises(ValueError, match=r"T\.zip/T/T_node_labels\.txt: .*corr"):
+    read(tmp_path)
+
+
+def test_a_renamed_member_is_not_missed(tmp_path):
+  labels = "".join(f"{label}\n" for label in range(14))
+  (tmp_path / "tu").mkdir()
+  path = tmp_path / "tu/T.zip"
+  with zipfile.ZipFile(path, "w") as archive:
+    for name, text in {**FILES, "edge_labels": labels}.items():
+      archive.writestr(f"T/T_{name}.txt", text)
+  assert read(tmp_path).schema.edge_sizes == (14,)
+  body = path.read_bytes()
+  last = body.rindex(b"T_edge_labels")
+  path.write_bytes(body[:last] + b"T_edge_lobels" + body[last + 13 :])
+  with pytest.raises(ValueError, match="T_edge_lobels"):
+    read(tmp_path)
 
 
 def test_repeated_graphs_are_left_out_when_asked(write):
@@ -257,6 +320,11 @@ def test_lines_may_end_as_on_windows_and_the_last_one_anyhow(write):
       "1, 2\n" * 8 + "1, 1.2.3\n",
       "row 9, column 2: '1.2.3'",
     ),
+    (
+      "node_attributes",
+      "1, 2\n" * 8 + "1, 1e30\n",
+      "row 9: 1e+30 is too large for a feature, at most 1e+15",
+    ),
     ("graph_attributes", "1\n" * 4 + "inf\n", "row 5, column 1: 'inf'"),
   ],
 )
@@ -267,8 +335,9 @@ def test_a_wrong_line_is_named(write, name, text, words):
   elsewhere = {"row 14": "A", "row 7:": "graph_indicator"}
   where = elsewhere.get(words[:6], name)
   path = re.escape(f"{folder}/tu/T.zip/T/T_{where}.txt: ")
+  features = "attribute" if name == "node_attributes" else None
   with pytest.raises(ValueError, match=path + re.escape(words)) as error:
-    read(folder)
+    read(folder, features=features)
   assert "\n" not in str(error.value)
 
 

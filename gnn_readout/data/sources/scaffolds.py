@@ -1,0 +1,156 @@
+"""A split of molecules by what rings and linkers they are built on.
+
+Letters: M molecules.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from gnn_readout.data.sources.chunks import in_chunks
+from gnn_readout.data.sources.molecules import SPLITS
+
+if TYPE_CHECKING:
+  from rdkit import Chem
+
+# RDKit's scaffold takes time as the cube of the atoms; from so many on, all
+# that hangs from the rings is taken off before.
+_LARGE = 150
+
+
+class ScaffoldSplit(NamedTuple):
+  """Sorted int32 indices of each split, and what is worth telling of them."""
+
+  splits: dict[str, np.ndarray]
+  notes: tuple[str, ...]
+
+
+def scaffold_split(
+  smiles: Sequence[str],
+  shares: tuple[float, float, float] = (0.8, 0.1, 0.1),
+  num_workers: int | None = None,
+) -> ScaffoldSplit:
+  """Splits molecules so that no ring scaffold is in two splits.
+
+  Groups of one Bemis-Murcko scaffold go, the largest first, to train while
+  they fit, then to valid, then to test. A molecule without rings is grouped
+  with its own copies. Numbers of atom maps count for nothing, and neither does
+  the way in which a molecule is written.
+
+  Args:
+    smiles: M valid SMILES strings.
+    shares: Of train, valid and test.
+    num_workers: Processes; None = one per core.
+
+  Returns:
+    The splits, and how many molecules come more than once.
+
+  Raises:
+    ValueError: The shares are not three positive numbers that add up to 1, or
+      there are fewer scaffolds than splits.
+  """
+  if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+    raise ValueError(
+      f"split is {shares}, expected three positive shares that add up to 1"
+    )
+  keys = [*itertools.chain(*in_chunks(_keys, smiles, num_workers))]
+  groups: dict[str, list[int]] = {}
+  for i, (molecule, scaffold) in enumerate(keys):
+    groups.setdefault(scaffold or f"{molecule} itself", []).append(i)
+  room = {
+    split: max(1, int(share * len(smiles)))
+    for split, share in zip(SPLITS, shares, strict=True)
+  }
+  room["train"] = len(smiles) - room["valid"] - room["test"]
+  splits: dict[str, list[int]] = {split: [] for split in SPLITS}
+  for group in sorted(groups.values(), key=lambda g: (-len(g), g[0])):
+    fits = (s for s in SPLITS if len(group) <= room[s])
+    chosen = next(fits, max(SPLITS, key=room.get))
+    splits[chosen] += group
+    room[chosen] -= len(group)
+  repeated = len(keys) - len({molecule for molecule, _ in keys})
+  notes = []
+  if repeated:
+    notes.append(
+      f"{repeated:,} of {len(keys):,} rows repeat the molecule of an earlier"
+      " row; all rows of a molecule are in one split"
+    )
+  if len(groups) < len(SPLITS):
+    raise ValueError(
+      f"the {len(keys):,} rows hold {len(keys) - repeated:,} molecules"
+      f" in {len(groups)} groups of one scaffold, too few for {len(SPLITS)}"
+      " splits: a column 'split' may say which row is in which"
+    )
+  return ScaffoldSplit(
+    {s: np.sort(np.asarray(i, np.int32)) for s, i in splits.items()},
+    tuple(notes),
+  )
+
+
+def _keys(smiles: Sequence[str]) -> list[tuple[str, str]]:
+  """Returns canonical SMILES and scaffold, '' for one without rings."""
+  from rdkit import Chem, rdBase
+  from rdkit.Chem.Scaffolds import MurckoScaffold
+
+  keys = []
+  with rdBase.BlockLogs():
+    for text in smiles:
+      molecule = Chem.MolFromSmiles(text)
+      for atom in molecule.GetAtoms():
+        atom.SetAtomMapNum(0)
+      written, scaffold = Chem.MolToSmiles(molecule), ""
+      if molecule.GetRingInfo().NumRings():
+        size, core = molecule.GetNumAtoms(), molecule
+        if size > _LARGE:
+          core = _core(molecule)
+        if core.GetNumAtoms() <= _LARGE:
+          scaffold = MurckoScaffold.MurckoScaffoldSmiles(mol=core)
+        else:  # It is large all through.
+          same = core.GetNumAtoms() == size
+          scaffold = written if same else Chem.MolToSmiles(core)
+      keys.append((written, scaffold))
+  return keys
+
+
+def _core(molecule: Chem.Mol) -> Chem.Mol:
+  """Returns the rings, what joins them and what is double bonded to these."""
+  from rdkit import Chem
+
+  neighbours = [
+    {n.GetIdx() for n in atom.GetNeighbors()} for atom in molecule.GetAtoms()
+  ]
+  in_ring = [atom.IsInRing() for atom in molecule.GetAtoms()]
+  left = [len(n) for n in neighbours]
+  gone = {i for i, n in enumerate(left) if n <= 1 and not in_ring[i]}
+  ends = list(gone)
+  while ends:
+    for i in neighbours[ends.pop()] - gone:
+      left[i] -= 1
+      if left[i] <= 1 and not in_ring[i]:
+        gone.add(i)
+        ends.append(i)
+  for bond in molecule.GetBonds():
+    if bond.GetBondType() == Chem.BondType.DOUBLE:
+      pair = {bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()}
+      if len(pair & gone) == 1:
+        pair &= gone
+        gone -= pair
+  core = Chem.RWMol(molecule)
+  core.BeginBatchEdit()
+  for i in gone:
+    for j in neighbours[i] - gone:
+      atom, bond = core.GetAtomWithIdx(j), core.GetBondBetweenAtoms(i, j)
+      is_hetero = atom.GetIsAromatic() and atom.GetAtomicNum() != 6
+      if atom.GetNoImplicit() or is_hetero:
+        added = int(bond.GetBondTypeAsDouble())
+        atom.SetNumExplicitHs(atom.GetNumExplicitHs() + added)
+      atom.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
+    core.RemoveAtom(i)
+  core.CommitBatchEdit()
+  core = core.GetMol()
+  Chem.SanitizeMol(core)
+  return core
