@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,27 @@ def compare_evaluations(
     )
 
 
+def describe(
+  a: Evaluation,
+  b: Evaluation,
+  workdir: str,
+  num_resamples: int,
+  seed: int,
+) -> dict[str, Any]:
+  """Compares two checkpoints, prints the result and returns it.
+
+  Args:
+    a: A checkpoint's predictions.
+    b: Another one's.
+    workdir: The folder of the other.
+    num_resamples: As `compare_evaluations` takes it.
+    seed: Likewise.
+  """
+  compared = compare_evaluations(a, b, num_resamples, seed)
+  print(compared, flush=True)
+  return {"workdir": workdir, "seed": seed, **compared.summary()}
+
+
 def _check_same(a: Evaluation, b: Evaluation) -> None:
   """Raises ValueError that names the first thing that is not the same."""
   for what in ("dataset", "split", "metric"):
@@ -63,6 +85,11 @@ def _check_same(a: Evaluation, b: Evaluation) -> None:
         f"cannot compare: the {what} of A is {ours!r}, that of B {other!r}"
       )
   ours, other = a.predictions, b.predictions
+  if ours is None:
+    raise ValueError(
+      f"cannot compare: {a.dataset} draws its examples, and only predictions"
+      " for the same graphs can be compared"
+    )
   if not np.array_equal(ours.index, other.index):
     raise ValueError(
       f"cannot compare: split {a.split!r} of {a.dataset} does not hold the"

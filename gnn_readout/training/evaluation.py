@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pathlib
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from ml_collections import ConfigDict
 from gnn_readout import tasks
 from gnn_readout.data.store import METRICS, GraphStore
 from gnn_readout.errors import suggest
+from gnn_readout.files import atomic_write_bytes, check_writable
 from gnn_readout.runs import checkpoints, settings
 from gnn_readout.tasks import GraphProperty, Problem
 from gnn_readout.tasks.base import Scores
@@ -67,6 +69,22 @@ class Evaluation(NamedTuple):
       f"{self.dataset}: {self.split} {self.metric} {self.value:.5f}{over}, at"
       f" step {self.step}"
     )
+
+  def write_predictions(self, path: str | os.PathLike[str]) -> None:
+    """Writes `graph_index`, `logits` and `labels` to an .npz file, or nothing.
+
+    Raises:
+      ValueError: If there are none: the examples were drawn.
+      OSError: If the file cannot be written.
+    """
+    if self.predictions is None:
+      raise ValueError(
+        f"{self.dataset} draws its examples: there are no predictions to write"
+      )
+    index, logits, labels = self.predictions
+    file = io.BytesIO()
+    np.savez(file, graph_index=index, logits=logits, labels=labels)
+    atomic_write_bytes(path, file.getvalue())
 
   def summary(self) -> dict[str, Any]:
     """Returns the score and what it is the score of, as plain values."""
@@ -126,6 +144,27 @@ def evaluate_checkpoint(
     name, predictions = problem.name, None
     score = exam.score(0, split, outputs)
   return Evaluation(name, split, metric, saved.step, score, predictions)
+
+
+def score(
+  workdir: str | os.PathLike[str],
+  predictions: str | os.PathLike[str] | None,
+  *arguments: Any,
+) -> Evaluation:
+  """Scores a checkpoint, prints the score and writes the predictions.
+
+  Args:
+    workdir: The folder of the run.
+    predictions: A file to write; None for none.
+    *arguments: The others of `evaluate_checkpoint`.
+  """
+  if predictions:  # Not found out after all the work.
+    check_writable(os.path.dirname(predictions) or ".")
+  result = evaluate_checkpoint(workdir, *arguments)
+  print(result, flush=True)
+  if predictions:
+    result.write_predictions(predictions)
+  return result
 
 
 def _read_config(workdir: str | os.PathLike[str]) -> ConfigDict:

@@ -362,13 +362,7 @@ class Program:
 class _Compiled:
   """What is compiled of a problem, for trees with an entry per member."""
 
-  def __init__(
-    self,
-    functions: Functions,
-    mesh: Mesh,
-    num_members: int,
-    is_shared: bool,
-  ):
+  def __init__(self, functions: Functions, mesh: Mesh, is_shared: bool):
     over = functools.partial(sharding.over_members, mesh=mesh)
     self.init = over(step_lib.make_init(functions), shared=(2,))
     self.first_best = over(
@@ -402,15 +396,12 @@ def _compile(
   problem: Problem, mesh: Mesh, num_members: int, is_shared: bool
 ) -> _Compiled:
   """Returns what is compiled, for problems of equal identity the same."""
-  make = functools.partial(
-    _Compiled, mesh=mesh, num_members=num_members, is_shared=is_shared
-  )
   if problem.identity is None:
-    return make(problem.functions())
+    return _Compiled(problem.functions(), mesh, is_shared)
   # With double precision switched on, other types are compiled.
   key = problem.identity, mesh, num_members, is_shared, jax.config.x64_enabled
   if key not in _compiled:
-    _compiled[key] = make(problem.functions())
+    _compiled[key] = _Compiled(problem.functions(), mesh, is_shared)
   _compiled.move_to_end(key)
   while len(_compiled) > _MOST_COMPILED:
     _compiled.popitem(last=False)
