@@ -11,10 +11,10 @@ Command:
   python -m launch.train --config=configs/molpcba.py:gin,virtual_node,mean \
     --config.dataset=ogbg-molhiv --config.num_epochs=20 --workdir=DIR
 
-The variant is MESSAGE_PASSING[,virtual_node],READOUT[,paper]: `gcn`, `gin` or
-`equilibrium` (Equilibrium Aggregation of the messages as well), any readout by
-name, and `paper` for the batches of Bartunov et al. (up to 8 graphs and 1024
-nodes) instead of OGB's 32 graphs.
+The variant is MESSAGE_PASSING[,virtual_node],READOUT[,paper]: a layer by name,
+such as `gcn` or `gin`, or `equilibrium` (Equilibrium Aggregation of the
+messages as well); any readout by name; and `paper` for the batches of Bartunov
+et al. (up to 8 graphs and 1024 nodes) instead of OGB's 32 graphs.
 
 The sweeps are functions that yield overrides, one dict for each run: "variant"
 is the argument of `get_config`, every other key a field with dots. They are
@@ -32,7 +32,6 @@ import ml_collections
 from configs import common
 
 VARIANT = "MESSAGE_PASSING[,virtual_node],READOUT[,paper]"
-MESSAGE_PASSING = ("gcn", "gin", "equilibrium")
 
 # The arguments that each readout takes from the paper.
 READOUTS = {
@@ -56,9 +55,7 @@ ABLATION_RATE = 3e-4
 
 def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
   """Returns the config of a variant such as `gin,virtual_node,attention`."""
-  words = common.parse_variant(
-    variant, VARIANT, MESSAGE_PASSING=MESSAGE_PASSING
-  )
+  words = common.parse_variant(variant, VARIANT)
   passing = words["MESSAGE_PASSING"]
 
   config = ml_collections.ConfigDict()

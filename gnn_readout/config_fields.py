@@ -3,8 +3,9 @@
 `PARTS` says which parts of a config are given to what: `model.readout` to a
 readout, and so on. Every argument in the signature of that readout is a field,
 `model.readout.ARGUMENT`, whether the config names it or not; what is not set
-is not in the config and has the signature's default. Field names are dotted,
-values written as text: numbers, words, None, and sequences with commas.
+is not in the config and has the signature's default. So are the options of the
+source that the dataset is of. Field names are dotted, values written as text:
+numbers, words, None, and sequences with commas.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def known(config: ConfigDict) -> dict[str, Any]:
   Raises:
     ValueError: If a part has the name of nothing.
   """
-  kinds = dict(_named(config))
+  kinds = _options(config) | dict(_named(config))
   for part in PARTS:
     kinds |= {f"{part}.{name}": k for name, k in _open(config, part).items()}
   return kinds
@@ -91,11 +92,11 @@ def with_fields(
   """
   result = config.copy_and_resolve_references()
   named = dict(_named(config))  # The copy does not know the type of a None.
-  # A part's name first: it decides what else there is.
-  for field in sorted(values, key=lambda field: not _is_part_name(field)):
+  # What decides which fields there are comes first.
+  for field in sorted(values, key=lambda field: not _decides(field)):
     part, _, last = field.rpartition(".")
     kinds = _open(result, part) if part in PARTS else {}
-    kind = kinds.get(last, named.get(field))
+    kind = kinds.get(last, (_options(result) | named).get(field))
     if kind is None or (part in PARTS and last not in kinds):
       raise unknown(field, known(result))
     value = read(write(values[field]), kind, prefix + field)
@@ -207,6 +208,24 @@ def _open(config: ConfigDict, part: str) -> dict[str, Any]:
     if f"{part}.{name}" not in PARTS and _can_be_read(argument.kind)
   }
   return kinds
+
+
+def _options(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns the options of the dataset's source, by field, and their types."""
+  from gnn_readout.data.sources import SOURCES
+
+  dataset = config.get("dataset") or ""
+  row = next((row for row in SOURCES if row.matches(dataset)), None)
+  if row is None:  # Said where it is opened.
+    return {}
+  return {
+    f"{row.section}.{name}": kind if _can_be_read(kind) else Any
+    for name, kind in row.options.items()
+  }
+
+
+def _decides(field: str) -> bool:
+  return field == "dataset" or _is_part_name(field)
 
 
 def _is_part_name(field: str) -> bool:

@@ -6,9 +6,10 @@ or `python -m launch.report all` makes everything: the generated sections of
 results/README.md, runs.md, readouts.md, *.csv, figures/ and the page
 report.html.
 
-  python -m launch.report table2|ablations|inner_loop|tu|median|omniglot|runs
+  python -m launch.report table2
 
-makes one section, with its figures and tables, and prints it.
+makes one section, with its figures and tables, and prints it; a name that is
+none is answered by all of them.
 
   python -m launch.report readouts
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import tracked
+
 ROOT = pathlib.Path(__file__).parents[1]
 HEAVY = ("tensorflow", "torch", "rdkit", "ogb", "matplotlib", "pyarrow")
 # What training needs, and who only wants to know its flags does not.
@@ -42,7 +44,7 @@ ALLOWED = {
   "readouts": _READOUTS,
   "message_passing": _MESSAGES,
   "models": _MODELS,
-  "config_fields": _MODELS,
+  "config_fields": _MODELS | {"data"},
   "optimizers": set(),
   "data": set(),
   "metrics": set(),
@@ -65,19 +67,6 @@ def _python(*args: str) -> subprocess.CompletedProcess:
     text=True,
     timeout=600,
   )
-
-
-def _tracked_files() -> list[pathlib.Path]:
-  """Files in the repository or about to be: not ignored, still there."""
-  command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-  try:
-    done = subprocess.run(
-      command, cwd=ROOT, capture_output=True, text=True, check=True
-    )
-  except (OSError, subprocess.CalledProcessError) as error:
-    pytest.skip(f"no list of tracked files: {error}")
-  paths = [ROOT / name for name in done.stdout.splitlines()]
-  return [path for path in paths if path.is_file()]
 
 
 def _imported_modules(source: str, package: tuple[str, ...]) -> Iterator[str]:
@@ -188,7 +177,7 @@ def test_no_file_holds_a_path_or_an_address_of_one_machine():
   }
   found = [
     f"{path.relative_to(ROOT)}:{number}: {what}: {line.strip()[:100]}"
-    for path in _tracked_files()
+    for path in tracked.files()
     if path != pathlib.Path(__file__)
     for number, line in enumerate(
       path.read_text(errors="ignore").splitlines(), start=1

@@ -14,7 +14,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gnn_readout import data, metrics, models, optimizers, records
-from gnn_readout.data import batches
+from gnn_readout.data import batches, sources
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
 from gnn_readout.fields import nested
@@ -127,7 +127,8 @@ class GraphProperty(Problem):
   @classmethod
   def data_key(cls, config: Any) -> Hashable:
     """Returns what decides the dataset and its splits."""
-    fields = ("dataset", "csv", "tu", "fold", "folds")
+    sections = (row.section for row in sources.SOURCES if row.section)
+    fields = ("dataset", "fold", "folds", *sections)
     values = {name: config.get(name) for name in fields if name in config}
     return str(ConfigDict(values))
 

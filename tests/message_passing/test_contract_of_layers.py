@@ -12,7 +12,7 @@ import jraph
 import numpy as np
 import pytest
 
-from gnn_readout.message_passing import LAYERS, make_network, network_class
+from gnn_readout.message_passing import NETWORKS, make_network, network_class
 
 WIDTH = 7
 SCHEMA = types.SimpleNamespace(
@@ -96,10 +96,10 @@ def states_of(name, batch):
   return np.stack([state[:num_real] for state in states]), aux_loss
 
 
-NETWORKS = pytest.mark.parametrize("name", [*sorted(LAYERS), "gin_blocks"])
+EVERY = pytest.mark.parametrize("name", sorted(NETWORKS))
 
 
-@NETWORKS
+@EVERY
 def test_shapes_and_finite(name):
   states, aux_loss = states_of(name, example())
   assert states.shape[1:] == (10, WIDTH)
@@ -108,7 +108,7 @@ def test_shapes_and_finite(name):
   assert states.std() > 1e-3
 
 
-@NETWORKS
+@EVERY
 def test_order_padding_and_company_do_not_matter(name):
   expected, _ = states_of(name, example())
   order = [3, 0, 4, 2, 1]
@@ -123,7 +123,7 @@ def test_order_padding_and_company_do_not_matter(name):
   np.testing.assert_allclose(alone, expected[:, 5:], atol=1e-12)
 
 
-@NETWORKS
+@EVERY
 def test_gradients_are_finite_and_reach_every_layer(name):
   params, apply = network(name)
   batch = example()
@@ -140,7 +140,7 @@ def test_gradients_are_finite_and_reach_every_layer(name):
     assert max(moved) > 0, module
 
 
-@NETWORKS
+@EVERY
 def test_multiply_adds_grow_with_the_layers_and_the_square_of_the_width(name):
   def count(width, num_layers):
     made = make_network(name, SCHEMA, width=width, num_layers=num_layers)

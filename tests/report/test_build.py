@@ -15,6 +15,11 @@ from gnn_readout.report.figures import inner_loop
 from gnn_readout.report.results import molecules
 
 ROOT = pathlib.Path(__file__).parents[2]
+# Those that the records made here are for.
+SECTIONS = (
+  "table2", "ablations", "inner_loop", "tu", "median", "omniglot", "polygons",
+  "readouts", "runs",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -45,10 +50,11 @@ def test_all_is_written_and_the_same_again(results, records):
   said = []
   build.write_all(results, said.append)
   first = _files(results)
-  assert set(first) == {
+  assert set(first) >= {
     "README.md", "molecules.csv", "report.html", "runs.md", "tu.csv",
     "figures/tu_accuracy.png", "figures/tu_accuracy.svg",
   }  # fmt: skip
+  assert not {"median.csv", "omniglot.csv", "readouts.md"} & set(first)
   readme, runs = first["README.md"].decode(), first["runs.md"].decode()
   assert "## Readouts on molecules (Table 2)\n\n<!-- table2:begin -->" in readme
   assert runs.startswith("# All runs\n\n")
@@ -88,13 +94,13 @@ def test_records_of_all_kinds_lie_in_one_folder(
   write_records([few, inner_loop_run("drawn", model="gin")])
   said = []
   build.write_all(results, said.append)
-  assert not [line for line in said if "no " in line.partition(": ")[2]]
   written = _files(results)
   assert {"median.csv", "omniglot.csv", "readouts.md", "runs.md"} <= set(
     written
   )
   page = written["report.html"].decode()
-  for name in build.SECTIONS:
+  for name in SECTIONS:
+    assert f"{name}: {build.SECTIONS[name].title}" in said
     assert f'<h2 id="{name}">' in page
   assert '<div class="pair">' in page
   readme = written["README.md"].decode()

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from configs import molpcba, tu
-from gnn_readout import data
+from gnn_readout import config_fields, data
 from gnn_readout.data import sources
 from gnn_readout.data.building import build_store
 from gnn_readout.data.sources.base import Archive, Source
 from gnn_readout.data.sources.download import archive_of
 from gnn_readout.data.store import Schema
+from gnn_readout.tasks import GraphProperty
 
 
 def read_sets(path: pathlib.Path, shift: int = 0):
@@ -67,11 +68,19 @@ def test_a_new_source_is_a_row(sets, tmp_path):
   (tmp_path / "sets" / "tiny.txt").write_text("5 2 3\n9 4 5 0\n")
   store = data.load("sets/tiny", tmp_path, tmp_path / "cache")
   np.testing.assert_array_equal(store.nodes[:, 0], [2, 3, 4, 5, 0])
-  config = molpcba.get_config("gcn,sum").unlock()
-  config.dataset, config.sets = "sets/tiny", {"shift": "7"}
+  config = molpcba.get_config("gcn,sum")
+  fields = {"sets.shift": "7", "dataset": "sets/tiny"}
+  config = config_fields.with_fields(config, fields)
+  assert config.sets.shift == 7
   store = data.load_config(config, tmp_path, tmp_path / "cache")
   np.testing.assert_array_equal(store.nodes[:, 0], [9, 10, 11, 12, 7])
   assert len(list((tmp_path / "cache").iterdir())) == 2
+  other = config_fields.with_fields(config, {"sets.shift": "8"})
+  assert GraphProperty.data_key(other) != GraphProperty.data_key(config)
+  with pytest.raises(ValueError, match=r"'sets\.shfit'.*mean 'sets\.shift'"):
+    config_fields.with_fields(config, {"sets.shfit": "7"})
+  with pytest.raises(ValueError, match="'x' is not a whole number"):
+    config_fields.with_fields(config, {"sets.shift": "x"})
   assert archive_of("sets/tiny").inside == "a"
   with pytest.raises(ValueError, match=r"sets/NAME.*Did you mean 'sets/tiny'"):
     data.load("set/tiny")
