@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gnn_readout.graphs import make_sets
-from gnn_readout.layers import set_attention as attention
+from gnn_readout.layers import set_attention
 
 D, H = 15, 5
 SIZES = (7, 0, 1, 29, 2)
@@ -39,7 +39,7 @@ def test_within_sets_is_attention_set_by_set():
   key = jnp.asarray(rng.normal(size=(D, D)))
 
   def ours(q, y, key, v):
-    out = attention.attend_within(
+    out = set_attention.attend_within(
       q, y, key, v, H, query_sets=sets, key_sets=sets
     )
     return jnp.sum(out * weights), out
@@ -49,7 +49,7 @@ def test_within_sets_is_attention_set_by_set():
     for start, n in zip(starts, SIZES):
       if n:
         own = slice(start, start + n)
-        rows.append(attention.attend_dense(q[own], y[own], key, v[own], H))
+        rows.append(set_attention.attend_dense(q[own], y[own], key, v[own], H))
     out = jnp.concatenate([*rows, jnp.zeros((N - sum(SIZES), D))])
     return jnp.sum(out * weights), out
 
@@ -67,7 +67,7 @@ def test_huge_scores_pick_one_element():
   """In single precision, where both loops may round scores apart."""
   elements, sets = example()
   x = jnp.asarray(1e4 * elements, jnp.float32)
-  out = attention.attend_within(
+  out = set_attention.attend_within(
     x, x, jnp.eye(D, dtype=x.dtype), x, 1, query_sets=sets, key_sets=sets
   )
   own = np.asarray(x)[:7]
@@ -90,7 +90,7 @@ def test_blocks_are_those_of_pytorch_geometric(layer_norm):
 
   block = pyg.randomised(utils.SetAttentionBlock(D, *args))
   ours = run(
-    lambda: attention.SetAttention(*args, name="block"),
+    lambda: set_attention.SetAttention(*args, name="block"),
     pyg.attention_block(block.mab, "block"),
     elements,
     sets,
@@ -100,7 +100,7 @@ def test_blocks_are_those_of_pytorch_geometric(layer_norm):
 
   block = pyg.randomised(utils.InducedSetAttentionBlock(D, 3, *args))
   ours = run(
-    lambda: attention.InducedSetAttention(3, *args, name="block"),
+    lambda: set_attention.InducedSetAttention(3, *args, name="block"),
     pyg.induced(block, "block"),
     elements,
     sets,
@@ -110,7 +110,7 @@ def test_blocks_are_those_of_pytorch_geometric(layer_norm):
 
   block = pyg.randomised(utils.PoolingByMultiheadAttention(D, 3, *args))
   ours = run(
-    lambda: attention.AttentionPooling(3, *args, name="block"),
+    lambda: set_attention.AttentionPooling(3, *args, name="block"),
     pyg.pooling(block, "block"),
     elements,
     sets,
@@ -124,7 +124,7 @@ def test_blocks_are_those_of_pytorch_geometric(layer_norm):
 def test_initialisation_is_that_of_pytorch():
   elements, sets = example()
   f = hk.transform(
-    lambda x, s: attention.AttentionPooling(3, H, name="block")(x, s)
+    lambda x, s: set_attention.AttentionPooling(3, H, name="block")(x, s)
   )
   params = jax.jit(f.init)(jax.random.key(0), elements, sets)
   bounds = {
