@@ -6,9 +6,10 @@ or `python -m launch.report all` makes everything: the generated sections of
 results/README.md, runs.md, readouts.md, *.csv, figures/ and the page
 report.html.
 
-  python -m launch.report table2|ablations|inner_loop|tu|median|omniglot|runs
+  python -m launch.report SECTION
 
-makes one section, with its figures and tables, and prints it.
+makes one section, with its figures and tables, and prints it: table2,
+ablations, inner_loop, tu, median, omniglot, polygons or runs.
 
   python -m launch.report readouts
 
@@ -24,9 +25,11 @@ from absl import flags
 from gnn_readout import cli
 
 _RESULTS_DIR = flags.DEFINE_string(
-  "results_dir", "results", "Folder with records/ in it; takes the rest."
+  "results_dir",
+  "results",
+  "Its records/ are read, and the rest is written to it.",
 )
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Datasets, for `readouts`.")
+_DATA_DIR = cli.define_data_dir()
 
 
 def main(argv: Sequence[str]) -> None:

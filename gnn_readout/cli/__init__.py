@@ -6,11 +6,19 @@ from gnn_readout.cli.config import (
   parse_config,
   read_config_file,
 )
+from gnn_readout.cli.folders import (
+  define_cache_dir,
+  define_data_dir,
+  define_workdir,
+)
 from gnn_readout.cli.main import run
 
 __all__ = [
   "command",
+  "define_cache_dir",
   "define_config",
+  "define_data_dir",
+  "define_workdir",
   "parse_config",
   "read_config_file",
   "run",
