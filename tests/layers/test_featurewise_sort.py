@@ -10,15 +10,11 @@ import pytest
 from gnn_readout.graphs import make_sets
 from gnn_readout.layers import featurewise_sort
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 D, K = 3, 5
 SIZES = (7, 0, 1, 11, 2)
 N = sum(SIZES) + 5
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def f(r, w):
