@@ -1,4 +1,6 @@
-"""What every binary does the same way: flags in, one clear line on error."""
+"""What every binary does the same way: flags in, one clear line on error;
+imports `runs` and `config_fields`, and nothing that takes long.
+"""
 
 from gnn_readout.cli.config import (
   command,

@@ -1,4 +1,6 @@
-"""Datasets of graphs: `load` finds, converts and caches them."""
+"""Datasets of graphs: `load` finds, converts and caches them; they import
+nothing of models, tasks or training.
+"""
 
 from __future__ import annotations
 

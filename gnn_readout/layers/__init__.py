@@ -1,0 +1,3 @@
+"""Modules that several readouts and networks are built of; they import the
+mathematics on sets (`graphs`, `segments`, `minimise`, `transport`) alone.
+"""

@@ -1,4 +1,6 @@
-"""Message passing: node states from node states and edges."""
+"""Message passing: node states from node states and edges, one table of layers
+and one of networks; imports `readouts`, which aggregate messages, and below.
+"""
 
 from gnn_readout.message_passing.base import Layer
 from gnn_readout.message_passing.networks import (

@@ -1,0 +1,1 @@
+"""Tests and intervals on plain arrays; they import `metrics` alone."""

@@ -1,4 +1,6 @@
-"""What can be learned, by name."""
+"""What can be learned, by name, each a `Problem`; imports models, data and
+metrics, and nothing of how it is trained.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,3 @@
+"""Figures: each function draws what it is given; they import `results`, never a
+section.
+"""
