@@ -1,5 +1,6 @@
-"""What every binary does the same way: flags in, one clear line on error;
-imports `runs` and `config_fields`, and nothing that takes long.
+"""What every binary does the same way: flags in, one clear line on error.
+
+It imports `runs` and `config_fields`, and nothing that takes long.
 """
 
 from gnn_readout.cli.config import (

@@ -1,5 +1,6 @@
-"""Datasets of graphs: `load` finds, converts and caches them; they import
-nothing of models, tasks or training.
+"""Datasets of graphs: `load` finds, converts and caches them.
+
+They import nothing of models, tasks or training.
 """
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
-"""Modules that several readouts and networks are built of; they import the
-mathematics on sets (`graphs`, `segments`, `minimise`, `transport`) alone.
+"""Modules that several readouts and networks are built of.
+
+They import the mathematics on sets alone: `graphs`, `segments` and so on.
 """

@@ -1,5 +1,6 @@
-"""Message passing: node states from node states and edges, one table of layers
-and one of networks; imports `readouts`, which aggregate messages, and below.
+"""Message passing: node states from node states and edges.
+
+It imports `readouts`, which aggregate messages, and what they import.
 """
 
 from gnn_readout.message_passing.base import Layer

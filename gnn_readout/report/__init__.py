@@ -1,3 +1,4 @@
-"""Tables, figures and sentences, made from records and published numbers alone;
-it imports `records` and `statistics`.
+"""Tables, figures and sentences, made from records and published numbers.
+
+It imports `records` and `statistics`.
 """

@@ -1,1 +1,4 @@
-"""Tests and intervals on plain arrays; they import `metrics` alone."""
+"""Tests and intervals on plain arrays.
+
+They import `metrics` alone.
+"""

@@ -1,3 +1,4 @@
-"""Many runs in many processes: which, in what order, restarted when they die; it
-imports `training` and all below.
+"""Many runs in many processes: which are left, restarted when they die.
+
+They import `training`, `cli` and what these import.
 """

@@ -1,5 +1,6 @@
-"""What can be learned, by name, each a `Problem`; imports models, data and
-metrics, and nothing of how it is trained.
+"""What can be learned, by name, each a `Problem`.
+
+They import models, data and metrics, and nothing of how they are trained.
 """
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
-"""How problems are learned: the one trainer, what it is made of, what calls it;
-imports all of the package but `sweeps`, `cli` and `report`.
+"""How problems are learned: the one trainer, its parts and its callers.
+
+It imports all of the package but `sweeps`, `cli` and `report`.
 """

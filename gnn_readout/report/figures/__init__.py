@@ -1,3 +1,4 @@
-"""Figures: each function draws what it is given; they import `results`, never a
-section.
+"""Figures: each function draws what it is given.
+
+They import `results`, and no section.
 """

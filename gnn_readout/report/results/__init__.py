@@ -1,3 +1,4 @@
-"""What records say: read, grouped, selected and compared; imports `records` and
-`statistics`, never a figure or a section.
+"""What records say: read, grouped, selected and compared.
+
+It imports `records` and `statistics`, no figure and no section.
 """

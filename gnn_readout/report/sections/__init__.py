@@ -1,5 +1,6 @@
-"""The sections of the results: the one table of all that is known of them; they
-import `results` and `figures`.
+"""The sections of the results: the one table of all that is known of them.
+
+They import `results` and `figures`.
 """
 
 from __future__ import annotations
