@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks import steps, timing
 from configs import molpcba
-from gnn_readout.report.results import published as paper
+from gnn_readout.report.results import published
 
 _NUM_BATCHES = 8
 _STEPS = (2, 5, 10, 15)
@@ -53,12 +53,12 @@ def run(
   measured = timing.alternate(functions, rounds, min_seconds=0.5)
   batch = 8
   milliseconds = {k: 1e3 * batch / m.median for k, m in measured.items()}
-  published = _published()
+  of_paper = _published()
   result = {
     name: {
       "milliseconds": milliseconds[name],
       "ratio": milliseconds[name] / milliseconds["sum"],
-      "paper": published.get((readout, arguments.get("num_steps", 0)))
+      "paper": of_paper.get((readout, arguments.get("num_steps", 0)))
       if arguments.get("adjoint") != "implicit"
       else None,
       "mebibytes": memory[name],
@@ -95,7 +95,7 @@ def _published() -> dict[tuple[str, int], float]:
   """Returns hours relative to sum, by readout and steps."""
   hours = {
     (row.readout, int(row.setting.split()[0]) if row.setting else 0): row.value
-    for row in paper.PUBLISHED
+    for row in published.PUBLISHED
     if row.metric == "hours"
   }
   return {key: value / hours["sum", 0] for key, value in hours.items()}

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from gnn_readout.errors import suggest
+from gnn_readout.fields import flatten
 from gnn_readout.files import atomic_write_text
 
 VERSION = 2
@@ -137,7 +138,6 @@ NON_RESULT_FIELDS = (
   "eval_batch_size",
   "log_every",
   "note",
-  "population",  # A record is of one member, whose own fields are set.
   "tensorboard",
 )
 
@@ -358,10 +358,7 @@ def field(record: Record, name: str) -> Any:
     record: Of a run or a cross-validation.
     name: With dots, such as 'model.readout.num_steps'.
   """
-  value = record["config"]
-  for key in name.split("."):
-    value = value.get(key) if isinstance(value, dict) else None
-  return value
+  return flatten(record["config"]).get(name)
 
 
 def configuration(record: Record, without: Iterable[str] = ()) -> str:
@@ -371,9 +368,13 @@ def configuration(record: Record, without: Iterable[str] = ()) -> str:
     record: Of a run or a cross-validation.
     without: Further fields of the config to leave out, with dots.
   """
-  config = record["config"]
-  for name in ("seed", *NON_RESULT_FIELDS, *without):
-    config = _without(config, name.split("."))
+  # A record is of one member, whose own fields are set.
+  left_out = ("seed", "population", *NON_RESULT_FIELDS, *without)
+  config = {
+    name: value
+    for name, value in flatten(record["config"]).items()
+    if not any(f"{name}.".startswith(f"{left}.") for left in left_out)
+  }
   dataset = record["dataset"] or {}
   facts = [
     record.get("problem"),
@@ -404,15 +405,6 @@ def group(
   for run in runs:
     groups.setdefault(configuration(record(run), without), []).append(run)
   return list(groups.values())
-
-
-def _without(config: Any, keys: Sequence[str]) -> Any:
-  """Returns the config without the field that the keys lead to."""
-  key, *rest = keys
-  if not isinstance(config, dict) or key not in config:
-    return config
-  inner = {key: _without(config[key], rest)} if rest else {}
-  return {k: v for k, v in config.items() if k != key} | inner
 
 
 def _check_fields(

@@ -4,10 +4,12 @@ python -m launch.benchmark data --dataset=ogbg-molhiv --data_dir=DIR --json
 python -m launch.benchmark train --config=configs/molpcba.py:gcn,sum \
   --against=pyg
 python -m launch.benchmark readout equilibrium --against=pyg --against=literal
+python -m launch.benchmark readouts --against=pyg
 python -m launch.benchmark inner_steps
 python -m launch.benchmark population --config=configs/tu.py:MUTAG,sum
 
-benchmarks/__init__.py has the table of them.
+benchmarks/__init__.py has the table of them. With --records=results/records a
+record of what was measured is written.
 """
 
 from __future__ import annotations
@@ -20,14 +22,20 @@ from absl import flags
 from gnn_readout import cli
 
 _FLAGS = {
-  "config": cli.define_config("What to train.", is_required=False),
-  "against": flags.DEFINE_multi_string("against", [], "Peers, such as pyg."),
-  "rounds": flags.DEFINE_integer("rounds", 5, "Runs of each side.", 1),
-  "dataset": flags.DEFINE_string("dataset", None, "Such as ogbg-molhiv."),
-  "data_dir": flags.DEFINE_string("data_dir", None, "The data folder."),
-  "cache_dir": flags.DEFINE_string("cache_dir", None, "Converted data."),
+  "config": cli.define_config("Measure what it trains.", is_required=False),
+  "against": flags.DEFINE_multi_string(
+    "against", [], "Measure against pyg, say."
+  ),
+  "rounds": flags.DEFINE_integer("rounds", 5, "Each side runs so often.", 1),
+  "dataset": flags.DEFINE_string(
+    "dataset", None, "Measure on ogbg-molhiv, say."
+  ),
+  "data_dir": cli.define_data_dir(),
+  "cache_dir": cli.define_cache_dir(),
 }
-_RECORDS = flags.DEFINE_string("records", None, "Where to write a record.")
+_RECORDS = flags.DEFINE_string(
+  "records", None, "Write a record to this folder."
+)
 _JSON = flags.DEFINE_bool("json", False, "End with one line of JSON.")
 
 

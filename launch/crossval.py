@@ -4,7 +4,8 @@ python -m launch.crossval --config=configs/tu.py:MUTAG,fspool \
   --protocol=fspool2019 --workdir=runs/tu --data_dir=DATA
 
 All folds and points of the grid that have the same shapes train at once. The
-result is WORKDIR/DATASET-READOUT-PROTOCOL/record.json.
+result is WORKDIR/DATASET-READOUT-PROTOCOL/record.json. SIGTERM, Ctrl-C and a
+closed terminal save what was reached and exit with status 0.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from gnn_readout import cli
 from gnn_readout.runs import devices
 
 _CONFIG = cli.define_config(
-  "What to train, such as configs/tu.py:MUTAG,fspool."
+  "Train what a config says, such as configs/tu.py:MUTAG,fspool."
 )
 _PROTOCOL = flags.DEFINE_string(
-  "protocol", "fspool2019", "fspool2019, gin2019 or errica2020."
+  "protocol", "fspool2019", "It is fspool2019, gin2019 or errica2020."
 )
-_WORKDIR = flags.DEFINE_string(
-  "workdir", None, "A folder for many of these runs.", required=True
+_WORKDIR = cli.define_workdir(
+  "Cross-validations of many datasets and readouts may share this folder."
 )
 _RECORDS = flags.DEFINE_string(
-  "records", None, "Folder to copy the record to, such as results/records."
+  "records", None, "Copy the record to this folder, such as results/records."
 )
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "The data folder.")
-_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Converted data.")
+_DATA_DIR = cli.define_data_dir()
+_CACHE_DIR = cli.define_cache_dir()
 
 
 def main(argv: Sequence[str]) -> None:

@@ -14,7 +14,9 @@ from absl import flags
 
 from gnn_readout import cli
 
-_WORKDIR = flags.DEFINE_string("workdir", "runs/demo", "Where the runs go.")
+_WORKDIR = flags.DEFINE_string(
+  "workdir", "runs/demo", "Every run has a folder in this one."
+)
 
 
 def main(argv: Sequence[str]) -> None:

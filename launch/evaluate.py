@@ -16,25 +16,25 @@ from absl import flags
 
 from gnn_readout import cli
 
-_WORKDIR = flags.DEFINE_string(
-  "workdir", None, "The folder of the run.", required=True
-)
-_SPLIT = flags.DEFINE_string("split", "test", "train, valid or test.")
-_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best or latest.")
+_WORKDIR = cli.define_workdir("The run lies in this folder.")
+_SPLIT = flags.DEFINE_string("split", "test", "Score train, valid or test.")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "Score best or latest.")
 _METRIC = flags.DEFINE_string(
-  "metric", None, "Another one than the dataset's: ap, rocauc, rmse or mae."
+  "metric", None, "Score by another metric than the dataset's, such as rocauc."
 )
 _PREDICTIONS = flags.DEFINE_string(
-  "predictions", None, "Where to write graph_index, logits, labels as .npz."
+  "predictions", None, "An .npz file takes graph_index, logits and labels."
 )
-_COMPARE = flags.DEFINE_string("compare", None, "The folder of another run.")
+_COMPARE = flags.DEFINE_string(
+  "compare", None, "Compare with the run in this folder."
+)
 _RESAMPLES = flags.DEFINE_integer(
-  "resamples", 1000, "How many resamples the comparison draws.", 1
+  "resamples", 1000, "The comparison draws so many resamples.", 1
 )
-_SEED = flags.DEFINE_integer("seed", 0, "The seed of the resamples.", 0)
+_SEED = flags.DEFINE_integer("seed", 0, "It draws them by this seed.", 0)
 _JSON = flags.DEFINE_bool("json", False, "End with one line of JSON.")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "The data folder.")
-_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Converted data.")
+_DATA_DIR = cli.define_data_dir()
+_CACHE_DIR = cli.define_cache_dir()
 
 
 def main(argv: Sequence[str]) -> None:

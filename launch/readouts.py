@@ -21,7 +21,7 @@ from absl import flags
 
 from gnn_readout import cli
 
-_README = flags.DEFINE_string("readme", None, "The file to write a table in.")
+_README = flags.DEFINE_string("readme", None, "Write the table into this file.")
 
 
 def main(argv: Sequence[str]) -> None:

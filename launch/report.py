@@ -25,9 +25,11 @@ from absl import flags
 from gnn_readout import cli
 
 _RESULTS_DIR = flags.DEFINE_string(
-  "results_dir", "results", "Folder with records/ in it; takes the rest."
+  "results_dir",
+  "results",
+  "Its records/ are read, and the rest is written to it.",
 )
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Datasets, for `readouts`.")
+_DATA_DIR = cli.define_data_dir()
 
 
 def main(argv: Sequence[str]) -> None:

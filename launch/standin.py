@@ -11,46 +11,38 @@ Its name, in all that is printed and recorded, is `ogbg-molpcba (stand-in)`.
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Sequence
 
 from absl import flags
 
 from gnn_readout import cli
 
-_DATA_DIR = flags.DEFINE_string(
-  "data_dir",
-  os.environ.get("GNN_READOUT_DATA", "data"),
-  "The data folder with ogbg-molhiv.",
-)
+_DATA_DIR = cli.define_data_dir()
 _OUTPUT = flags.DEFINE_string(
-  "output", None, "The data folder to write ogb/ogbg_molpcba in.", required=True
+  "output", None, "ogb/ogbg_molpcba is written in this folder.", required=True
 )
-_NUM_GRAPHS = flags.DEFINE_integer("num_graphs", 437_929, "Graphs.", 10)
-_SEED = flags.DEFINE_integer("seed", 0, "Of molecules and labels.", 0)
+_NUM_GRAPHS = flags.DEFINE_integer(
+  "num_graphs", 437_929, "So many graphs are written.", 10
+)
+_SEED = flags.DEFINE_integer(
+  "seed", 0, "Molecules and labels are drawn by this seed.", 0
+)
 _MISSING = flags.DEFINE_float(
-  "missing", 0.6, "Share of the labels that are missing.", 0.0
+  "missing", 0.6, "This share of the labels is missing.", 0.0
 )
 
 
 def main(argv: Sequence[str]) -> None:
   """Writes what the flags name."""
   del argv
+  from gnn_readout.data import folders
   from gnn_readout.data.sources import standin
-  from gnn_readout.runs.progress import ProgressLine, duration
+  from gnn_readout.runs import progress
 
-  total, began = _NUM_GRAPHS.value, time.monotonic()
-  with ProgressLine(total) as line:
-
-    def show(done: int) -> None:
-      left = (time.monotonic() - began) / done * (total - done)
-      line.show(
-        done, lambda: f"{done:,} of {total:,} graphs  ETA {duration(left)}"
-      )
-
+  total = _NUM_GRAPHS.value
+  with progress.counting(total, "graphs") as show:
     folder = standin.write_standin(
-      _DATA_DIR.value,
+      folders.data_folder(_DATA_DIR.value),
       _OUTPUT.value,
       total,
       _SEED.value,

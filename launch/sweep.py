@@ -21,25 +21,27 @@ from absl import flags
 
 from gnn_readout import cli
 
-_SWEEP = flags.DEFINE_string("sweep", None, "FILE:NAME.", required=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Its folder.", required=True)
+_SWEEP = flags.DEFINE_string(
+  "sweep", None, "FILE:NAME yields the runs.", required=True
+)
+_WORKDIR = cli.define_workdir("Every run has a folder in this one.")
 _SET = flags.DEFINE_multi_string(
-  "set", [], "FIELD=VALUE, for every run; may be repeated."
+  "set", [], "FIELD=VALUE sets a field of every run; may be repeated."
 )
 _WORKERS = flags.DEFINE_integer(
   "workers",
   1,
-  "Runs at a time, each on its share of the cores if there are enough. On one"
-  " accelerator, divide its memory by XLA_PYTHON_CLIENT_MEM_FRACTION.",
+  "So many runs go at a time, each on its share of the cores. On an accelerator"
+  " divide its memory by XLA_PYTHON_CLIENT_MEM_FRACTION.",
   lower_bound=1,
 )
-_TOGETHER = flags.DEFINE_bool("together", True, "Train together what can be.")
-_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only say what there is to do.")
+_TOGETHER = flags.DEFINE_bool("together", True, "Train as one what can.")
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only say what is to do.")
 _RECORDS = flags.DEFINE_string(
-  "records", None, "Where to copy records to, as SWEEP_NAME.json."
+  "records", None, "Records are copied to this folder, as SWEEP_NAME.json."
 )
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "The data folder.")
-_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "For converted datasets.")
+_DATA_DIR = cli.define_data_dir()
+_CACHE_DIR = cli.define_cache_dir()
 
 
 def main(argv: Sequence[str]) -> int:

@@ -3,27 +3,28 @@ r"""Trains a model, or goes on with a run that was stopped.
 python -m launch.train --config=configs/molpcba.py:gcn,sum \
   --config.dataset=ogbg-molhiv --workdir=runs/gcn_sum
 
-SIGTERM and Ctrl-C save a checkpoint and exit with status 0; the same command
-goes on from there. At the end WORKDIR/record.json holds the test result.
+SIGTERM, Ctrl-C and a closed terminal save a checkpoint and exit with status 0;
+the same command goes on from there. At the end WORKDIR/record.json holds the
+test result; of a population, WORKDIR/members/NAME/record.json of each member.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from absl import flags
-
 from gnn_readout import cli
 from gnn_readout.runs import devices
 
 _CONFIG = cli.define_config(
-  "What to train, such as configs/molpcba.py:gcn,sum."
+  "Train what a config says, such as configs/molpcba.py:gcn,sum;"
+  " --config.FIELD=VALUE sets a field of it."
 )
-_WORKDIR = flags.DEFINE_string(
-  "workdir", None, "The folder of this run.", required=True
+_WORKDIR = cli.define_workdir(
+  "The run keeps its checkpoints, curves and record in this folder, and goes on"
+  " with what it holds."
 )
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "The data folder.")
-_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Converted data.")
+_DATA_DIR = cli.define_data_dir()
+_CACHE_DIR = cli.define_cache_dir()
 
 
 def main(argv: Sequence[str]) -> None:

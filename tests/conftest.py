@@ -28,6 +28,13 @@ from gnn_readout.data.store import GraphStore, Schema  # noqa: E402
 TASKS = 3
 
 
+@pytest.fixture
+def double_precision():
+  """Switches float64 on."""
+  with jax.enable_x64(True):
+    yield
+
+
 @pytest.fixture(scope="session")
 def make_store():
   """Returns a function that makes the tiny dataset, the same every time."""

@@ -12,6 +12,7 @@ import pytest
 
 from configs import demo, median, molpcba, omniglot, polygons, tu
 from gnn_readout import config_fields, models
+from gnn_readout.fields import flatten
 from gnn_readout.layers.heads import HEADS
 from gnn_readout.message_passing import NETWORKS, network_class
 from gnn_readout.readouts import READOUTS
@@ -37,14 +38,14 @@ def config():
 @pytest.mark.parametrize("get_config", CONFIGS.values(), ids=CONFIGS)
 def test_every_argument_of_every_readout_is_a_field(get_config, name):
   config = get_config(name)
-  before = settings.flatten(settings.as_json(config))
+  before = flatten(settings.as_json(config))
   for argument, (_, default) in READOUTS[name].arguments().items():
     field = f"model.readout.{argument}"
     text = config_fields.write(default)
     changed = config_fields.with_fields(config, {field: text})
     assert changed.model.readout[argument] == default
     assert changed.is_locked
-    after = settings.flatten(settings.as_json(changed))
+    after = flatten(settings.as_json(changed))
     assert after | {field: before.get(field)} == {field: None} | before
 
 

@@ -12,13 +12,9 @@ import pytest
 
 from gnn_readout.minimise import conjugate_gradients, minimise
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 S, M = 5, 7
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def convex(seed=0):

@@ -11,16 +11,12 @@ from gnn_readout import potentials
 from gnn_readout.graphs import make_sets
 from gnn_readout.minimise import minimise
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 SIZES = (7, 1, 11)
 WIDTH = 3
 QUERY = np.array([0.5, -0.7, 0.3])
 POSTERIOR = potentials.gaussian_posterior(0.7, np.array([1.0, -2.0, 0.5]), 1.3)
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def example(sizes=SIZES, width=WIDTH, seed=0):

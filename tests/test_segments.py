@@ -10,16 +10,12 @@ import pytest
 from gnn_readout import segments
 from gnn_readout.graphs import Sets, make_sets
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 D, H = 5, 3
 FEW = (7, 0, 1, 13, 2, 0)
 MANY = FEW + (0, 1, 2) * 43  # 135 sets: no product with the membership matrix.
 PADDING = 11
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 @pytest.fixture(autouse=True, params=["cpu", "accelerator"])

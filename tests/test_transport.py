@@ -12,6 +12,8 @@ import pytest
 from gnn_readout import segments, transport
 from gnn_readout.graphs import make_sets
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 D = 3
 SIZES = (5, 0, 1, 2)
 N = sum(SIZES) + 3
@@ -23,12 +25,6 @@ CASES = [
   {"a1": 0.7, "a2": 0.5, "a3": 1.3},
   {"a1": 0.5, "a2": 7.0, "a3": 0.0},
 ]
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def example(scale=1.0, filler=0.0):

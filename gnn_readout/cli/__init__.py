@@ -1,4 +1,7 @@
-"""What every binary does the same way: flags in, one clear line on error."""
+"""What every binary does the same way: flags in, one clear line on error.
+
+It imports `runs` and `config_fields`, and nothing that takes long.
+"""
 
 from gnn_readout.cli.config import (
   command,
@@ -6,11 +9,19 @@ from gnn_readout.cli.config import (
   parse_config,
   read_config_file,
 )
+from gnn_readout.cli.folders import (
+  define_cache_dir,
+  define_data_dir,
+  define_workdir,
+)
 from gnn_readout.cli.main import run
 
 __all__ = [
   "command",
+  "define_cache_dir",
   "define_config",
+  "define_data_dir",
+  "define_workdir",
   "parse_config",
   "read_config_file",
   "run",

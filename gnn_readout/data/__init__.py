@@ -1,4 +1,7 @@
-"""Datasets of graphs: `load` finds, converts and caches them."""
+"""Datasets of graphs: `load` finds, converts and caches them.
+
+They import nothing of models, tasks or training.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Message passing: node states from node states and edges."""
+"""Message passing: node states from node states and edges.
+
+It imports `readouts`, which aggregate messages, and what they import.
+"""
 
 from gnn_readout.message_passing.base import Layer
 from gnn_readout.message_passing.networks import (

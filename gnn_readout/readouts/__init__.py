@@ -1,7 +1,8 @@
 """Readouts: one vector from the elements of each set.
 
 `READOUTS` is the table of all of them and `make_readout` the way in. A new
-readout is a file here, a row there, and a test of what only it promises.
+readout is a file here, a row there, and a test of what only it promises. They
+import `layers` and the mathematics on sets, nothing of data or training.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -72,6 +73,29 @@ class ProgressLine:
     self._console.file.flush()
     if not self._bar:  # Which shows something else.
       self._shown, self._said = time.monotonic(), text
+
+
+@contextlib.contextmanager
+def counting(
+  total: int, things: str, console: Console | None = None
+) -> Iterator[Callable[[int], None]]:
+  """Yields a function that shows how many things are done, and how long yet.
+
+  Args:
+    total: How many there are.
+    things: What they are called.
+    console: As `ProgressLine` takes it.
+  """
+  began = time.monotonic()
+  with ProgressLine(total, console) as line:
+
+    def show(done: int) -> None:
+      left = (time.monotonic() - began) / done * (total - done)
+      line.show(
+        done, lambda: f"{done:,} of {total:,} {things}  ETA {duration(left)}"
+      )
+
+    yield show
 
 
 def duration(seconds: float) -> str:

@@ -17,15 +17,7 @@ from gnn_readout.errors import suggest
 from gnn_readout.fields import flatten
 from gnn_readout.files import check_writable
 from gnn_readout.readouts import readout_class
-
-# Fields that change what is shown or stored, but no number of the result.
-NON_RESULT_FIELDS = (
-  "checkpoint_every",
-  "eval_batch_size",
-  "log_every",
-  "note",
-  "tensorboard",
-)
+from gnn_readout.records import NON_RESULT_FIELDS
 
 _LARGEST = 2**31 - 1  # Steps and keys are numbers of 32 bits.
 
@@ -147,6 +139,4 @@ def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
 
 def _decisive(config: dict[str, Any]) -> dict[str, Any]:
   fields = flatten(config)
-  return {
-    name: fields[name] for name in fields if name not in NON_RESULT_FIELDS
-  }
+  return {k: fields[k] for k in fields if k not in NON_RESULT_FIELDS}

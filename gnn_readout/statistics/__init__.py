@@ -1,0 +1,4 @@
+"""Tests and intervals on plain arrays.
+
+They import `metrics` alone.
+"""

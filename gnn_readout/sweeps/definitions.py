@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from gnn_readout import cli
 from gnn_readout.config_fields import write
 from gnn_readout.errors import suggest
+from gnn_readout.fields import flatten
 from gnn_readout.runs import settings
 from gnn_readout.sweeps.run_spec import RunSpec, run_name
 from gnn_readout.training import members
@@ -141,7 +142,7 @@ def _population(points: Sequence[_Point]) -> str:
     return ""
   if any((p.variant, *p.fields) != (variant, *fields) for p in points):
     return ""
-  flat = [settings.flatten(point.config.to_dict()) for point in points]
+  flat = [flatten(point.config.to_dict()) for point in points]
   values = {
     field: list(dict.fromkeys(write(f[field]) for f in flat))
     for field in fields

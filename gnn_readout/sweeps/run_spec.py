@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from gnn_readout.fields import flatten
+from gnn_readout.records import NON_RESULT_FIELDS
 from gnn_readout.runs import settings
 from gnn_readout.training import members
 
@@ -59,12 +61,12 @@ def run_name(variant: str, fields: Iterable[str], config: ConfigDict) -> str:
     config: The config of the run, which has their values; of what its
       population varies, all of them.
   """
-  known = settings.flatten(config.to_dict())
+  known = flatten(config.to_dict())
   population = config.get("population", "").split()
   known |= dict(word.split("=", 1) for word in population)
   words = [variant or "default"]
   for field in fields:
-    if field not in settings.NON_RESULT_FIELDS:
+    if field not in NON_RESULT_FIELDS:
       words.append(f"{_shortest(field, known)}={known[field]}")
   text = "-".join(words)
   name = re.sub(r"^[^A-Za-z0-9]|[^A-Za-z0-9._,=+-]", "_", text)[:_LONGEST_NAME]

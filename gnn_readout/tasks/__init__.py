@@ -1,4 +1,7 @@
-"""What can be learned, by name."""
+"""What can be learned, by name, each a `Problem`.
+
+They import models, data and metrics, and nothing of how they are trained.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""Training, evaluation, checkpoints and records of runs."""
+"""How problems are learned: the one trainer, its parts and its callers.
+
+It imports all of the package but `sweeps`, `cli` and `report`.
+"""

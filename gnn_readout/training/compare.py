@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 
-from gnn_readout.runs.progress import ProgressLine, duration
+from gnn_readout.runs.progress import counting
 from gnn_readout.statistics import bootstrap
 from gnn_readout.training.evaluation import Evaluation
 
@@ -34,16 +33,7 @@ def compare_evaluations(
       or as `bootstrap.compare`.
   """
   _check_same(a, b)
-  began = time.monotonic()
-  with ProgressLine(num_resamples) as line:
-
-    def show(done: int) -> None:
-      left = (time.monotonic() - began) / done * (num_resamples - done)
-      line.show(
-        done,
-        lambda: f"resample {done:,} of {num_resamples:,}  ETA {duration(left)}",
-      )
-
+  with counting(num_resamples, "resamples") as show:
     return bootstrap.compare(
       a.metric,
       a.predictions.labels,

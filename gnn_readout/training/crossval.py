@@ -462,10 +462,10 @@ class _Study:
         "note": self._config.note,
       },
     )
-    spread = "" if deviation is None else f" ± {deviation:.4f}"
+    plus_minus = "" if deviation is None else f" ± {deviation:.4f}"
     print(
       f"{self._store.schema.name}, {self._config.model.readout.name}: test"
-      f" {self._metric} {record['test']['value']:.4f}{spread} over"
+      f" {self._metric} {record['test']['value']:.4f}{plus_minus} over"
       f" {len(values)}, selected on {self._protocol.selected_on}"
     )
     return record

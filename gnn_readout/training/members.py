@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 
 from gnn_readout import config_fields, tasks
 from gnn_readout.config_fields import with_fields
+from gnn_readout.fields import flatten
 from gnn_readout.runs import settings
 
 
@@ -82,7 +83,7 @@ def group_by_program(configs: Sequence[ConfigDict]) -> list[list[int]]:
   """
   groups: dict[str, list[int]] = {}
   for i, config in enumerate(configs):
-    fields = settings.flatten(settings.as_json(config))
+    fields = flatten(settings.as_json(config))
     problem = tasks.problem_class(config)
     for name in (*problem.TRACED, *problem.PRIVATE):
       # A field that is not there, or 0 for good, is not the same program.
@@ -94,7 +95,7 @@ def group_by_program(configs: Sequence[ConfigDict]) -> list[list[int]]:
 
 def traced(configs: Sequence[ConfigDict]) -> dict[str, list[float]]:
   """Returns the values, one per member, of every traced field there is."""
-  fields = [settings.flatten(config.to_dict()) for config in configs]
+  fields = [flatten(config.to_dict()) for config in configs]
   return {
     name: [float(f[name]) for f in fields]
     for name in tasks.problem_class(configs[0]).TRACED

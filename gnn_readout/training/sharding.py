@@ -112,7 +112,7 @@ def over_members(
 
   specs = PartitionSpec(), PartitionSpec(MEMBER)
 
-  def spread(*args):
+  def sharded(*args):
     return jax.shard_map(
       all_members,
       mesh=mesh,
@@ -121,4 +121,4 @@ def over_members(
       check_vma=False,
     )(*args)
 
-  return jax.jit(spread, donate_argnums=tuple(donate))
+  return jax.jit(sharded, donate_argnums=tuple(donate))

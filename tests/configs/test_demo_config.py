@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from configs import demo
+from gnn_readout.fields import flatten
 from gnn_readout.runs import settings
 
 
@@ -13,8 +14,8 @@ def test_every_readout_has_the_same_small_model(readout):
   config = demo.get_config(readout)
   settings.check(config)
   assert config.model.readout.name == readout
-  fields = settings.flatten(settings.as_json(config))
-  other = settings.flatten(settings.as_json(demo.get_config()))
+  fields = flatten(settings.as_json(config))
+  other = flatten(settings.as_json(demo.get_config()))
   differ = {key for key in other if fields.get(key) != other[key]}
   assert differ <= {"model.readout.name", "model.readout.aux_weight"}
 

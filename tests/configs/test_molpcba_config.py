@@ -15,6 +15,7 @@ from gnn_readout import models
 from gnn_readout.data import batches
 from gnn_readout.data.building import build_from_undirected
 from gnn_readout.data.sources import molecules
+from gnn_readout.fields import flatten
 from gnn_readout.runs import settings
 
 NUM_RUNS = {
@@ -53,7 +54,7 @@ def test_every_run_is_valid_and_no_two_are_the_same(sweep):
     config = _config(run)
     settings.check(config)
     assert models.build_model(config.model, schema)
-    flat = settings.flatten(config.to_dict())
+    flat = flatten(config.to_dict())
     overrides = {key: run[key] for key in run if key != "variant"}
     assert overrides == {key: flat[key] for key in overrides}
     assert json.loads(json.dumps(run)) == run
@@ -100,7 +101,7 @@ def test_an_ablation_varies_one_thing(sweep, field, values):
   rest = set()
   for config in configs:
     assert config.model.message_passing.name == model
-    values = settings.flatten(settings.as_json(config))
+    values = flatten(settings.as_json(config))
     values.pop(f"model.readout.{field}", None)
     if config.model.readout.name == "equilibrium":
       rest.add(json.dumps(values, sort_keys=True))

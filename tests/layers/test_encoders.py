@@ -15,14 +15,10 @@ from gnn_readout.layers.encoders import (
   multi_hot,
 )
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 SIZES = (11, 3, 2, 1)
 N, D = 13, 7
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def encoder(width=D, sizes=SIZES):

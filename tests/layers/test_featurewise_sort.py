@@ -8,17 +8,13 @@ import numpy as np
 import pytest
 
 from gnn_readout.graphs import make_sets
-from gnn_readout.layers import featurewise_sort as fs
+from gnn_readout.layers import featurewise_sort
+
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 D, K = 3, 5
 SIZES = (7, 0, 1, 11, 2)
 N = sum(SIZES) + 5
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def f(r, w):
@@ -46,8 +42,8 @@ def example():
 
 def test_fspool_and_fsunpool():
   elements, sets, knots, decoder, vectors = example()
-  values, rows = jax.jit(fs.fspool)(elements, sets, knots)
-  unpooled = jax.jit(fs.fsunpool)(vectors, sets, decoder, rows)
+  values, rows = jax.jit(featurewise_sort.fspool)(elements, sets, knots)
+  unpooled = jax.jit(featurewise_sort.fsunpool)(vectors, sets, decoder, rows)
   start = 0
   for s, n in enumerate(SIZES):
     for d in range(D):
@@ -71,8 +67,8 @@ def test_the_auto_encoder_is_equivariant():
 
   @jax.jit
   def encode_decode(elements):
-    values, rows = fs.fspool(elements, sets, knots)
-    return fs.fsunpool(jnp.tanh(values), sets, decoder, rows)
+    values, rows = featurewise_sort.fspool(elements, sets, knots)
+    return featurewise_sort.fsunpool(jnp.tanh(values), sets, decoder, rows)
 
   order = np.arange(N)
   order[8:19] = np.random.default_rng(1).permutation(order[8:19])
@@ -97,7 +93,7 @@ def literal_neural_sort(s, tau):
 @pytest.mark.parametrize("tau", [0.3, 2.0])
 def test_neural_sort(tau):
   scores = np.random.default_rng(2).normal(size=(2, 7))
-  permutation = jax.jit(fs.neural_sort)(scores, tau)
+  permutation = jax.jit(featurewise_sort.neural_sort)(scores, tau)
   for p, s in zip(permutation, scores):
     np.testing.assert_allclose(p, literal_neural_sort(s, tau), atol=1e-12)
 
@@ -107,8 +103,12 @@ def test_relaxed_pooling_and_unpooling():
   elements = rng.normal(size=(2, 7, D))
   vectors = rng.normal(size=(2, D))
   _, _, knots, decoder, _ = example()
-  values, permutation = jax.jit(fs.relaxed_fspool)(elements, knots, 0.5)
-  unpooled = jax.jit(fs.relaxed_fsunpool)(vectors, decoder, permutation)
+  values, permutation = jax.jit(featurewise_sort.relaxed_fspool)(
+    elements, knots, 0.5
+  )
+  unpooled = jax.jit(featurewise_sort.relaxed_fsunpool)(
+    vectors, decoder, permutation
+  )
   for s in range(2):
     for d in range(D):
       p = literal_neural_sort(elements[s, :, d], 0.5)
@@ -123,15 +123,21 @@ def test_the_relaxed_functions_approach_the_others():
   sets, vectors = make_sets(np.array([7, 7]), 14), vectors[:2]
   elements = np.random.default_rng(4).normal(size=(14, D))
   dense = elements.reshape(2, 7, D)
-  values, rows = jax.jit(fs.fspool)(elements, sets, knots)
-  unpooled = jax.jit(fs.fsunpool)(vectors, sets, decoder, rows)
-  relaxed, permutation = jax.jit(fs.relaxed_fspool)(dense, knots, 1e-4)
+  values, rows = jax.jit(featurewise_sort.fspool)(elements, sets, knots)
+  unpooled = jax.jit(featurewise_sort.fsunpool)(vectors, sets, decoder, rows)
+  relaxed, permutation = jax.jit(featurewise_sort.relaxed_fspool)(
+    dense, knots, 1e-4
+  )
   np.testing.assert_allclose(relaxed, values, atol=1e-9)
-  relaxed = jax.jit(fs.relaxed_fsunpool)(vectors, decoder, permutation)
+  relaxed = jax.jit(featurewise_sort.relaxed_fsunpool)(
+    vectors, decoder, permutation
+  )
   np.testing.assert_allclose(relaxed.reshape(14, D), unpooled, atol=1e-9)
 
 
 def test_relaxed_gradient_is_finite_where_elements_are_equal():
   _, _, knots, _, _ = example()
-  gradient = jax.grad(lambda x: fs.relaxed_fspool(x, knots, 1.0)[0].sum())
+  gradient = jax.grad(
+    lambda x: featurewise_sort.relaxed_fspool(x, knots, 1.0)[0].sum()
+  )
   assert np.isfinite(jax.jit(gradient)(jnp.ones((2, 7, D)))).all()

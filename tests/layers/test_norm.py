@@ -10,13 +10,9 @@ import pytest
 
 from gnn_readout.layers.norm import BatchNorm
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 N, D = 31, 7
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def transformed(**kwargs):

@@ -9,17 +9,14 @@ import numpy as np
 import pytest
 
 from gnn_readout.graphs import make_sets
-from gnn_readout.layers import set_attention as attention
+from gnn_readout.layers import set_attention
+from tests import gradients
+
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 D, H = 15, 5
 SIZES = (7, 0, 1, 29, 2)
 N = sum(SIZES) + 3
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def example():
@@ -39,35 +36,26 @@ def test_within_sets_is_attention_set_by_set():
   key = jnp.asarray(rng.normal(size=(D, D)))
 
   def ours(q, y, key, v):
-    out = attention.attend_within(
+    return set_attention.attend_within(
       q, y, key, v, H, query_sets=sets, key_sets=sets
     )
-    return jnp.sum(out * weights), out
 
   def theirs(q, y, key, v):
     rows, starts = [], np.cumsum((0, *SIZES))
     for start, n in zip(starts, SIZES):
       if n:
         own = slice(start, start + n)
-        rows.append(attention.attend_dense(q[own], y[own], key, v[own], H))
-    out = jnp.concatenate([*rows, jnp.zeros((N - sum(SIZES), D))])
-    return jnp.sum(out * weights), out
+        rows.append(set_attention.attend_dense(q[own], y[own], key, v[own], H))
+    return jnp.concatenate([*rows, jnp.zeros((N - sum(SIZES), D))])
 
-  grad = lambda f: jax.jit(jax.grad(f, (0, 1, 2, 3), has_aux=True))(
-    q, y, key, v
-  )
-  jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11),
-    grad(ours),
-    grad(theirs),
-  )
+  gradients.assert_same(ours, theirs, (q, y, key, v), weights, atol=1e-11)
 
 
 def test_huge_scores_pick_one_element():
   """In single precision, where both loops may round scores apart."""
   elements, sets = example()
   x = jnp.asarray(1e4 * elements, jnp.float32)
-  out = attention.attend_within(
+  out = set_attention.attend_within(
     x, x, jnp.eye(D, dtype=x.dtype), x, 1, query_sets=sets, key_sets=sets
   )
   own = np.asarray(x)[:7]
@@ -90,7 +78,7 @@ def test_blocks_are_those_of_pytorch_geometric(layer_norm):
 
   block = pyg.randomised(utils.SetAttentionBlock(D, *args))
   ours = run(
-    lambda: attention.SetAttention(*args, name="block"),
+    lambda: set_attention.SetAttention(*args, name="block"),
     pyg.attention_block(block.mab, "block"),
     elements,
     sets,
@@ -100,7 +88,7 @@ def test_blocks_are_those_of_pytorch_geometric(layer_norm):
 
   block = pyg.randomised(utils.InducedSetAttentionBlock(D, 3, *args))
   ours = run(
-    lambda: attention.InducedSetAttention(3, *args, name="block"),
+    lambda: set_attention.InducedSetAttention(3, *args, name="block"),
     pyg.induced(block, "block"),
     elements,
     sets,
@@ -110,7 +98,7 @@ def test_blocks_are_those_of_pytorch_geometric(layer_norm):
 
   block = pyg.randomised(utils.PoolingByMultiheadAttention(D, 3, *args))
   ours = run(
-    lambda: attention.AttentionPooling(3, *args, name="block"),
+    lambda: set_attention.AttentionPooling(3, *args, name="block"),
     pyg.pooling(block, "block"),
     elements,
     sets,
@@ -124,7 +112,7 @@ def test_blocks_are_those_of_pytorch_geometric(layer_norm):
 def test_initialisation_is_that_of_pytorch():
   elements, sets = example()
   f = hk.transform(
-    lambda x, s: attention.AttentionPooling(3, H, name="block")(x, s)
+    lambda x, s: set_attention.AttentionPooling(3, H, name="block")(x, s)
   )
   params = jax.jit(f.init)(jax.random.key(0), elements, sets)
   bounds = {

@@ -10,15 +10,11 @@ import pytest
 
 from gnn_readout.message_passing import messages
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 N, D = 29, 5
 REAL_NODES = 23
 PADDING_EDGES = 7
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def directed_edges(num_random=31, seed=0):

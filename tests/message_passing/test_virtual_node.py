@@ -11,6 +11,8 @@ import pytest
 
 from gnn_readout.message_passing import LAYERS, MessagePassing
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 D, L = 5, 3
 EDGE_SIZES = (3, 2)
 # Nodes and directed edges graph by graph: an empty graph, one without edges, a
@@ -23,12 +25,6 @@ GRAPHS = (
   (2, [(0, 1)]),
 )
 PADDING_NODES, PADDING_EDGES = 6, 5
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def example():

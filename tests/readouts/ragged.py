@@ -53,6 +53,15 @@ def init(make, elements):
     return jax.tree.map(np.asarray, params)
 
 
+def random_parameters(make, elements):
+  """Returns parameters of `make()` of which none, no bias either, is zero."""
+  rng = np.random.default_rng(1)
+  return {
+    module: {key: rng.normal(size=np.shape(x)) for key, x in layer.items()}
+    for module, layer in init(make, elements).items()
+  }
+
+
 def pool(make, elements, params=None):
   """Returns the values of `make()`; `params` as drawn unless given."""
   params = init(make, elements) if params is None else params

@@ -12,16 +12,13 @@ import pytest
 
 from gnn_readout.graphs import make_sets
 from gnn_readout.readouts.attention import Attention
+from tests import gradients
+
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 D, H = 15, 5  # Heads of 3.
 SIZES = (7, 0, 1, 11, 2)
 N = sum(SIZES) + 5
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def readout(num_heads=H):
@@ -86,20 +83,7 @@ def test_values_and_gradients_are_those_of_explicit_keys():
   elements, params = example()
   weights = jnp.asarray(np.random.default_rng(1).normal(size=(len(SIZES), D)))
 
-  def ours(elements, params):
-    values = apply(elements, params)
-    return jnp.sum(values * weights), values
-
-  def theirs(elements, params):
-    values = literal(elements, params)
-    return jnp.sum(values * weights), values
-
-  grad = lambda f: jax.jit(jax.grad(f, (0, 1), has_aux=True))(elements, params)
-  jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12),
-    grad(ours),
-    grad(theirs),
-  )
+  gradients.assert_same(apply, literal, (elements, params), weights)
 
 
 @pytest.mark.parametrize("num_heads", [1, 3])

@@ -15,6 +15,8 @@ import pytest
 from gnn_readout.graphs import make_sets
 from gnn_readout.readouts import READOUTS, Aggregate, make_readout
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 WIDTH = 12  # Four heads of 3.
 SIZES = (7, 0, 1, 13, 2, 0)  # Empty in the middle and at the end, a single.
 NUM_SETS = 7
@@ -40,12 +42,6 @@ class Program(NamedTuple):
   jitted: Callable[..., Aggregate]
   gradient: Callable[..., tuple[hk.Params, jax.Array]]
   traces: list[None]
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 # On one worker each, which compiles it once.

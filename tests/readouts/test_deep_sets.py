@@ -29,12 +29,7 @@ def example(**kwargs):
   """Returns a readout, elements and its four layers, their biases not 0."""
   make = functools.partial(DeepSets, **{**OPTIONS, **kwargs})
   elements = ragged.example()
-  rng = np.random.default_rng(1)
-  params = {
-    module: {key: rng.normal(size=np.shape(x)) for key, x in layer.items()}
-    for module, layer in ragged.init(make, elements).items()
-  }
-  return make, elements, params
+  return make, elements, ragged.random_parameters(make, elements)
 
 
 def layers(params):

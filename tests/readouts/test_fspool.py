@@ -10,15 +10,11 @@ import pytest
 from gnn_readout.graphs import make_sets
 from gnn_readout.readouts.fspool import FSPool
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 D, K = 3, 11
 SIZES = (7, 0, 1, 11, 3)  # Odd, and no more than the knots.
 N = sum(SIZES) + 5
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def readout(**kwargs):

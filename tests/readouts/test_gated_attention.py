@@ -25,12 +25,7 @@ def example(**kwargs):
   """Returns a readout, elements and parameters, their biases not 0."""
   make = functools.partial(GatedAttention, **{**OPTIONS, **kwargs})
   elements = ragged.example()
-  rng = np.random.default_rng(1)
-  params = {
-    module: {key: rng.normal(size=np.shape(x)) for key, x in layer.items()}
-    for module, layer in ragged.init(make, elements).items()
-  }
-  return make, elements, params
+  return make, elements, ragged.random_parameters(make, elements)
 
 
 def layers(params):

@@ -15,16 +15,12 @@ from gnn_readout.graphs import make_sets
 from gnn_readout.layers.pair_network import PairNetwork
 from gnn_readout.readouts.janossy import Janossy, drawn_row_sums
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 D, OUT, WIDTHS = 3, 5, (7, 11)
 SIZES = (3, 0, 1, 13, 2)
 N = sum(SIZES) + 5
 SETS = make_sets(np.array(SIZES), N)
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def readout(**kwargs):

@@ -11,15 +11,11 @@ import pytest
 from gnn_readout.graphs import make_sets
 from gnn_readout.readouts.multiset_transformer import MultisetTransformer
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 D, H = 15, 5
 SIZES = (7, 0, 1, 11, 2)
 N = sum(SIZES) + 3
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def readout(**kwargs):

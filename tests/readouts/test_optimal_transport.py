@@ -12,16 +12,12 @@ from gnn_readout import segments
 from gnn_readout.graphs import make_sets
 from gnn_readout.readouts.optimal_transport import OptimalTransport
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 D = 3
 SIZES = (5, 0, 1, 7, 2)
 N = sum(SIZES) + 2
 STARTS = np.cumsum((0, *SIZES))
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def readout(**kwargs):

@@ -12,17 +12,14 @@ import pytest
 
 from gnn_readout.graphs import make_sets
 from gnn_readout.readouts.pna import PNA
+from tests import gradients
+
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 D, OUT = 5, 7
 SIZES = (3, 0, 1, 11, 2)
 N = sum(SIZES) + 5
 PROJECT = "pna/~aggregate/project"
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def readout(**kwargs):
@@ -66,19 +63,11 @@ def test_values_and_gradients(delta):
   elements, params = example()
   weights = jnp.asarray(np.random.default_rng(1).normal(size=(len(SIZES), OUT)))
 
-  def ours(elements, params):
-    values = apply(elements, params, delta)
-    return jnp.sum(values * weights), values
-
-  def theirs(elements, params):
-    values = literal(elements, params, delta)
-    return jnp.sum(values * weights), values
-
-  grad = lambda f: jax.jit(jax.grad(f, (0, 1), has_aux=True))(elements, params)
-  jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12),
-    grad(ours),
-    grad(theirs),
+  gradients.assert_same(
+    functools.partial(apply, delta=delta),
+    functools.partial(literal, delta=delta),
+    (elements, params),
+    weights,
   )
 
 

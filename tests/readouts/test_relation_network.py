@@ -14,16 +14,12 @@ from gnn_readout.graphs import make_sets
 from gnn_readout.readouts.relation_network import RelationNetwork
 from tests.readouts import ragged
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 D, OUT, PAIR, SUM = 3, 5, (7, 11), (13,)
 SIZES = (3, 0, 1, 13, 2)
 N = sum(SIZES) + 5
 INSIDE = "readout/~aggregate/"
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def readout(**kwargs):

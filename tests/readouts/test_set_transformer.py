@@ -12,15 +12,11 @@ from gnn_readout.graphs import make_sets
 from gnn_readout.readouts.set_transformer import SetTransformer
 from tests.readouts import ragged
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 D, H = 15, 5
 SIZES = (7, 0, 1, 29, 2)
 N = sum(SIZES) + 3
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def readout(**kwargs):

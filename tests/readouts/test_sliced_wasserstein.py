@@ -11,16 +11,12 @@ import scipy.optimize
 from gnn_readout.graphs import make_sets
 from gnn_readout.readouts.sliced_wasserstein import SlicedWasserstein
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 D, L, M = 3, 5, 7
 SIZES = (7, 0, 1, 13, 2, 7)
 N = sum(SIZES) + 3
 ELEMENTS = np.random.default_rng(0).normal(size=(N, D))
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 def readout(**kwargs):

@@ -6,8 +6,9 @@ import json
 import sys
 
 import pytest
+from absl import logging
 
-from gnn_readout.runs import log as runlog
+from gnn_readout.runs.log import MetricsLog
 
 
 def _lines(workdir):
@@ -16,18 +17,18 @@ def _lines(workdir):
 
 
 def test_lines_are_on_disk_at_once(tmp_path):
-  with runlog.MetricsLog(tmp_path, 0, tensorboard=False) as log:
+  with MetricsLog(tmp_path, 0, tensorboard=False) as log:
     log.write(3, {"loss": 0.5})
     assert _lines(tmp_path) == [{"step": 3, "loss": 0.5}]
 
 
 def test_going_on_drops_later_and_broken_lines(tmp_path):
-  with runlog.MetricsLog(tmp_path, 0, tensorboard=False) as log:
+  with MetricsLog(tmp_path, 0, tensorboard=False) as log:
     for step in (3, 5, 7):
       log.write(step, {"loss": step / 10})
   with (tmp_path / "metrics.jsonl").open("a") as file:
     file.write('{"step": 9, "lo')  # Killed while it wrote.
-  with runlog.MetricsLog(tmp_path, 5, tensorboard=False) as log:
+  with MetricsLog(tmp_path, 5, tensorboard=False) as log:
     log.write(7, {"loss": 0.71})
   assert _lines(tmp_path) == [
     {"step": 3, "loss": 0.3},
@@ -40,7 +41,7 @@ def test_tensorboard_files_hold_the_numbers(tmp_path):
   tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
   from tensorflow.python.summary import summary_iterator
 
-  with runlog.MetricsLog(tmp_path, 0, tensorboard=True) as log:
+  with MetricsLog(tmp_path, 0, tensorboard=True) as log:
     log.write(3, {"loss": 0.5})
   (path,) = (tmp_path / "tensorboard").iterdir()
   values = {
@@ -54,8 +55,8 @@ def test_tensorboard_files_hold_the_numbers(tmp_path):
 def test_without_tensorflow_there_is_a_warning(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, "tensorflow", None)
   said = []
-  monkeypatch.setattr(runlog.logging, "warning", said.append)
-  with runlog.MetricsLog(tmp_path, 0, tensorboard=True) as log:
+  monkeypatch.setattr(logging, "warning", said.append)
+  with MetricsLog(tmp_path, 0, tensorboard=True) as log:
     log.write(3, {"loss": 0.5})
   assert len(said) == 1
   assert "TensorFlow is not installed" in said[0]
@@ -66,7 +67,7 @@ def test_a_full_disk_is_named(tmp_path):
   with (
     open("/dev/full", "w") as full,
     pytest.raises(OSError, match=r"No space .*metrics\.jsonl"),
-    runlog.MetricsLog(tmp_path, 0, tensorboard=False) as log,
+    MetricsLog(tmp_path, 0, tensorboard=False) as log,
   ):
     log._file.close()
     log._file = full
@@ -83,6 +84,6 @@ def test_tensorflows_errors_are_os_errors(tmp_path, monkeypatch):
   monkeypatch.setattr(tf.summary, "write", fail)
   with (
     pytest.raises(OSError, match=r"event files: a\.v2; No space left$"),
-    runlog.MetricsLog(tmp_path, 0, tensorboard=True) as log,
+    MetricsLog(tmp_path, 0, tensorboard=True) as log,
   ):
     log.write(3, {"loss": 0.5})

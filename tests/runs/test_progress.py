@@ -56,6 +56,15 @@ def test_a_terminal_gets_a_bar_four_times_a_second(clock):
   assert "━" in out.getvalue()
 
 
+def test_counting_says_how_long_the_rest_takes(clock):
+  out = io.StringIO()
+  with progress.counting(1300, "graphs", Console(file=out, width=60)) as show:
+    clock[0] += 13
+    show(1000)
+    show(1100)
+  assert out.getvalue() == "1,000 of 1,300 graphs  ETA 0:04\n"
+
+
 @pytest.mark.parametrize(
   ("seconds", "text"),
   [(0.2, "0:00"), (59.6, "1:00"), (123, "2:03"), (3723, "1:02:03")],

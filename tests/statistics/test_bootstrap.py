@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from gnn_readout import metrics
-from gnn_readout.statistics import bootstrap as comparison
+from gnn_readout.statistics import bootstrap
 
 G, T, CLASSES, R = 53, 5, 3, 37
 
@@ -67,8 +67,8 @@ def _literal(metric, labels, logits_a, logits_b, counts):
 )
 def test_is_the_bootstrap_that_copies_rows(metric, ties):
   case = _case(metric, ties)
-  result = comparison.compare(metric, *case, num_resamples=R, seed=3)
-  counts = comparison.resample(np.random.default_rng(3), G, R)
+  result = bootstrap.compare(metric, *case, num_resamples=R, seed=3)
+  counts = bootstrap.resample(np.random.default_rng(3), G, R)
   expected = _literal(metric, *case, counts)
   np.testing.assert_allclose(result.differences, expected, rtol=0, atol=1e-12)
   values = [metrics.evaluate(metric, case[0], x).value for x in case[1:]]
@@ -94,7 +94,7 @@ def test_is_the_bootstrap_that_copies_rows(metric, ties):
 @pytest.mark.parametrize("metric", ["ap", "rocauc", "rmse", "mae", "accuracy"])
 def test_the_same_predictions_differ_by_exactly_0(metric):
   labels, logits, _ = _case(metric)
-  result = comparison.compare(metric, labels, logits, logits.copy(), R)
+  result = bootstrap.compare(metric, labels, logits, logits.copy(), R)
   assert result[1] == result[2]
   assert result[3:7] == (0, 0, 0, 0)
   assert not result.differences.any()
@@ -102,8 +102,8 @@ def test_the_same_predictions_differ_by_exactly_0(metric):
 
 def test_the_other_way_round_is_the_negative():
   labels, a, b = _case("ap")
-  one = comparison.compare("ap", labels, a, b, R)
-  other = comparison.compare("ap", labels, b, a, R)
+  one = bootstrap.compare("ap", labels, a, b, R)
+  other = bootstrap.compare("ap", labels, b, a, R)
   np.testing.assert_array_equal(one.differences, -other.differences)
   assert one.share_better == pytest.approx(1 - other.share_better)
 
@@ -113,7 +113,7 @@ def test_spread_of_a_mean_is_that_of_theory():
   rng = np.random.default_rng(0)
   labels = np.zeros((211, 1))
   a, b = rng.normal(size=(2, 211, 1)) * [[[1.0]], [[1.3]]]
-  result = comparison.compare("mae", labels, a, b, num_resamples=4001)
+  result = bootstrap.compare("mae", labels, a, b, num_resamples=4001)
   d = np.abs(a) - np.abs(b)
   deviation = d.std() / math.sqrt(211)
   assert result.differences.std() == pytest.approx(deviation, rel=0.04)
@@ -131,7 +131,7 @@ def test_the_interval_covers_the_truth_in_95_of_100_cases():
   covered, cases = 0, 199
   for _ in range(cases):
     both = [rng.normal(size=labels.shape) + s * labels for s in shifts]
-    result = comparison.compare("rocauc", labels, *both, num_resamples=199)
+    result = bootstrap.compare("rocauc", labels, *both, num_resamples=199)
     covered += result.low <= truth <= result.high
   # Five in a hundred of 199, give or take three binomial deviations.
   assert 0.9 < covered / cases < 0.995
@@ -139,14 +139,14 @@ def test_the_interval_covers_the_truth_in_95_of_100_cases():
 
 def test_resamples_are_rows_of_draws():
   rng = np.random.default_rng(2)
-  counts = comparison.resample(rng, 13, 3001)
+  counts = bootstrap.resample(rng, 13, 3001)
   assert counts.shape == (3001, 13) and counts.dtype == np.int32
   assert (counts.sum(axis=1) == 13).all() and counts.min() == 0
   np.testing.assert_allclose(counts.mean(axis=0), 1, atol=0.08)
   np.testing.assert_allclose(counts.var(axis=0), 1 - 1 / 13, atol=0.12)
   # However many at a time.
   rng = np.random.default_rng(2)
-  parts = [comparison.resample(rng, 13, n) for n in (1, 7, 2993)]
+  parts = [bootstrap.resample(rng, 13, n) for n in (1, 7, 2993)]
   np.testing.assert_array_equal(np.concatenate(parts), counts)
 
 
@@ -154,8 +154,8 @@ def test_resamples_without_a_task_to_score_are_left_out():
   labels = np.zeros((17, 1))
   labels[5] = 1
   logits = np.random.default_rng(0).normal(size=(2, 17, 1))
-  result = comparison.compare("ap", labels, *logits, R, seed=4)
-  counts = comparison.resample(np.random.default_rng(4), 17, R)
+  result = bootstrap.compare("ap", labels, *logits, R, seed=4)
+  counts = bootstrap.resample(np.random.default_rng(4), 17, R)
   kept = counts[(counts[:, 5] > 0) & (counts[:, 5] < 17)]
   assert 0 < len(kept) < R
   expected = _literal("ap", labels, *logits, kept)
@@ -168,16 +168,16 @@ def test_no_resample_with_a_task_to_score():
   seed = next(
     seed
     for seed in range(99)
-    if comparison.resample(np.random.default_rng(seed), 2, 1).max() == 2
+    if bootstrap.resample(np.random.default_rng(seed), 2, 1).max() == 2
   )
   labels = np.array([[0.0], [1.0]])
   with pytest.raises(ValueError, match="in any of 1 resamples of 2 graphs"):
-    comparison.compare("ap", labels, labels, labels, 1, seed)
+    bootstrap.compare("ap", labels, labels, labels, 1, seed)
 
 
 def test_progress_is_told():
   done = []
-  comparison.compare("ap", *_case("ap"), R, progress=done.append)
+  bootstrap.compare("ap", *_case("ap"), R, progress=done.append)
   assert done[-1] == R and done == sorted(done)
 
 
@@ -195,4 +195,4 @@ def test_bad_input(change, message):
   labels, a, b = _case("rocauc")
   good = {"metric": "ap", "labels": labels, "logits_a": a, "logits_b": b}
   with pytest.raises(ValueError, match=message):
-    comparison.compare(**{**good, **change})
+    bootstrap.compare(**{**good, **change})

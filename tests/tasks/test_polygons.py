@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from configs import polygons as configs
+from configs import polygons as config_lib
 from gnn_readout.tasks import TASKS, polygons
 from gnn_readout.tasks.set_losses import SET_LOSSES
 
@@ -16,7 +16,7 @@ N = 5
 
 
 def config(variant="fspool,direct", **changes):
-  config = configs.get_config(variant)
+  config = config_lib.get_config(variant)
   config.update_from_flattened_dict({"num_points": N, **changes})
   return config.to_dict()
 

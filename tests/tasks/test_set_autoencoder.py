@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gnn_readout.layers import featurewise_sort as fs
+from gnn_readout.layers import featurewise_sort
 from gnn_readout.readouts import Aggregate
 from gnn_readout.tasks import set_autoencoder
 
@@ -112,8 +112,10 @@ def test_unpooling_undoes_the_sort_of_pooling():
 
   @jax.jit
   def sort_and_unsort(elements):
-    _, permutation = fs.relaxed_fspool(elements, knots, 1e-6)
-    return fs.relaxed_fsunpool(jnp.ones((S, D)), knots, permutation)
+    _, permutation = featurewise_sort.relaxed_fspool(elements, knots, 1e-6)
+    return featurewise_sort.relaxed_fsunpool(
+      jnp.ones((S, D)), knots, permutation
+    )
 
   unpooled = np.asarray(sort_and_unsort(elements))
   np.testing.assert_array_equal(

@@ -14,9 +14,9 @@ import pytest
 
 from gnn_readout import tasks
 from gnn_readout.tasks.base import SampledProblem
-from gnn_readout.training import program as program_lib
-from gnn_readout.training import step as step_lib
 from gnn_readout.training import trainer
+from gnn_readout.training.program import Program
+from gnn_readout.training.step import make_advance, make_init
 
 # A rate that sends the quadratic to infinity within a few steps.
 DIVERGING = 1e37
@@ -118,7 +118,7 @@ def _program(rates, seeds, chunk_size=0):
     )
     for rate, seed in zip(rates, seeds, strict=True)
   ]
-  program = program_lib.Program([make_task(config) for config in configs])
+  program = Program([make_task(config) for config in configs])
   program.initialise()
   return program
 
@@ -255,8 +255,8 @@ def test_chunks_are_the_whole_batch():
       functions = problem.functions()
       assert functions.num_chunks == (3 if chunk_size else 1)
       hyper = {"optimizer.learning_rate": 0.1}
-      state = step_lib.make_init(functions)(hyper, 3, ())
-      advance = jax.jit(step_lib.make_advance(functions))
+      state = make_init(functions)(hyper, 3, ())
+      advance = jax.jit(make_advance(functions))
       states.append(advance(hyper, True, 5, state))
     pairs = zip(*map(jax.tree.leaves, states), strict=True)
     for one, three in pairs:
@@ -315,7 +315,7 @@ def test_a_stopped_run_ends_bit_identical(
   tmp_path, whole, config, capsys, monkeypatch
 ):
   workdir, expected = whole
-  real, calls = program_lib.Program._call, []
+  real, calls = Program._call, []
 
   def call(self, active, steps):
     real(self, active, steps)
@@ -324,7 +324,7 @@ def test_a_stopped_run_ends_bit_identical(
     if len(calls) in (3, 5):
       os.kill(os.getpid(), signal.SIGTERM)
 
-  monkeypatch.setattr(program_lib.Program, "_call", call)
+  monkeypatch.setattr(Program, "_call", call)
   for step in (4, 5):
     assert trainer.train(config, tmp_path) is None
     assert f"SIGTERM: saved step {step}" in capsys.readouterr().out

@@ -3,7 +3,7 @@
 A plan (`plan`) follows from sizes and a seed alone: which graphs share a batch
 (`deal`) and in which of a few shapes (`budgets`). `streams` and `members` then
 copy the graphs of whole windows of batches (`collate`) in a thread
-(`prefetch`), while the device computes.
+(`prefetch`), while the device computes. It imports `store`, and no source.
 """
 
 from gnn_readout.data.batches.budgets import Budget

@@ -1,7 +1,7 @@
 """Where graphs come from: one row of `SOURCES` for each kind of dataset.
 
 A new kind takes three things: a file of this folder that reads it, its row
-here, and its test.
+here, and its test. Sources import `store` and `building`, and no batches.
 """
 
 from __future__ import annotations

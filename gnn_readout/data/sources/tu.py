@@ -23,8 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gnn_readout.data.building import build_store, feature_dtype
-from gnn_readout.data.sources import archives
-from gnn_readout.data.sources import wl_hash as isomorphism
+from gnn_readout.data.sources import archives, wl_hash
 from gnn_readout.data.sources.base import Archive
 from gnn_readout.data.sources.csv_numbers import (
   count_columns,
@@ -118,7 +117,7 @@ def read_tu(
     targets: What is learned of a graph: its `'label'`, a class, or its
       `'attribute'`, numbers; by default the attributes if there are any.
     remove_duplicates: Whether to leave out graphs that repeat an earlier one as
-      far as the Weisfeiler-Lehman test can tell, see `isomorphism`.
+      far as the Weisfeiler-Lehman test can tell, see `wl_hash`.
 
   Returns:
     The store, without splits. Classes are scored by accuracy, numbers by the
@@ -194,7 +193,7 @@ def read_tu(
     splits={},
     source=str(files.path("A")),
   )
-  return isomorphism.without_duplicates(store) if remove_duplicates else store
+  return wl_hash.without_duplicates(store) if remove_duplicates else store
 
 
 class _Descriptions(NamedTuple):

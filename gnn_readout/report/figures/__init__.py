@@ -1,0 +1,4 @@
+"""Figures: each function draws what it is given.
+
+They import `results`, and no section.
+"""

@@ -8,8 +8,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from gnn_readout import records as records_lib
-from gnn_readout.records import Record
+from gnn_readout.records import Record, field, group
 
 _RATE = "optimizer.learning_rate"
 
@@ -40,7 +39,7 @@ class Selection(NamedTuple):
   @property
   def learning_rate(self) -> float:
     """The one that counts."""
-    return records_lib.field(self.record, _RATE)
+    return field(self.record, _RATE)
 
   @property
   def metric(self) -> str:
@@ -77,8 +76,8 @@ def select(records: Iterable[Record]) -> list[Selection]:
   """
   by_seed = sorted(records, key=operator.itemgetter("seed"))
   found = []
-  for runs in records_lib.group(by_seed, [_RATE]):
-    by_rate = records_lib.group(runs)
+  for runs in group(by_seed, [_RATE]):
+    by_rate = group(runs)
     failed = sum(bool(run["failure"]) for run in runs)
     scored = [run for run in min(by_rate, key=_rank) if run["test"]]
     if scored:
@@ -95,9 +94,7 @@ def alike(
     selections: From `select`.
     without: The field of the config, with dots.
   """
-  return records_lib.group(
-    selections, [_RATE, without], operator.attrgetter("record")
-  )
+  return group(selections, [_RATE, without], operator.attrgetter("record"))
 
 
 def _rank(runs: Sequence[Record]) -> tuple[int, float, float]:
@@ -106,7 +103,7 @@ def _rank(runs: Sequence[Record]) -> tuple[int, float, float]:
   valid = statistics.fmean(valids) if valids else math.inf
   failed = sum(bool(run["failure"]) for run in runs)
   # Of equals the lower rate, whatever the order of the records.
-  return failed, valid, records_lib.field(runs[0], _RATE)
+  return failed, valid, field(runs[0], _RATE)
 
 
 def _sign(record: Record) -> int:

@@ -1,4 +1,7 @@
-"""The sections of the results: the one table of all that is known of them."""
+"""The sections of the results: the one table of all that is known of them.
+
+They import `results` and `figures`.
+"""
 
 from __future__ import annotations
 

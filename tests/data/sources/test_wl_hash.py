@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gnn_readout.data.building import build_store
-from gnn_readout.data.sources import wl_hash as isomorphism
+from gnn_readout.data.sources import wl_hash
 from gnn_readout.data.store import Schema
 
 
@@ -79,7 +79,7 @@ OTHERS = [
 def test_isomorphic_graphs_are_equal_and_others_differ(real_values):
   copies = [shuffled(graph, seed) for seed in range(3) for graph in OTHERS]
   store = make([*OTHERS, *copies], real_values)
-  hashes = isomorphism.wl_hashes(store).reshape(4, len(OTHERS))
+  hashes = wl_hash.wl_hashes(store).reshape(4, len(OTHERS))
   np.testing.assert_array_equal(hashes, np.tile(hashes[0], (4, 1)))
   assert len(set(hashes[0].tolist())) == len(OTHERS)
 
@@ -88,10 +88,10 @@ def test_what_is_documented_not_to_be_told_apart():
   ring = both_ways([(i, (i + 1) % 6) for i in range(6)])
   triangles = both_ways([(0, 1), (1, 2), (2, 0), (3, 4), (4, 5), (5, 3)])
   store = make([(np.ones(6, int), ring), (np.ones(6, int), triangles)])
-  hashes = isomorphism.wl_hashes(store)
+  hashes = wl_hash.wl_hashes(store)
   assert hashes[0] == hashes[1]
   store = make([(np.arange(6), ring), (np.arange(6), triangles)])
-  hashes = isomorphism.wl_hashes(store)
+  hashes = wl_hash.wl_hashes(store)
   assert hashes[0] != hashes[1]
 
 
@@ -104,7 +104,7 @@ def test_the_first_of_each_kind_stays():
     shuffled(ARROW, 2),
     OTHERS[-1],
   ]
-  kept = isomorphism.without_duplicates(make(graphs))
+  kept = wl_hash.without_duplicates(make(graphs))
   expected = make([PATH, ARROW, STAR, OTHERS[-1]])
   np.testing.assert_array_equal(kept.labels[:, 0], [0, 2, 3, 5])
   for name in (
@@ -123,4 +123,4 @@ def test_the_first_of_each_kind_stays():
 def test_a_split_dataset_is_refused():
   store = dataclasses.replace(make([PATH]), splits={"test": np.array([0])})
   with pytest.raises(ValueError, match="small is split"):
-    isomorphism.without_duplicates(store)
+    wl_hash.without_duplicates(store)

@@ -14,6 +14,8 @@ import pytest
 
 from gnn_readout.message_passing import NETWORKS, make_network, network_class
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 WIDTH = 7
 SCHEMA = types.SimpleNamespace(
   node_sizes=(5, 3), edge_sizes=(3, 2), symmetric=False
@@ -25,12 +27,6 @@ GRAPHS = (
   (0, ()),
   (5, ((1, 0), (2, 0), (3, 0), (4, 0), (0, 3))),
 )
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-  with jax.enable_x64(True):
-    yield
 
 
 @functools.cache

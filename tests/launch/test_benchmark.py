@@ -1,4 +1,4 @@
-"""Tests of launch/benchmark.py and benchmarks."""
+"""The binary that measures, and the table of benchmarks."""
 
 import importlib
 import json
@@ -9,7 +9,6 @@ import sys
 import pytest
 
 import benchmarks
-from benchmarks import timing
 
 ROOT = pathlib.Path(__file__).parents[2]
 _CONFIG = "--config=configs/molpcba.py:gcn,sum"
@@ -77,45 +76,3 @@ cli.run(benchmark.main, takes_arguments=True)
   assert 10 < result["peak_megabytes"] < 4000
   assert 1 < result["column_megabytes"] < 100
   assert result["metric_seconds"] > 0 and result["bootstrap_seconds"] > 0
-
-
-def test_alternate_takes_turns_and_rates_are_items_per_second(monkeypatch):
-  now, calls = [0.0], []
-  monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
-
-  def function(name, items, seconds):
-    def call():
-      calls.append(name)
-      now[0] += seconds[min(calls.count(name) - 1, len(seconds) - 1)]
-      return items
-
-    return call
-
-  measured = timing.alternate(
-    {
-      "ours": function("ours", 7, [100.0, 1.0]),  # A slow first call.
-      "peer": function("peer", 3, [50.0, 2.0, 4.0, 6.0, 8.0]),
-    },
-    rounds=3,
-    min_seconds=2.5,
-  )
-  # A warm-up each, then runs of at least 2.5 seconds.
-  warm, rest = calls[:2], "".join(name[0] for name in calls[2:])
-  assert warm == ["ours", "peer"]
-  assert rest == "ooopp" + "ooop" + "ooop"
-  assert measured["ours"] == (7.0, 0.0, [7.0, 7.0, 7.0])
-  assert measured["peer"].runs == [6 / 6, 3 / 6, 3 / 8]
-  assert measured["peer"].median == 0.5
-  assert measured["peer"].iqr == pytest.approx((1 + 0.5) / 2 - 0.4375)
-  record = timing.compare("thing", measured)
-  assert record["ratio"] == 14.0
-  assert record["runs"]["peer"] == measured["peer"].runs
-  assert json.loads(json.dumps(record)) == record
-
-
-def test_table_columns_line_up(capsys):
-  timing.print_table("title", ["", "long column"], [["a", "1"], ["bb", "23"]])
-  lines = capsys.readouterr().out.splitlines()
-  assert lines[0] == "title"
-  assert len({len(line) for line in lines[1:]}) == 1
-  assert lines[4].split("│")[2] == "           1 "
