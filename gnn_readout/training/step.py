@@ -76,29 +76,29 @@ def make_init(functions: Functions) -> Callable[[Any, Array, Any], State]:
   Args:
     functions: Of the problem. Only the shapes of the batch matter.
   """
-  step = make_step(functions)
 
   def init(hyper: Any, seed: Array, batch: Any) -> State:
     init_key, step_key = jax.random.split(jax.random.key(seed))
     params, model_state = functions.init(hyper, init_key, batch)
-    state = State(
+
+    def scalars(params: hk.Params, batch: Any) -> dict[str, Array]:
+      if functions.sample:
+        batch = functions.sample(init_key)
+      loss, (_, scalars) = functions.loss(
+        hyper, params, model_state, init_key, batch
+      )
+      return {**scalars, "grad_norm": loss}
+
+    shapes = jax.eval_shape(scalars, params, batch)
+    return State(
       params=params,
       model_state=model_state,
       opt_state=functions.optimizer(hyper).init(params),
       step=jnp.zeros((), jnp.int32),
       key=jax.random.key_data(step_key),
       fault=jnp.array([-1, 0], jnp.int32),
-      sums={},
+      sums={name: jnp.zeros(x.shape, x.dtype) for name, x in shapes.items()},
     )
-
-    def scalars(state: State, batch: Any) -> dict[str, Array]:
-      if functions.sample:
-        batch = functions.sample(init_key)
-      return step(hyper, state, init_key, batch)[1]
-
-    shapes = jax.eval_shape(scalars, state, batch)
-    zeros = {name: jnp.zeros(x.shape, x.dtype) for name, x in shapes.items()}
-    return state._replace(sums=zeros)
 
   return init
 
