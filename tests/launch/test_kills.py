@@ -117,14 +117,16 @@ def _results(folder):
 
 
 def _arrays(folder):
-  """Returns the arrays of all checkpoints, by their place."""
+  """Returns step and arrays of the newest checkpoints, by their place."""
   import orbax.checkpoint as ocp
 
   found = {}
-  for path in sorted(folder.rglob("state")):
-    if path.is_dir() and path.parent.name.isdecimal():
-      with ocp.StandardCheckpointer() as reader:
-        found[str(path.relative_to(folder))] = reader.restore(path.absolute())
+  for checkpoint in sorted(folder.rglob("checkpoints/*")):
+    # A kill may have come before the one before was deleted.
+    step = max(int(x.name) for x in checkpoint.iterdir() if x.name.isdecimal())
+    with ocp.StandardCheckpointer() as reader:
+      arrays = reader.restore((checkpoint / str(step) / "state").absolute())
+    found[str(checkpoint.relative_to(folder))] = step, arrays
   return found
 
 
