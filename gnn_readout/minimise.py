@@ -139,7 +139,8 @@ def minimise(
     ahead = y + momentum * velocity  # [S, M]
     g = cut(gradient_fn(ahead))  # [S, M]
     max_norm = jax.lax.stop_gradient(jnp.max(jnp.abs(g), axis=-1))  # [S]
-    moves = max_norm >= gradient_tolerance  # [S]
+    # A norm that is NaN moves y too, so that the fault shows.
+    moves = ~(max_norm < gradient_tolerance)  # [S]
     velocity = momentum * velocity - learning_rate * g
     y = y + jnp.where(moves[:, None], velocity, 0)
     if clip is not None:

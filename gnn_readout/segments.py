@@ -6,12 +6,17 @@ Every function takes `elements` [N, D] (or [N]) and `sets`, and returns [S, D]
 On an accelerator a sum over few sets is a product with the [S, N] membership
 matrix: free of scatter (very slow on some for just this shape), and cheap: its
 2 S N D multiplications are few beside a linear layer's 2 N D D. On a CPU a
-scatter is faster, and keeps an infinity of one set out of the others.
+scatter is faster.
+
+An element that is infinite or NaN shows in its own set and in no other. A
+product would multiply it by the zeros of all other sets, so it is taken out
+before, and the values of its set are NaN.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 
 import jax
@@ -43,6 +48,39 @@ def masked(elements: Array, sets: Sets, fill: float = 0.0) -> Array:
   return jnp.where(_column(sets.mask, elements), elements, fill)
 
 
+def without_faults(elements: Array, sets: Sets) -> tuple[Array, Array]:
+  """Takes out the elements that are not finite.
+
+  Args:
+    elements: [N, D].
+    sets: Which set each element belongs to.
+
+  Returns:
+    The elements [N, D], 0 where they are padding or a number of their row is
+    infinite or NaN, and [S] bool, the sets that have such a row.
+  """
+  # Half the mean of a row overflows only where an element is infinite; and a
+  # product is faster than a reduction of the rows.
+  width = elements.shape[1]
+  halves = jnp.full(width, 0.5 / width, elements.dtype)
+  finite = jnp.isfinite(jax.lax.stop_gradient(elements) @ halves)  # [N]
+  kept = jnp.where((sets.mask & finite)[:, None], elements, 0)
+  return kept, _any(sets.mask & ~finite, sets)
+
+
+def _any(flags: Array, sets: Sets) -> Array:
+  """Returns [S]: whether a flag [N] of the set is true."""
+  if _is_product(sets):
+    return jnp.any(membership(sets, bool) & flags, axis=1)
+  count = jax.ops.segment_sum(
+    flags.astype(jnp.int32),
+    sets.segment_ids,
+    sets.num_segments,
+    indices_are_sorted=True,
+  )
+  return count > 0
+
+
 def _column(values: Array, like: Array) -> Array:
   """Returns values [K] with a trailing axis for each further one of `like`."""
   return values.reshape(values.shape + (1,) * (like.ndim - 1))
@@ -51,11 +89,13 @@ def _column(values: Array, like: Array) -> Array:
 def sum(elements: Array, sets: Sets) -> Array:
   """Returns y_s = sum_{i in s} x_i."""
   if elements.ndim == 2 and _is_product(sets):
-    return jnp.matmul(
+    elements, faulty = without_faults(elements, sets)
+    total = jnp.matmul(
       membership(sets, elements.dtype),
-      masked(elements, sets),
+      elements,
       precision=jax.lax.Precision.HIGHEST,
-    )
+    )  # [S, D]
+    return jnp.where(faulty[:, None], jnp.nan, total)
   # The ids of padding lie past the end, and are dropped.
   return jax.ops.segment_sum(
     elements, sets.segment_ids, sets.num_segments, indices_are_sorted=True
@@ -100,14 +140,35 @@ def var(elements: Array, sets: Sets) -> Array:
   return mean(jnp.square(masked(elements, sets) - centre), sets)  # [S, D]
 
 
+def scale_of_squares(epsilon: float, dtype) -> float:
+  """Returns a power of 2 by which to multiply what is squared, added to eps.
+
+  sqrt(x^2 + eps) = sqrt((c x)^2 + c^2 eps) / c rounds alike on both sides, but
+  the right one overflows later: with c = 2^-42 at 1e31 in single precision
+  instead of at 1e19. c is closer to 1 for an eps so small that squares would
+  be lost at the other end which are not lost beside it.
+
+  Args:
+    epsilon: eps, positive.
+    dtype: Of x.
+  """
+  info = jnp.finfo(dtype)
+  least = (info.minexp + info.nmant + 3 - math.log2(epsilon)) / 2
+  return 2.0 ** int(np.clip(math.ceil(least), -42, 0))
+
+
 def std(elements: Array, sets: Sets, epsilon: float = 1e-5) -> Array:
   """Returns y_s = sqrt(var_s + eps), and 0 for fewer than two elements.
 
   The constant keeps the gradient finite where all elements are equal.
   """
-  variance = var(elements, sets)  # [S, D]
+  scale = scale_of_squares(epsilon, elements.dtype)
+  centre = broadcast(mean(elements, sets), sets)  # [N, D]
+  distance = scale * (masked(elements, sets) - centre)
+  variance = mean(jnp.square(distance), sets)  # [S, D]
   several = _column(sets.sizes > 1, variance)
-  return jnp.where(several, jnp.sqrt(variance + epsilon), 0)
+  root = jnp.sqrt(variance + scale**2 * epsilon) / scale
+  return jnp.where(several, root, 0)
 
 
 def broadcast(values: Array, sets: Sets) -> Array:
@@ -125,32 +186,46 @@ def weighted_sum(weights: Array, elements: Array, sets: Sets) -> Array:
     elements: [N, D].
     sets: Which set each element belongs to.
   """
-  elements = masked(elements, sets)
   if sets.num_segments > _MAX_PRODUCT_SETS:
+    elements = masked(elements, sets)
     heads = [
       sum(weights[:, h, None] * elements, sets) for h in range(weights.shape[1])
     ]
     return jnp.stack(heads, axis=1)
-  spread = membership(sets, elements.dtype)[:, None] * weights.T  # [S, H, N]
-  return jnp.matmul(spread, elements, precision=jax.lax.Precision.HIGHEST)
+  elements, faulty = without_faults(elements, sets)
+  # Not a product: a weight that is NaN stays in its set.
+  own = membership(sets, bool)[:, None]  # [S, 1, N]
+  spread = jnp.where(own, weights.T, 0)  # [S, H, N]
+  total = jnp.matmul(spread, elements, precision=jax.lax.Precision.HIGHEST)
+  return jnp.where(faulty[:, None, None], jnp.nan, total)
 
 
-def _scaled_exp(logits: Array, sets: Sets) -> tuple[Array, Array]:
-  """Returns exp(l_i - max_s l) [N, ...], 0 for padding, and max_s l [S, ...].
+def _shifted(logits: Array, sets: Sets) -> tuple[Array, Array]:
+  """Returns l_i - max_s l [N, ...], -inf for padding, and max_s l [S, ...].
 
   Whatever is subtracted cancels in what is made of them, and so does its
   gradient, which is not followed.
   """
+  # Compilers contract a product and the difference into one rounding, with
+  # which the largest logit is no longer the maximum: from 1e9 on the exponents
+  # would overflow. They do not contract through this.
+  lowest = jnp.finfo(logits.dtype).min
+  logits = jnp.maximum(logits, lowest)
   highest = max(jax.lax.stop_gradient(logits), sets)  # [S, ...]
+  highest = jnp.where(highest == lowest, -jnp.inf, highest)
   shifted = masked(logits - broadcast(highest, sets), sets, -jnp.inf)
-  return jnp.exp(shifted), highest
+  return shifted, highest
+
+
+def _divisor(total: Array, sets: Sets) -> Array:
+  """Returns the total [S, ...], and 1 for empty sets."""
+  return jnp.where(_column(sets.sizes > 0, total), total, 1)
 
 
 def softmax(logits: Array, sets: Sets) -> Array:
   """Returns weights [N, ...] that sum to 1 in each set; padding gets 0."""
-  weights, _ = _scaled_exp(logits, sets)  # [N, ...]
-  total = sum(weights, sets)
-  total = jnp.where(total > 0, total, 1)
+  weights = jnp.exp(_shifted(logits, sets)[0])  # [N, ...]
+  total = _divisor(sum(weights, sets), sets)
   return weights / masked(broadcast(total, sets), sets, fill=1)
 
 
@@ -165,24 +240,54 @@ def softmax_mean(logits: Array, elements: Array, sets: Sets) -> Array:
     elements: [N, D].
     sets: Which set each element belongs to.
   """
-  weights, _ = _scaled_exp(logits, sets)  # [N, D] or [N, 1]
+  weights = jnp.exp(_shifted(logits, sets)[0])  # [N, D] or [N, 1]
   both = jnp.concatenate([weights, weights * masked(elements, sets)], axis=-1)
   total, weighted = jnp.split(sum(both, sets), [logits.shape[-1]], axis=-1)
-  return weighted / jnp.where(total > 0, total, 1)
+  return weighted / _divisor(total, sets)
 
 
 def logsumexp(elements: Array, sets: Sets) -> Array:
   """Returns y_s = log sum_{i in s} exp(x_i), and 0 for the empty set."""
-  weights, highest = _scaled_exp(elements, sets)
-  total = sum(weights, sets)
-  return highest + jnp.log(jnp.where(total > 0, total, 1))
+  shifted, highest = _shifted(elements, sets)
+  return highest + jnp.log(_divisor(sum(jnp.exp(shifted), sets), sets))
+
+
+# Below this range of a set's logits, exp(x) - 1 is summed and not exp(x).
+_NEAR = 1 / 16
 
 
 def log_mean_exp(elements: Array, sets: Sets) -> Array:
-  """Returns y_s = log((1 / n_s) sum_{i in s} exp(x_i))."""
-  total = logsumexp(elements, sets)
-  count = jnp.maximum(sets.sizes, 1).astype(total.dtype)
-  return total - _column(jnp.log(count), total)
+  """Returns y_s = log((1 / n_s) sum_{i in s} exp(x_i)), 0 for the empty set.
+
+  It keeps the digits of sets of small elements, whose exponentials are all
+  close to 1: there the sum is taken of exp(x_i) - 1.
+  """
+  shifted, highest = _shifted(elements, sets)  # [N, ...], [S, ...]
+  lowest = min(jax.lax.stop_gradient(elements), sets)  # [S, ...]
+  near = highest - lowest < _NEAR
+  terms = _exp_or_excess(shifted, broadcast(near, sets))
+  values = mean(terms, sets)
+  # Neither logarithm may meet 0 where the other is taken.
+  small = jnp.log1p(jnp.where(near, values, 0))
+  large = jnp.log(jnp.where(near, 1, values))
+  return highest + jnp.where(near, small, large)
+
+
+@jax.custom_jvp
+def _exp_or_excess(x: Array, near: Array) -> Array:
+  """Returns exp(x) - 1 where it is near, -1/16 < x <= 0, and else exp(x)."""
+  # Taylor's series: jnp.expm1 is slow on a CPU.
+  series = jnp.zeros_like(x)
+  for k in range(10, 0, -1):
+    series = (series + 1 / math.factorial(k)) * x
+  return jnp.where(near, series, jnp.exp(x))
+
+
+@_exp_or_excess.defjvp
+def _exp_or_excess_jvp(primals, tangents):
+  x, near = primals
+  value = _exp_or_excess(x, near)
+  return value, jnp.where(near, 1 + value, value) * tangents[0]
 
 
 def _starts(sets: Sets) -> Array:

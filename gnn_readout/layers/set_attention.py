@@ -136,7 +136,10 @@ def attend_dense(
 ) -> Array:
   """Attention from queries [..., K, D] to y, values [..., M, D]."""
   q, k, v = (_heads(x, num_heads) for x in (queries, y @ key, values))
-  scores = jnp.einsum("...ihe,...jhe->...hij", q, k) * q.shape[-1] ** -0.5
+  # Scaled before the product: a product and the difference with its maximum
+  # are not to be contracted into one rounding, see `segments.softmax`.
+  q = q * q.shape[-1] ** -0.5
+  scores = jnp.einsum("...ihe,...jhe->...hij", q, k)
   weights = jax.nn.softmax(scores, axis=-1)  # [..., H, K, M]
   return _join(jnp.einsum("...hij,...jhe->...ihe", weights, v))
 

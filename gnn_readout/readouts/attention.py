@@ -36,6 +36,7 @@ class Attention(Readout):
 
   family = "attention"
   reduces_to = "mean of mapped elements, where scores are equal"
+  carries_faults = True
 
   def __init__(
     self,

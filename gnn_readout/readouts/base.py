@@ -4,6 +4,7 @@ A readout maps the elements of each set to one vector:
 `readout(elements [N, D], sets, is_training) -> Aggregate`. Its result does not
 depend on the order of the elements, on padding, or on the other sets of the
 batch; it is finite, with a finite gradient, for empty and one-element sets.
+An element that is infinite or NaN shows in its own set and in no other.
 The sets may be the nodes of graphs (a readout) or the messages that reach each
 node (a local aggregation): the same code serves both.
 """
@@ -61,10 +62,15 @@ class Readout(hk.Module):
     family: One of `FAMILIES`.
     reduces_to: What it becomes for special parameters or arguments, in words;
       its test has these limits.
+    carries_faults: Whether the arithmetic of `aggregate` itself takes an
+      element that is infinite or NaN into the values of its set and of no
+      other. If not, such elements are taken out before, and the values of
+      their set are NaN.
   """
 
   family: str
   reduces_to: str = ""
+  carries_faults: bool = False
 
   def __init__(self, output_size: int | None = None, name: str | None = None):
     """Creates the readout.
@@ -131,7 +137,11 @@ class Readout(hk.Module):
       ValueError: if the shapes do not fit.
     """
     check_elements(elements, sets)
-    result = self.aggregate(segments.masked(elements, sets), sets, is_training)
+    if self.carries_faults:
+      elements, faulty = segments.masked(elements, sets), None
+    else:
+      elements, faulty = segments.without_faults(elements, sets)
+    result = self.aggregate(elements, sets, is_training)
     if not isinstance(result, Aggregate):
       zero = jnp.zeros(sets.num_segments, result.dtype)
       result = Aggregate(result, zero, {})
@@ -139,6 +149,11 @@ class Readout(hk.Module):
     if size is not None and result.values.shape[-1] != size:
       values = hk.Linear(size, name="output")(result.values)
       result = result._replace(values=values)
+    if faulty is not None:
+      result = result._replace(
+        values=jnp.where(faulty[:, None], jnp.nan, result.values),
+        aux_loss=jnp.where(faulty, jnp.nan, result.aux_loss),
+      )
     return result
 
 

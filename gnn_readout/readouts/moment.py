@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -38,6 +37,7 @@ class Moment(Readout):
 
   family = "moments"
   reduces_to = "mean and std (K = 2)"
+  carries_faults = True
 
   def __init__(
     self,
@@ -68,13 +68,15 @@ class Moment(Readout):
   def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
     """Returns [S, K D]."""
     mean = segments.mean(elements, sets)  # [S, D]
-    centred = elements - segments.broadcast(mean, sets)  # [N, D]
-    variance = segments.mean(jnp.square(centred), sets) + self._epsilon
+    scale = segments.scale_of_squares(self._epsilon, elements.dtype)
+    distance = scale * (elements - segments.broadcast(mean, sets))  # [N, D]
+    variance = segments.mean(jnp.square(distance), sets)
+    root = jnp.sqrt(variance + scale**2 * self._epsilon)  # [S, D]
     several = sets.sizes[:, None] > 1
-    moments = [mean, jnp.where(several, jnp.sqrt(variance), 0)]
+    moments = [mean, jnp.where(several, root / scale, 0)]
     if self._order > 2:
       # Scaled before the powers are taken: large elements do not overflow.
-      z = centred * segments.broadcast(jax.lax.rsqrt(variance), sets)
+      z = distance * segments.broadcast(1 / root, sets)
       powers = [z**k for k in range(3, self._order + 1)]
       moments.append(segments.mean(jnp.concatenate(powers, axis=1), sets))
     width = self._order * elements.shape[1]

@@ -39,6 +39,7 @@ class Multi(Readout):
 
   family = "combinations"
   reduces_to = "its member, if it has one"
+  carries_faults = True
 
   def __init__(
     self,

@@ -36,6 +36,7 @@ class PNA(Readout):
 
   family = "combinations"
   reduces_to = "mean, max, min, std, by its linear map"
+  carries_faults = True
 
   def __init__(
     self,

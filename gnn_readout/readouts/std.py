@@ -34,6 +34,7 @@ class Std(Readout):
   """
 
   family = "moments"
+  carries_faults = True
 
   def __init__(
     self,

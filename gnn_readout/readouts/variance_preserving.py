@@ -30,6 +30,7 @@ class VariancePreserving(Readout):
   """
 
   family = "moments"
+  carries_faults = True
 
   def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
     """Returns [S, D]."""

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gnn_readout import segments
 from gnn_readout.graphs import make_sets
 from gnn_readout.readouts import READOUTS, Aggregate, make_readout
 
@@ -27,6 +28,7 @@ class Program(NamedTuple):
   """A readout compiled once for all tests that share its shapes.
 
   Attributes:
+    name: The readout's.
     params: Its parameters, in float64, away from special points.
     initial: As they are drawn.
     apply: (params, elements, sets) -> Aggregate.
@@ -36,6 +38,7 @@ class Program(NamedTuple):
     traces: One entry for every time `apply` was traced or called.
   """
 
+  name: str
   params: hk.Params
   initial: hk.Params
   apply: Callable[..., Aggregate]
@@ -76,7 +79,7 @@ def program(name: str) -> Program:
     keys,
   )
   gradient = jax.jit(jax.grad(functools.partial(loss, apply), (0, 1)))
-  return Program(params, initial, apply, jax.jit(apply), gradient, traces)
+  return Program(name, params, initial, apply, jax.jit(apply), gradient, traces)
 
 
 def example(
@@ -207,6 +210,96 @@ def test_finite_gradients(readout, scale):
   gradients = readout.gradient(params, elements, sets, weights)
   for leaf in jax.tree.leaves(gradients):
     assert np.isfinite(leaf).all()
+
+
+# Products of two elements, 1e60, are beyond single precision there: var is one,
+# dot-product attention among rows takes them, the auxiliary loss of equilibrium
+# is one and part of the gradient.
+BEYOND_SINGLE_PRECISION = {
+  "equilibrium",
+  "multiset_transformer",
+  "set_transformer",
+  "var",
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1e10, 1e30])
+def test_huge_values(readout, dtype, scale):
+  if dtype == np.float32 and scale == 1e30:
+    if readout.name in BEYOND_SINGLE_PRECISION:
+      pytest.skip("the exact result is beyond single precision")
+  params = readout.params
+  if dtype == np.float32:
+    params = single_precision(params)
+  elements, sets = example(dtype)
+  result = readout.jitted(params, scale * elements, sets)
+  assert result.values.dtype == dtype
+  assert np.isfinite(result.values).all()
+  weights = random_weights().astype(dtype)
+  gradients = readout.gradient(params, scale * elements, sets, weights)
+  assert np.isfinite(gradients[1]).all()
+
+
+# By set, the row of the element at fault: of 13 elements, and of a single one.
+FAULTY_SETS = {3: 10, 2: 7}
+
+
+def assert_faults_show_where_they_are(readout, faults, dtype):
+  """Asserts it for the values, the auxiliary losses and the gradients."""
+  elements, sets = example(dtype)
+  params = readout.params
+  if dtype == np.float32:
+    params = single_precision(params)
+  expected = readout.jitted(params, elements, sets)
+  for s, fault in faults.items():
+    elements = elements.at[FAULTY_SETS[s], 3].set(fault)
+  result = readout.jitted(params, elements, sets)
+  others = np.setdiff1d(np.arange(NUM_SETS), list(faults))
+  for s in faults:
+    assert not np.isfinite(result.values[s]).all(), s
+  for value, before in zip(result[:2], expected[:2]):
+    np.testing.assert_array_equal(value[others], before[others])
+  weights = random_weights().astype(dtype)
+  _, slopes = readout.gradient(params, elements, sets, weights)
+  rows = np.isin(sets.segment_ids, others)
+  assert np.isfinite(slopes[rows]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("fault", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("s", FAULTY_SETS)
+def test_a_fault_shows_in_its_own_set(readout, s, fault, dtype):
+  assert_faults_show_where_they_are(readout, {s: fault}, dtype)
+
+
+def test_two_faults_show_in_their_own_sets(readout):
+  faults = {3: np.inf, 2: np.nan}
+  assert_faults_show_where_they_are(readout, faults, np.float64)
+
+
+def test_a_set_of_huge_values_leaves_the_others_alone(readout):
+  """In single precision, where it may be too much for its own set."""
+  params = single_precision(readout.params)
+  elements, sets = example(np.float32)
+  expected = readout.jitted(params, elements, sets)
+  huge = elements.at[8:21].multiply(1e30)
+  result = readout.jitted(params, huge, sets)
+  others = np.array([0, 1, 2, 4, 5, 6])
+  for value, before in zip(result[:2], expected[:2]):
+    np.testing.assert_array_equal(value[others], before[others])
+
+
+@pytest.mark.slow
+def test_a_fault_where_sums_are_products(readout, monkeypatch):
+  """As on an accelerator, by the product with the membership matrix."""
+  monkeypatch.setattr(segments, "_is_product", lambda sets: True)
+  compiled = program.__wrapped__(readout.name)
+  for fault in (np.inf, -np.inf, np.nan):
+    assert_faults_show_where_they_are(compiled, {3: fault}, np.float64)
+  assert_faults_show_where_they_are(
+    compiled, {3: np.inf, 2: np.nan}, np.float64
+  )
 
 
 def test_gradient_is_the_slope(readout):
