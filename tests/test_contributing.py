@@ -17,6 +17,7 @@ import pytest
 from tests import tracked
 
 ROOT = pathlib.Path(__file__).parents[1]
+PYTEST_FLAGS = ("-rA", "-p", "no:cacheprovider")
 BEGIN, END = "<!-- readouts:begin -->", "<!-- readouts:end -->"
 
 
@@ -108,7 +109,7 @@ class Copy:
       program, *words = shlex.split(line)
       assert program == "python", line
       if words[:2] == ["-m", "pytest"]:
-        words += ["-rA", "-p", "no:cacheprovider"]
+        words += PYTEST_FLAGS
       said += self.succeed(*words)
     return said
 
@@ -200,7 +201,8 @@ def test_it_works_and_touches_no_more_files_than_it_says(copy, name):
 
 def _check_the_reminder(copy: Copy) -> None:
   """README's generated table is old, and the test of it says what to type."""
-  done = copy.run("-m", "pytest", "tests/readouts/test_listing.py", "-k=readme")
+  test = ["tests/readouts/test_listing.py", "-k=readme"]
+  done = copy.run("-m", "pytest", *test, *PYTEST_FLAGS)
   assert done.returncode == 1
   command = "python -m launch.readouts --readme=README.md"
   assert f"write it anew: {command}" in done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -96,9 +97,11 @@ def test_every_row_is_met_by_the_names_it_knows():
 
 
 def test_unknown_names_are_told_what_may_be_written():
+  rows = [row.written for row in sources.SOURCES if row.read]
+  assert {"demo", "ogbg-molNAME", "tu/NAME"} < set(rows)
   with pytest.raises(
     ValueError,
-    match=r"'tu-MUTAG'; write one of demo, ogbg-molNAME, tu/NAME, PATH\.csv, .*"
+    match=rf"'tu-MUTAG'; write one of {re.escape(', '.join(rows))}\. .*"
     r"own are a CSV file of SMILES, or texts .* Did you mean 'tu/MUTAG'",
   ):
     sources.find("tu-MUTAG")
