@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_without_the_dataset_it_says_that_it_has_no_estimate(tmp_path, capsys):
   assert rest == [
     "2 runs, 0 done, 2 to do",
     "no estimate for some runs: their dataset is not there: none.csv: no such"
-    " file",
+    f" file in {os.getcwd()}",
   ]
   assert not (tmp_path / "w").exists()
 
