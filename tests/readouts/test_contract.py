@@ -226,8 +226,8 @@ BEYOND_SINGLE_PRECISION = {
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("scale", [1e10, 1e30])
 def test_huge_values(readout, dtype, scale):
-  beyond = dtype == np.float32 and scale == 1e30
-  if beyond and readout.name in BEYOND_SINGLE_PRECISION:
+  single = dtype == np.float32 and scale == 1e30
+  if single and readout.name in BEYOND_SINGLE_PRECISION:
     pytest.skip("the exact result is beyond single precision")
   params = readout.params
   if dtype == np.float32:
