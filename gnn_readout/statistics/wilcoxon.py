@@ -1,4 +1,7 @@
-"""Wilcoxon's signed-rank test.
+"""Wilcoxon's signed-rank test, of pairs that are independent.
+
+Such as datasets. The folds of one cross-validation are not: they share most of
+what they train on, see `t_tests.resampled`.
 
 The test is two-sided: differences as likely to be up as down have p > 0.05 in
 19 of 20 cases.

@@ -33,3 +33,24 @@ def test_five_pairs_are_too_few_and_six_are_not():
   few = [0.01 * n for n in range(1, MIN_PAIRS)]
   assert signed_rank(few) > 0.05
   assert signed_rank([*few, 0.2]) < 0.05
+
+
+def test_level_over_independent_pairs():
+  """Nine datasets, as the thesis has; the exact test is a little below 5%."""
+  rng = np.random.default_rng(0)
+  for count in (9, 15):
+    samples = rng.normal(size=(4000, count))
+    wrong = np.mean([signed_rank(list(row)) < 0.05 for row in samples])
+    attainable = _largest_level(count)
+    assert wrong == pytest.approx(attainable, abs=0.011)
+    assert 0.03 < attainable <= 0.05
+
+
+def _largest_level(count) -> float:
+  """The largest p below 0.05 that the exact test of `count` pairs can have."""
+  sums = np.ones(1)
+  for rank in range(1, count + 1):
+    shifted = np.concatenate([np.zeros(rank), sums])
+    sums = np.concatenate([sums, np.zeros(rank)]) + shifted
+  p = 2 * np.cumsum(sums) / 2**count
+  return float(p[p < 0.05].max())

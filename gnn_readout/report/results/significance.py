@@ -1,25 +1,27 @@
 """Sentences about the difference of two results, by one rule.
 
-Two means differ if they are more than two pooled deviations apart: more than
-twice what the runs of one configuration scatter. Where no configuration has two
-runs nothing is said about noise.
+Two means differ if the t test of their seeds says so at 5%, after Holm's
+correction for all comparisons that are made at once. Where a side has one seed
+nothing is said.
 """
 
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from gnn_readout.records import LOWER_IS_BETTER, METRIC_NAMES
+from gnn_readout.statistics import holm, t_tests
+from gnn_readout.statistics.t_tests import LEVEL, TTest
 
-_RULE = 2  # Pooled deviations.
 RULE = (
-  "Two results are said to differ if their means are more than two pooled"
-  " deviations of their seeds apart."
+  "Two results are said to differ if Student's t test of their seeds has"
+  " p < 0.05, after Holm's correction where several are compared in one"
+  " sentence; the interval is that of a single comparison, at 95%. Of a result"
+  " with one seed nothing is said."
 )
-VERDICTS = {1: "ahead", 0: "within noise", -1: "behind"}
+VERDICTS = {1: "ahead", 0: "within noise", -1: "behind", None: "not compared"}
 
 
 class Result(NamedTuple):
@@ -34,50 +36,74 @@ class Result(NamedTuple):
   values: Sequence[float]
 
 
-def verdict(
-  first: Result, second: Result, metric: str, deviation: float | None
-) -> int | None:
-  """Returns 1 if `first` is ahead, -1 if behind, 0 within noise.
+class Comparison(NamedTuple):
+  """What is said of two results.
 
-  Args:
-    first: What is compared.
-    second: What it is compared with.
-    metric: Such as 'rocauc'; of 'rmse' and 'mae' the lower is the better.
-    deviation: The pooled deviation; if it is None, so is the verdict.
-  """
-  if deviation is None:
-    return None
-  gap = _gap(first, second, metric)
-  return 0 if abs(gap) <= _RULE * deviation else int(math.copysign(1, gap))
-
-
-def difference(
-  first: Result, second: Result, metric: str, deviation: float | None
-) -> str:
-  """Returns a clause that says how `first` compares with `second`.
-
-  Args:
+  Attributes:
     first: Named first, whether it is ahead or behind.
     second: What it is compared with.
-    metric: As `verdict` takes it.
-    deviation: Likewise.
+    metric: Such as 'rocauc'; of 'rmse' and 'mae' the lower is the better.
+    test: How much better the first is; None if one of the two has one seed.
+    p: Corrected for all comparisons that are made at once.
   """
-  gap = _gap(first, second, metric)
-  size = f"{100 * abs(gap):.1f} points"
-  if metric in LOWER_IS_BETTER:
-    size = f"{abs(gap):.3g} {METRIC_NAMES[metric]}"
-  if verdict(first, second, metric, deviation) == 0:
-    return (
-      f"the difference between {first.name} and {second.name}, {size}, is"
-      " within noise"
+
+  first: Result
+  second: Result
+  metric: str
+  test: TTest | None
+  p: float | None
+
+  @property
+  def verdict(self) -> int | None:
+    """1 if `first` is ahead, -1 if behind, 0 within noise, None not said."""
+    if self.test is None:
+      return None
+    if self.p >= LEVEL:
+      return 0
+    return int(math.copysign(1, self.test.difference))
+
+  def clause(self) -> str:
+    """Returns a clause that says how `first` compares with `second`."""
+    names = f"{self.first.name} and {self.second.name}"
+    if self.test is None:
+      return f"{names} are not compared, one of them has a single seed"
+    scale, unit, digits = 100, "points", ".1f"
+    if self.metric in LOWER_IS_BETTER:
+      scale, unit, digits = 1, METRIC_NAMES[self.metric], ".3g"
+    gap, low, high = (scale * x for x in self.test[:3])
+    if gap < 0:
+      gap, low, high = -gap, -high, -low
+    size = f"{gap:{digits}} {unit}"
+    numbers = (
+      f"[{low:{digits}}, {high:{digits}}], p = {self.p:.2g} with"
+      f" {self.test.freedom:g} degrees of freedom"
     )
-  text = f"{first.name} is {'ahead of' if gap > 0 else 'behind'} {second.name}"
-  if deviation is None:
-    return f"{text} by {size}, with one seed each, which may be noise"
-  return f"{text} by {size}, more than two pooled deviations"
+    if not self.verdict:
+      return (
+        f"the difference between {names}, {size} ({numbers}), is within noise"
+      )
+    side = "ahead of" if self.verdict > 0 else "behind"
+    return (
+      f"{self.first.name} is {side} {self.second.name} by {size} ({numbers})"
+    )
 
 
-def _gap(first: Result, second: Result, metric: str) -> float:
-  """How much better `first` is."""
-  gap = statistics.fmean(first.values) - statistics.fmean(second.values)
-  return -gap if metric in LOWER_IS_BETTER else gap
+def compare(
+  pairs: Sequence[tuple[Result, Result]], metric: str
+) -> list[Comparison]:
+  """Compares the results of each pair, with a correction for their number.
+
+  Args:
+    pairs: What is compared at once.
+    metric: Of all of them.
+  """
+  sign = -1 if metric in LOWER_IS_BETTER else 1
+  tests = [
+    t_tests.two_samples(*([sign * x for x in r.values] for r in pair))
+    for pair in pairs
+  ]
+  corrected = iter(holm.corrected([t.p for t in tests if t is not None]))
+  return [
+    Comparison(*pair, metric, test, None if test is None else next(corrected))
+    for pair, test in zip(pairs, tests, strict=True)
+  ]

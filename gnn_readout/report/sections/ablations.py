@@ -16,7 +16,6 @@ from gnn_readout.report.blocks import Block, Figure, Table
 from gnn_readout.report.figures import ablations as figures
 from gnn_readout.report.results import molecules, published, significance
 from gnn_readout.report.results.selection import Selection, alike, select
-from gnn_readout.statistics.pooled import pooled_deviation
 
 SWEEP = (
   "python -m launch.sweep --sweep=configs/molpcba.py:{} --workdir=DIR"
@@ -92,7 +91,7 @@ def make(records: Sequence[Record]) -> list[Block]:
   intro = (
     f"The paper's numbers are on validation. {molecules.CAPTION}"
     f" {significance.RULE} Compared are the largest and the smallest value of a"
-    " table, with the deviation of all of its values that have several seeds."
+    " table."
   )
   return [intro, *(block for table in sorted(made) for block in made[table])]
 
@@ -166,7 +165,7 @@ def sentence(
   """Says how the largest value compares with the smallest, on validation.
 
   Of all pairs it is the one that is chosen without a look at the scores. The
-  rule is that of `significance`, with the deviation of all values of the group.
+  rule is that of `significance`.
 
   Args:
     ablation: Of `ABLATIONS`.
@@ -175,23 +174,21 @@ def sentence(
   said = []
   for group in its_groups:
     small, *_, large = group
-    deviation = pooled_deviation([e.valids for e in group.values()])
     entry = group[large]
-    clause = significance.difference(
+    pair = (
       significance.Result(
         f"the model with {ablation.setting(large)}", entry.valids
       ),
       significance.Result(
         f"the one with {ablation.setting(small)}", group[small].valids
       ),
-      entry.metric,
-      deviation,
     )
+    (compared,) = significance.compare([pair], entry.metric)
     words = [
       entry.record["dataset"]["name"],
       molecules.model_name(entry.record),
     ]
-    said.append(f"On {', '.join(words)}, validation: {clause}.")
+    said.append(f"On {', '.join(words)}, validation: {compared.clause()}.")
   return " ".join(said) or _no_runs(ablation.sweep)
 
 

@@ -10,7 +10,6 @@ from gnn_readout.report import markup
 from gnn_readout.report.blocks import Block, Table
 from gnn_readout.report.results import molecules, published, significance
 from gnn_readout.report.results.selection import Selection, alike, select
-from gnn_readout.statistics.pooled import pooled_deviation
 
 _PAPER_DATASET = "ogbg-molpcba"
 
@@ -86,7 +85,8 @@ def table_rows(entries: Sequence[Selection]) -> list[dict[str, str]]:
 def sentence(entries: Sequence[Selection]) -> str:
   """Says how equilibrium compares, where only the readout differs.
 
-  The rule is that of `significance`: two pooled deviations of the two readouts.
+  The rule is that of `significance`, with a correction for the number of
+  readouts that are compared with it.
 
   Args:
     entries: From `members`.
@@ -125,32 +125,29 @@ def baseline_sentence(entries: Sequence[Selection]) -> str:
 
 
 def _comparisons(first: Selection, others: Sequence[Selection]) -> str:
-  clauses = [_comparison(first, other) for other in others]
+  """What the test scores say, and validation if it says something else."""
+  tests, valids = (
+    significance.compare(
+      [
+        (
+          significance.Result(_EQUILIBRIUM, scores(first)),
+          significance.Result(_model_readout(other)[1], scores(other)),
+        )
+        for other in others
+      ],
+      first.metric,
+    )
+    for scores in (lambda e: e.tests, lambda e: e.valids)
+  )
+  clauses = []
+  for test, valid in zip(tests, valids, strict=True):
+    clauses.append(test.clause())
+    if test.verdict != valid.verdict:
+      clauses[-1] += f" (on validation {significance.VERDICTS[valid.verdict]})"
   words = [first.record["dataset"]["name"], _model_readout(first)[0]]
   if molecules.reduced(first.record):
     words.append(molecules.reduced(first.record))
   return f"On {', '.join(words)}: {'; '.join(clauses)}."
-
-
-def _comparison(first: Selection, other: Selection) -> str:
-  """What the test scores say, and validation if it says something else."""
-  clauses, verdicts = [], []
-  for ours, theirs in (
-    (first.tests, other.tests),
-    (first.valids, other.valids),
-  ):
-    compared = (
-      significance.Result(_EQUILIBRIUM, ours),
-      significance.Result(_model_readout(other)[1], theirs),
-      first.metric,
-      pooled_deviation([ours, theirs]),
-    )
-    clauses.append(significance.difference(*compared))
-    verdicts.append(significance.verdict(*compared))
-  test, valid = verdicts
-  if test == valid:
-    return clauses[0]
-  return f"{clauses[0]} (on validation {significance.VERDICTS[valid]})"
 
 
 def _is_member(record: Record) -> bool:

@@ -12,7 +12,7 @@ from gnn_readout.report.blocks import Block, Figure, File, Table
 from gnn_readout.report.figures import tasks as figures
 from gnn_readout.report.results.selection import Selection
 from gnn_readout.report.results.tasks import label, length, rows, width
-from gnn_readout.statistics.pooled import pooled_deviation
+from gnn_readout.statistics import holm, t_tests
 
 _LONG = ("note", "command")  # Too long for a table to look at.
 
@@ -79,10 +79,11 @@ def display(row: Selection) -> dict[str, str]:
 def statement(found: Sequence[Selection]) -> list[str]:
   """Returns a sentence on how Equilibrium Aggregation compares, if it ran.
 
-  Compared are rows of one width that were trained for as long.
-  Errors are compared by their ratio, scores by their difference in points. Two
-  are within noise if the means over their seeds, of the logarithms of errors,
-  are at most two pooled deviations apart; of single seeds nothing is known.
+  Compared are rows of one width that were trained for as long. Errors are
+  compared by their ratio, scores by their difference in points. Two are within
+  noise if Student's t test of their seeds, of the logarithms of errors, has
+  p >= 0.05 after Holm's correction for all that is compared. Of a row with a
+  single seed nothing is said.
 
   Args:
     found: From `rows`.
@@ -93,27 +94,29 @@ def statement(found: Sequence[Selection]) -> list[str]:
     if label(row) == "equilibrium"
   }
   several = len(set(map(length, found))) > 1
-  clauses: dict[str, list[str]] = {}
+  compared = []
   for row in found:
     base = ours.get((width(row), length(row)))
     if base is None or label(row) == "equilibrium":
       continue
-    is_error = row.record["lower_is_better"]
+    samples = [row.tests, base.tests]
+    if row.record["lower_is_better"]:
+      # A deviation of the larger one alone would decide.
+      samples = [[math.log(value) for value in sample] for sample in samples]
+    test = t_tests.two_samples(*samples)
+    if test is not None:
+      compared.append((row, base, test.p))
+  corrected = holm.corrected([p for *_, p in compared])
+  clauses: dict[str, list[str]] = {}
+  for (row, base, _), p in zip(compared, corrected, strict=True):
     mean, base_mean = statistics.fmean(row.tests), statistics.fmean(base.tests)
     size = f"{100 * (mean - base_mean):+.1f} points"
-    if is_error:
+    if row.record["lower_is_better"]:
       size = f"{mean / base_mean:.2g} times"
     remarks = [] if width(row) is None else [f"D = {width(row)}"]
     if several:
       remarks.append(f"{row.record['steps']:,} steps")
-    samples = [row.tests, base.tests]
-    if is_error:  # A deviation of the larger one alone would decide.
-      samples = [[math.log(value) for value in sample] for sample in samples]
-    deviation = pooled_deviation(samples)
-    first, second = map(statistics.fmean, samples)
-    if deviation is None:
-      remarks.append("one seed each, which may be noise")
-    elif abs(first - second) <= 2 * deviation:
+    if p >= t_tests.LEVEL:
       remarks.append("within noise")
     note = f" ({', '.join(remarks)})" if remarks else ""
     clauses.setdefault(label(row), []).append(size + note)
@@ -122,7 +125,9 @@ def statement(found: Sequence[Selection]) -> list[str]:
   parts = [f"of {name} {', '.join(x)}" for name, x in clauses.items()]
   return [
     f"Against that of equilibrium, the test {found[0].metric} is"
-    f" {'; '.join(parts)}."
+    f" {'; '.join(parts)}. Within noise is what Student's t test of the seeds"
+    f" does not tell apart at p < {t_tests.LEVEL} after Holm's correction for"
+    f" {len(compared)} comparison{'s' * (len(compared) != 1)}."
   ]
 
 

@@ -10,12 +10,14 @@ from gnn_readout.report.blocks import Block, Figure, File, Table
 from gnn_readout.report.figures import tu as figures
 from gnn_readout.report.results import crossvals
 from gnn_readout.report.results.crossvals import BASE, FSPOOL, label, setting
-from gnn_readout.report.results.wilcoxon import compare
+from gnn_readout.report.results.folds import Paired, compare
+from gnn_readout.statistics import holm
+from gnn_readout.statistics.t_tests import LEVEL
 from gnn_readout.statistics.wilcoxon import MIN_PAIRS, signed_rank
 
 _CELLS = dict.fromkeys(
   ("repeats x folds", "second better, level, worse", "mean difference",
-   "p, all folds", "p, one repeat", "finding"), ""
+   "95% interval", "p", "p, corrected", "finding"), ""
 )  # fmt: skip
 
 
@@ -43,12 +45,12 @@ def make(records: Sequence[Record]) -> list[Block]:
   compared = pair_rows(runs)
   if compared:
     blocks += [
-      "Readouts compared two by two: Wilcoxon's signed-rank test over the test"
-      " scores of the folds, which are the same for both. Folds of different"
-      " repeats test the same graphs again, so that the p of all of them is too"
-      " small; the p of one repeat, of which the median is given, is not. Two"
-      " readouts are said to differ if both are below 0.05; there is no"
-      " correction for the number of pairs.",
+      "Readouts compared two by two, by the corrected resampled t test (Nadeau"
+      " and Bengio 2003) over the test scores of the folds, which are the same"
+      " for both. The correction is for what folds have in common: most of what"
+      " they train on, and of different repeats what they test on. Two are said"
+      f" to differ if p < {LEVEL} after Holm's correction for all pairs of a"
+      " dataset, model and protocol; the interval is that of a single pair.",
       Table("Paired comparison over folds", compared),
     ]
   return [
@@ -70,15 +72,29 @@ def pair_rows(records: Sequence[Record]) -> list[dict[str, str]]:
   Returns:
     What a reader sees, by column title.
   """
+  pairs = crossvals.pairs(records)
+  found = [compare(*pair) for pair in pairs]
+  families: dict[tuple[str, str], list[int]] = {}
+  for k, (first, _) in enumerate(pairs):
+    if found[k].test is not None:
+      family = (first["dataset"]["name"], setting(first))
+      families.setdefault(family, []).append(k)
+  corrected = {
+    k: p
+    for family in families.values()
+    for k, p in zip(
+      family, holm.corrected([found[k].test.p for k in family]), strict=True
+    )
+  }
   return [
     {
       "dataset": first["dataset"]["name"].removeprefix("tu/"),
       "model, protocol": setting(first),
       "second": label(second),
       "first": label(first),
-      **_paired_cells(first, second),
+      **_paired_cells(first, second, found[k], corrected.get(k)),
     }
-    for first, second in crossvals.pairs(records)
+    for k, (first, second) in enumerate(pairs)
   ]
 
 
@@ -107,28 +123,35 @@ def across_datasets(records: Sequence[Record]) -> str:
   )
 
 
-def _paired_cells(first: Record, second: Record) -> dict[str, str]:
-  found = compare(first, second)
-  if found.difference is None:
-    why = "not compared: the splits of the two are not the same"
-    return _CELLS | {"finding": why}
-  sizes = f"{found.repeats} x {first['protocol']['num_folds']}"
-  both = max(found.p, found.p_repeat) < 0.05
+def _paired_cells(
+  first: Record, second: Record, found: Paired, p: float | None
+) -> dict[str, str]:
+  """Returns the cells of a pair; p is corrected for the number of pairs."""
+  test = found.test
+  if test is None:
+    why = (
+      "a single fold"
+      if found.repeats
+      else "the splits of the two are not the same"
+    )
+    return _CELLS | {"finding": f"not compared: {why}"}
   ahead, behind = label(second), label(first)
-  if found.difference < 0:
+  if test.difference < 0:
     ahead, behind = behind, ahead
-  finding = f"{ahead} is ahead of {behind}" if both else "no difference shown"
+  differ = p < LEVEL
+  finding = f"{ahead} is ahead of {behind}" if differ else "no difference shown"
   if found.repeats < found.of:
     finding += f"; splits differ in {found.of - found.repeats} more repeats"
   scale = 100 if first["test"]["metric"] == "accuracy" else 1
   return {
-    "repeats x folds": sizes,
+    "repeats x folds": f"{found.repeats} x {first['protocol']['num_folds']}",
     "second better, level, worse": (
       f"{found.wins}, {found.ties}, {found.losses}"
     ),
-    "mean difference": f"{scale * found.difference:+.2f}",
-    "p, all folds": f"{found.p:.3f}",
-    "p, one repeat": f"{found.p_repeat:.3f}",
+    "mean difference": f"{scale * test.difference:+.2f}",
+    "95% interval": f"[{scale * test.low:+.2f}, {scale * test.high:+.2f}]",
+    "p": f"{test.p:.3f}",
+    "p, corrected": f"{p:.3f}",
     "finding": finding,
   }
 

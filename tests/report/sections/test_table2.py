@@ -55,13 +55,14 @@ def test_the_sentence(molecule):
     )
     for seed in range(3)
   ]
-  # A deviation of 0.01 each: 2 points are the border.
+  # A deviation of 0.01 each: a standard error of 0.816 points.
   assert table2.sentence(_members(records)) == (
     "On ogbg-moltox21, gcn, 128 of 300 wide, 20 of 100 epochs: equilibrium is"
-    " ahead of sum by 10.0 points, more than two pooled deviations; equilibrium"
-    " is ahead of attention by 5.0 points, more than two pooled deviations (on"
-    " validation within noise); the difference between equilibrium and pna, 1.0"
-    " points, is within noise."
+    " ahead of sum by 10.0 points ([7.7, 12.3], p = 0.00077 with 4 degrees of"
+    " freedom); equilibrium is ahead of attention by 5.0 points ([2.7, 7.3],"
+    " p = 0.0072 with 4 degrees of freedom) (on validation within noise); the"
+    " difference between equilibrium and pna, 1.0 points ([-1.3, 3.3],"
+    " p = 0.29 with 4 degrees of freedom), is within noise."
   )
   longer = [
     r for r in records if r["config"]["model"]["readout"]["name"] == "sum"

@@ -37,11 +37,42 @@ def test_what_a_comparison_finds(crossval):
   (row,) = tu.pair_rows(crossvals.runs(records))
   assert row["finding"] == "GIN-Base is ahead of FSPool"
   assert row["mean difference"] == "-13.00"
-  assert row["p, all folds"] == row["p, one repeat"] == "0.016"
+  assert row["95% interval"] == "[-15.94, -10.06]"
+  assert row["p"] == row["p, corrected"] == "0.000"
   records[0]["repeats"][0]["folds_hash"] = "other"
   (other,) = tu.pair_rows(crossvals.runs(records))
   assert "the splits of the two are not the same" in other["finding"]
   assert set(other) == set(row)
+
+
+def test_pairs_of_a_dataset_are_corrected_together(crossval):
+  base = [0.50, 0.61, 0.52, 0.63, 0.54]
+  near = [x + d for x, d in zip(base, (0.06, 0.07, 0.02, 0.05, 0.03))]
+  # Of another dataset: no part of the family.
+  elsewhere = [
+    crossval(dataset="tu/NCI1", tests=[x], readout=name)
+    for name, x in (("sum", base), ("fspool", near))
+  ]
+  (alone,) = tu.pair_rows(crossvals.runs(elsewhere))
+  assert alone["p"] == alone["p, corrected"]
+  assert alone["finding"] == "FSPool is ahead of GIN-Base"
+  three = [
+    crossval(tests=[x], readout=name)
+    for name, x in (("sum", base), ("fspool", near), ("max", base))
+  ]
+  rows = tu.pair_rows(crossvals.runs([*three, *elsewhere]))
+  (other,) = (row for row in rows if row["dataset"] == "NCI1")
+  assert other == alone
+  first = next(row for row in rows if row["dataset"] == "MUTAG")
+  assert first["p"] == alone["p"]
+  assert float(first["p, corrected"]) > float(alone["p, corrected"])
+  assert first["finding"] == "no difference shown"
+
+
+def test_a_single_fold_is_not_compared(crossval):
+  records = [crossval(readout=r, tests=[[0.5]]) for r in ("sum", "fspool")]
+  (row,) = tu.pair_rows(crossvals.runs(records))
+  assert row["finding"] == "not compared: a single fold"
 
 
 def test_across_datasets(crossval):

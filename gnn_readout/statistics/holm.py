@@ -1,0 +1,25 @@
+"""Holm's correction for several tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def corrected(values: Sequence[float]) -> list[float]:
+  """Returns p values of which any is below 0.05 by chance in 5% of cases.
+
+  The k-th smallest of K is multiplied by K - k + 1, and is at least what
+  became of those before it.
+
+  Args:
+    values: The p of each test, in any order, which is kept.
+
+  Reference: Holm, "A Simple Sequentially Rejective Multiple Test Procedure",
+  Scandinavian Journal of Statistics 1979.
+  """
+  result = [0.0] * len(values)
+  least = 0.0
+  for rank, k in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+    least = max(least, min(1.0, (len(values) - rank) * values[k]))
+    result[k] = least
+  return result
