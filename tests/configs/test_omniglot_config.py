@@ -46,6 +46,7 @@ def test_the_paper_s_model(readout):
   if readout == "equilibrium":
     fields = config.model.readout
     assert fields.num_steps == 10 and fields.square_reduction == "sum"
+    assert fields.aux_weight == 1e-4
 
 
 def test_the_default():
