@@ -4,8 +4,11 @@ Letters: P points of the grid of hyper-parameters, K folds, E evaluations, one
 per epoch. A protocol says which graphs a member is selected by, and how the
 curves of all members become one number per fold.
 
-Differs from Errica et al. 2020: the grid is the config's own, not theirs, and a
-member stops after 100 epochs without a better validation accuracy.
+Differs from the program of Errica et al. 2020: the grid is the config's own, of
+which they have one for each model; a member runs for the config's epochs, and
+stops after 100 that are all worse than its best validation accuracy. For GIN
+they have up to 1,000 epochs and a patience of 500, by validation accuracy in
+one half of the grid and by validation loss in the other.
 """
 
 from __future__ import annotations
@@ -64,8 +67,10 @@ class Protocol(NamedTuple):
     selected_on: 'valid' or 'test'.
     select: (valid [P, K, E], test [P, K, E], sign) -> Choice; sign is -1 where
       a lower score is a better one.
-    patience: Evaluations without a better validation score after which a
-      member stops; 0: never.
+    patience: Evaluations that are all worse than the best validation score
+      after which a member stops; 0: never.
+    population: Whether the deviation is that of a population, with n and not
+      n - 1 in the denominator.
     final_runs: If positive, the chosen point of each fold is trained again
       so often, with other seeds, and their test scores are averaged.
   """
@@ -77,6 +82,7 @@ class Protocol(NamedTuple):
   select: Callable[[np.ndarray, np.ndarray, int], Choice]
   patience: int = 0
   final_runs: int = 0
+  population: bool = False
 
 
 def _by_mean_curve(curves: np.ndarray, tests: np.ndarray, sign: int) -> Choice:
@@ -92,12 +98,19 @@ def _by_mean_curve(curves: np.ndarray, tests: np.ndarray, sign: int) -> Choice:
   )
 
 
+def _last_best(curves: np.ndarray) -> np.ndarray:
+  """Returns the last index of the highest score of each row, [R, E] to [R].
+
+  NaN, such as all scores after a member has stopped early, is never highest.
+  """
+  return curves.shape[1] - 1 - np.nanargmax(curves[:, ::-1], axis=1)
+
+
 def _by_fold(curves: np.ndarray, tests: np.ndarray, sign: int) -> Choice:
-  """For each fold its own best point and epoch."""
+  """For each fold its own best point and epoch, the last of those that tie."""
   num_points, num_folds, _ = curves.shape
   flat = np.moveaxis(sign * curves, 1, 0).reshape(num_folds, -1)  # [K, P E]
-  # A member that stopped early has no scores after that.
-  best = np.nanargmax(flat, axis=1)
+  best = _last_best(flat)
   points, epochs = np.unravel_index(best, (num_points, curves.shape[2]))
   k = np.arange(num_folds)
   return Choice(
@@ -137,8 +150,11 @@ PROTOCOLS = {
       "Errica et al. 2020, section 4: ten outer folds; in each the"
       " hyper-parameters with the best score on a tenth held out of the others,"
       " with early stopping; three runs of these with other seeds, each tested"
-      " at its best validation epoch; mean over the runs, then mean and sample"
-      " deviation over the folds"
+      " at its best validation epoch; of scores that tie the last; mean over"
+      " the runs, then mean and population deviation over the folds. Otherwise"
+      " than theirs: the grid and the number of epochs are the config's own"
+      " (they: 1,000), and the patience is 100 evaluations (they: 500 epochs,"
+      " by validation accuracy or loss)"
     ),
     validation="holdout",
     repeats=1,
@@ -146,6 +162,7 @@ PROTOCOLS = {
     select=_by_fold,
     patience=100,
     final_runs=3,
+    population=True,
   ),
 }
 
@@ -301,7 +318,7 @@ class _Study:
       for r in range(times)
     ]
     valid, test = self._curves(runs, f"repeat{repeat}-final", total)
-    best = np.nanargmax(self._sign * valid, axis=1)  # [K R]
+    best = _last_best(self._sign * valid)  # [K R]
     tests = test[np.arange(len(best)), best].reshape(-1, times).mean(axis=1)
     epochs = best.reshape(-1, times).mean(axis=1)
     return choice._replace(
@@ -426,7 +443,10 @@ class _Study:
       settings.read_json(p)["seconds"] for p in self.folder.glob("repeat*.json")
     )
     config = settings.as_json(self._config)
-    deviation = statistics.stdev(values) if len(values) > 1 else None
+    scatter = statistics.stdev
+    if self._protocol.population:
+      scatter = statistics.pstdev
+    deviation = scatter(values) if len(values) > 1 else None
     record = records.write(
       self.folder,
       {

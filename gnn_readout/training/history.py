@@ -85,7 +85,11 @@ class History:
     return False
 
   def waited(self) -> int:
-    """Returns the number of evaluations since the best on 'valid'."""
+    """Returns the number of evaluations since the last of the best on 'valid'.
+
+    `best` is the first of scores that tie; patience begins anew with each.
+    """
     if not self.best:
       return len(self.valid)
-    return sum(step > self.best["step"] for step, _ in self.valid)
+    scores = [score for _, score in self.valid]
+    return scores[::-1].index(self.best["valid"])

@@ -50,8 +50,8 @@ class Member(NamedTuple):
     name: Such as 'seed=0,learning_rate=0.001'; empty if it is alone.
     problem: With its config.
     folder: What it leaves lies here; None if it leaves nothing of its own.
-    patience: It stops after so many evaluations without a better score on
-      'valid'; 0: never.
+    patience: It stops after so many evaluations that are all worse than the
+      best score on 'valid'; 0: never.
   """
 
   name: str

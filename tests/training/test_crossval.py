@@ -127,6 +127,27 @@ def test_errica2020_chooses_in_every_fold(scores):
     assert choice.tests[k] == test[best[0], k, best[1]]
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_errica2020_takes_the_last_of_scores_that_tie(sign):
+  """As a literal loop that keeps what is at least as good, their program's."""
+  rng = np.random.default_rng(3)
+  valid = rng.integers(0, 3, (P, K, E)) / 10
+  valid[0, :, 3:] = np.nan
+  test = rng.random((P, K, E))
+  choice = crossval.PROTOCOLS["errica2020"].select(valid, test, sign)
+  ties = 0
+  for k in range(K):
+    best = -np.inf
+    for p in range(P):
+      for e in range(E):
+        if sign * valid[p, k, e] >= best:
+          ties += sign * valid[p, k, e] == best
+          best, found = sign * valid[p, k, e], (p, e)
+    assert (choice.points[k], choice.epochs[k] - 1) == found
+    assert choice.tests[k] == test[found[0], k, found[1]]
+  assert ties
+
+
 def test_where_lower_is_better_the_lowest_is_chosen(scores):
   valid, test = scores
   for name in ("fspool2019", "errica2020"):
@@ -206,6 +227,8 @@ def test_errica2020_trains_the_chosen_again(store, config, train, tmp_path):
   assert record["repeats"][0]["tests"] == pytest.approx(
     [0.62 + 0.001 * k for k in range(K)]
   )
+  tests = record["repeats"][0]["tests"]
+  assert record["test"]["deviation"] == pytest.approx(np.std(tests))
 
 
 def test_gin2019_tests_on_what_it_selects_by(store, config, train, tmp_path):

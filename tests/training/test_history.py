@@ -72,7 +72,8 @@ def test_the_best_is_the_first_of_the_lowest_or_highest():
     for step, value in enumerate((0.5, 0.7, 0.2, 0.2)):
       result.score(step, {"valid": value, "test": 1.0}, sign)
     assert result.best == {"step": best, "valid": [0.5, 0.7, 0.2, 0.2][best]}
-    assert result.waited() == 3 - best
+    # Patience is counted from the last of them.
+    assert result.waited() == (0 if sign < 0 else 2)
   assert result.scores["test"] == [[step, 1.0] for step in range(4)]
 
 
