@@ -32,6 +32,12 @@ Command:
 The variant is NAME,READOUT[,gin0]: a dataset of the collection, any readout,
 and `gin0` for the model of Xu et al. instead of the thesis'.
 
+Differs from the program published with the thesis: social networks other than
+REDDIT have the one-hot degree alone, and there a constant 1 beside it; FSPool
+has 5 knots, and there 5 pieces, that is 6 knots; eps of GIN is 0, and there the
+number of a block's inputs, see `gin_tu.GINBlocks`; of its folds and batches see
+`gnn_readout.training.crossval`.
+
 Differs from Xu et al.: their 50 batches of an epoch are drawn one by one, ours
 go through the training set again and again, in other orders, and leave out what
 does not fill a batch.
@@ -83,12 +89,10 @@ def get_config(variant: str = "MUTAG,fspool") -> ml_collections.ConfigDict:
   config.population = ""
   # For launch.crossval: what the hyper-parameters are chosen from, and how
   # often, each time with other folds; 0: as the protocol has it.
-  config.grid = "batching.batch_size=32,100 model.head.dropout_rate=0,0.5"
+  large = 100 if is_social and not gin0 else 128
+  config.grid = f"batching.batch_size=32,{large} model.head.dropout_rate=0,0.5"
   if not is_social:
-    config.grid = (
-      "model.message_passing.width=16,32 batching.batch_size=32,128"
-      " model.head.dropout_rate=0,0.5"
-    )
+    config.grid = f"model.message_passing.width=16,32 {config.grid}"
   config.repeats = 0
 
   config.model = ml_collections.ConfigDict()

@@ -62,6 +62,11 @@ class GINBlocks(hk.Module):
   MLP = Linear, ReLU, BatchNorm, Linear, ReLU, BatchNorm, or with
   `norm_first`, as Xu et al. have it, each BatchNorm before its ReLU.
 
+  Differs from the program published with the thesis: there eps is the number
+  of a block's inputs, since that is passed as the second argument of its
+  `GINConv`. A node's own state has the weight 65 in blocks of 64, 33 in blocks
+  of 32, and in the first block the number of features plus 1.
+
   Reference: Xu et al. 2019, "How Powerful are Graph Neural Networks?", eq. 4.1;
   Y. Zhang's thesis, A.3.4.
   """

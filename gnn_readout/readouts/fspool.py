@@ -22,9 +22,10 @@ class FSPool(Readout):
   (0, ..., 0, 1) the maximum and the minimum of sets of up to k elements, and
   a peak in the middle the median of those of odd size.
 
-  Differs from the authors' program: padding is told by the sizes of the sets,
-  not by a value, and the knots do not start as Xavier's uniform numbers but as
-  the paper says.
+  Differs from the authors' programs: they count the pieces between knots, so
+  that their k pieces are k + 1 knots; on graphs they sort upwards, which is
+  the same with the knots reversed; padding is a large value there, and here
+  told by the sizes of the sets.
 
   Reference: Zhang et al. 2020, "FSPool: Learning Set Representations with
   Featurewise Sort Pooling"; eq. 5.6-5.7 of Y. Zhang's thesis.
@@ -51,9 +52,11 @@ class FSPool(Readout):
     """Creates the readout.
 
     Args:
-      num_knots: k, at least 2; the paper takes 5 for its graphs.
+      num_knots: k, at least 2. The authors' program for graphs has 5 pieces,
+        that is 6 knots.
       initialisation: Of the knots: "ones", so that training starts at the sum,
-        as on graphs in the paper, or "normal", N(0, 1), as elsewhere there.
+        as in the authors' program for graphs, or "normal", N(0, 1), as in
+        their others.
       output_size: D_out, or None for D.
       name: Haiku's name of the module.
 

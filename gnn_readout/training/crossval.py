@@ -9,6 +9,14 @@ which they have one for each model; a member runs for the config's epochs, and
 stops after 100 that are all worse than its best validation accuracy. For GIN
 they have up to 1,000 epochs and a patience of 500, by validation accuracy in
 one half of the grid and by validation loss in the other.
+
+`fspool2019` follows the thesis. The program published with it differs:
+  Its graphs are shuffled anew for every fold, with the fold's own seed, and
+  then cut into ten: the test sets of two folds overlap, and some graphs are in
+  none. Here each graph is tested once; the folds are stratified.
+  A fold's validation graphs are the first tenth of all others, as shuffled.
+  The graphs of a batch are the same in every epoch, in the same order.
+  The rate is first halved before epoch 50, here after it.
 """
 
 from __future__ import annotations

@@ -90,3 +90,21 @@ def test_an_unknown_network_is_named():
   config.model.message_passing.name = "gin_block"
   with pytest.raises(ValueError, match="Did you mean 'gin_blocks'"):
     settings.check(config)
+
+
+@pytest.mark.parametrize(
+  ("variant", "batches", "widths"),
+  [
+    ("COLLAB,sum", "32,100", None),
+    ("COLLAB,sum,gin0", "32,128", None),
+    ("MUTAG,sum", "32,128", "16,32"),
+    ("MUTAG,sum,gin0", "32,128", "16,32"),
+  ],
+)
+def test_the_published_grids(variant, batches, widths):
+  config = tu.get_config(variant)
+  fields = dict(part.split("=") for part in config.grid.split())
+  assert fields.pop("batching.batch_size") == batches
+  assert fields.pop("model.head.dropout_rate") == "0,0.5"
+  assert fields.pop("model.message_passing.width", None) == widths
+  assert not fields
