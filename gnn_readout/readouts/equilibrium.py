@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import haiku as hk
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from gnn_readout.errors import suggest
@@ -208,10 +207,6 @@ class EquilibriumAggregation(Readout):
     self, elements: Array, sets: Sets, is_training: bool
   ) -> Aggregate:
     """Returns y [S, M], its auxiliary loss, and how well it converged."""
-    concrete = not isinstance(elements, jax.core.Tracer)
-    if concrete and not np.isfinite(elements).all():
-      row = np.argwhere(~np.isfinite(elements))[0, 0]
-      raise ValueError(f"elements must be finite; row {row} is not.")
     steps = self._num_steps if is_training else self._test_num_steps
     minimum = self.solve(elements, sets, steps)
     params = self._parameters(elements)
