@@ -160,15 +160,16 @@ def scale_of_squares(epsilon: float, dtype) -> float:
 def std(elements: Array, sets: Sets, epsilon: float = 1e-5) -> Array:
   """Returns y_s = sqrt(var_s + eps), and 0 for fewer than two elements.
 
-  The constant keeps the gradient finite where all elements are equal.
+  The constant keeps the gradient finite where all elements are equal. A single
+  element that is infinite or NaN still shows.
   """
   scale = scale_of_squares(epsilon, elements.dtype)
   centre = broadcast(mean(elements, sets), sets)  # [N, D]
   distance = scale * (masked(elements, sets) - centre)
   variance = mean(jnp.square(distance), sets)  # [S, D]
-  several = _column(sets.sizes > 1, variance)
+  few = _column(sets.sizes < 2, variance) & jnp.isfinite(variance)
   root = jnp.sqrt(variance + scale**2 * epsilon) / scale
-  return jnp.where(several, root, 0)
+  return jnp.where(few, 0, root)
 
 
 def broadcast(values: Array, sets: Sets) -> Array:

@@ -7,6 +7,7 @@ import functools
 import jax.numpy as jnp
 from jax import Array
 
+from gnn_readout import segments
 from gnn_readout.graphs import Sets
 from gnn_readout.layers.set_attention import (
   AttentionPooling,
@@ -97,9 +98,14 @@ class SetTransformer(Readout):
 
   def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
     """Returns [S, k D]."""
+    faulty = jnp.zeros(sets.num_segments, bool)
     for k in range(self._num_encoders):
       encoder = self._encoder(*self._attention, name=f"encoder_{k}")
-      elements = encoder(elements, sets)  # [N, D]
+      # What overflows in one block is not for other sets to meet in the next.
+      elements, overflows = segments.without_faults(
+        encoder(elements, sets), sets
+      )  # [N, D], [S]
+      faulty |= overflows
     pooling = AttentionPooling(
       self._num_seeds, *self._attention, name="pooling"
     )
@@ -107,4 +113,5 @@ class SetTransformer(Readout):
     for k in range(self._num_decoders):
       rows = SetAttention(*self._attention, name=f"decoder_{k}")(rows)
     values = rows.reshape(sets.num_segments, -1)  # [S, k D]
-    return jnp.where((sets.sizes > 0)[:, None], values, 0)
+    values = jnp.where((sets.sizes > 0)[:, None], values, 0)
+    return jnp.where(faulty[:, None], jnp.nan, values)
