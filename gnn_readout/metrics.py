@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gnn_readout.errors import suggest
+from gnn_readout.wording import counted
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
@@ -96,8 +97,9 @@ def evaluate(metric: str, labels: np.ndarray, logits: np.ndarray) -> Score:
   scored = ~np.isnan(per_task)
   if not scored.any():
     raise ValueError(
-      f"no task qualifies for {metric!r}: of {len(per_task)} tasks none has"
-      f" {_metric(metric).needs} among {len(labels)} graphs"
+      f"no task qualifies for {metric!r}: of"
+      f" {counted(len(per_task), 'task')} none has {_metric(metric).needs}"
+      f" among {counted(len(labels), 'graph')}"
     )
   return Score(float(per_task[scored].mean()), int(scored.sum()), per_task)
 

@@ -16,23 +16,37 @@ from absl import flags
 
 from gnn_readout import cli
 
-_WORKDIR = cli.define_workdir("The run lies in this folder.")
-_SPLIT = flags.DEFINE_string("split", "test", "Score train, valid or test.")
-_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "Score best or latest.")
+_WORKDIR = cli.define_workdir(
+  "The folder of the run; of a population, that of one of its members."
+)
+_SPLIT = flags.DEFINE_string(
+  "split", "test", "The split to score: train, valid or test."
+)
+_CHECKPOINT = flags.DEFINE_string(
+  "checkpoint", "best", "The checkpoint to score: best or latest."
+)
 _METRIC = flags.DEFINE_string(
-  "metric", None, "Score by another metric than the dataset's, such as rocauc."
+  "metric",
+  None,
+  "Score by this metric, such as rocauc, instead of the dataset's own.",
 )
 _PREDICTIONS = flags.DEFINE_string(
-  "predictions", None, "An .npz file takes graph_index, logits and labels."
+  "predictions",
+  None,
+  "Write graph_index, logits and labels of the split to this .npz file.",
 )
 _COMPARE = flags.DEFINE_string(
-  "compare", None, "Compare with the run in this folder."
+  "compare", None, "Compare with the run in this folder, by a paired bootstrap."
 )
 _RESAMPLES = flags.DEFINE_integer(
-  "resamples", 1000, "The comparison draws so many resamples.", 1
+  "resamples", 1000, "Number of bootstrap resamples of --compare.", 1
 )
-_SEED = flags.DEFINE_integer("seed", 0, "It draws them by this seed.", 0)
-_JSON = flags.DEFINE_bool("json", False, "End with one line of JSON.")
+_SEED = flags.DEFINE_integer(
+  "seed", 0, "Random seed of the bootstrap of --compare.", 0
+)
+_JSON = flags.DEFINE_bool(
+  "json", False, "Print the result as one line of JSON at the end."
+)
 _DATA_DIR = cli.define_data_dir()
 _CACHE_DIR = cli.define_cache_dir()
 

@@ -20,8 +20,8 @@ _CONFIG = cli.define_config(
   " --config.FIELD=VALUE sets a field of it."
 )
 _WORKDIR = cli.define_workdir(
-  "The run keeps its checkpoints, curves and record in this folder, and goes on"
-  " with what it holds."
+  "Folder of the run: checkpoints, curves and record. A run that was stopped"
+  " there is resumed."
 )
 _DATA_DIR = cli.define_data_dir()
 _CACHE_DIR = cli.define_cache_dir()
@@ -44,4 +44,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  cli.run(main, resumes=True)

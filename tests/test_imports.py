@@ -24,7 +24,7 @@ _BINARIES = sorted(
 # Which parts of gnn_readout each part may import. Everything may import itself
 # and those that stand below all.
 _BELOW_ALL = {"errors", "fields", "files", "signatures", "wording"}
-_BASE = {"graphs", "segments", "minimise", "transport", "layers"}
+_BASE = {"graphs", "segments", "minimisation", "transport", "layers"}
 _READOUTS = _BASE | {"readouts"}
 _MESSAGES = _READOUTS | {"message_passing"}
 _MODELS = _MESSAGES | {"models"}

@@ -55,13 +55,15 @@ def take_fields(argv: Sequence[str]) -> list[str]:
   """Returns the words that are no --config.FIELD=VALUE, and keeps those.
 
   Args:
-    argv: The command line.
+    argv: The command line; the words of its --flagfile=FILE count as its own.
 
   Raises:
     ValueError: If there are such words and no --config.
   """
+  words = flags.FLAGS.read_flags_from_files(argv, force_gnu=True)
+  argv = [expand_home(word) for word in words]
   if "config" not in flags.FLAGS:
-    return list(argv)
+    return argv
   rest, given = _split(argv)
   flags.FLAGS["config"].given = given
   if given and not any(re.match(r"--?config(=|$)", word) for word in rest):

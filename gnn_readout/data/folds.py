@@ -13,6 +13,7 @@ import numpy as np
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_write_text
+from gnn_readout.wording import counted
 
 _HOLDOUT = 10  # One of so many parts is held out.
 
@@ -48,8 +49,8 @@ def stratified_folds(
   if (counts < num_folds).any():
     rare = int(np.argmin(counts))
     raise ValueError(
-      f"class {names[rare]:g} has {counts[rare]} members, fewer than"
-      f" num_folds={num_folds}."
+      f"class {names[rare]:g} has"
+      f" {counted(counts[rare], 'member')}, fewer than num_folds={num_folds}."
     )
   # As if the graphs, class after class, were dealt one by one: that fixes how
   # many of a class each fold gets. Classes count in the order in which they

@@ -23,6 +23,7 @@ from absl import logging
 
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_directory
+from gnn_readout.wording import counted
 
 SCHEMA_VERSION = 3
 # The metrics of each task type, the usual one first.
@@ -98,8 +99,8 @@ class Schema:
       object.__setattr__(self, field, tuple(getattr(self, field)))
     if len(self.task_names) != self.num_tasks:
       raise ValueError(
-        f"{self.name}: {len(self.task_names)} task names for"
-        f" {self.num_tasks} tasks"
+        f"{self.name}: {counted(len(self.task_names), 'task name')} for"
+        f" {counted(self.num_tasks, 'task')}"
       )
     if self.task_type == "multiclass" and self.num_tasks != 1:
       raise ValueError(
@@ -241,8 +242,9 @@ class GraphStore:
       names = schema.class_names or [str(c) for c in range(schema.num_classes)]
       sized = [f"{name} ({n:,})" for name, n in zip(names, counts, strict=True)]
       return [
-        f"task {schema.task_names[0]!r}: multiclass, {schema.num_classes}"
-        f" classes: {_listed(sized)}; {shares[0]:.1%} labelled"
+        f"task {schema.task_names[0]!r}: multiclass,"
+        f" {counted(schema.num_classes, 'class', 'classes')}: {_listed(sized)};"
+        f" {shares[0]:.1%} labelled"
       ]
     if schema.num_tasks > _MOST_NAMED:
       return [

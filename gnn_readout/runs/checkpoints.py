@@ -24,6 +24,7 @@ from absl import logging
 
 from gnn_readout.data.store import Schema
 from gnn_readout.errors import suggest
+from gnn_readout.wording import counted
 
 NAMES = ("best", "latest")
 
@@ -197,16 +198,16 @@ def _check_schema(saved: Schema, here: Schema, path: pathlib.Path) -> None:
     if tables[0] == tables[1]:
       continue
     columns = [
-      f"column {column} has {there} rows there and {now} here"
+      f"column {column} has {counted(there, 'row')} there and {now} here"
       for column, (there, now) in enumerate(zip(*tables, strict=False))
       if there != now
     ]
     columns = columns or [
-      f"{len(tables[0])} columns there, {len(tables[1])} here"
+      f"{counted(len(tables[0]), 'column')} there, {len(tables[1])} here"
     ]
     raise ValueError(
       f"{path} was made for other {kind} feature tables:"
-      f" {sum(tables[0])} rows in all there, {sum(tables[1])} here"
+      f" {counted(sum(tables[0]), 'row')} in all there, {sum(tables[1])} here"
       f" ({'; '.join(columns)})"
     )
   fields = ("node_dim", "edge_dim", "task_type", "num_tasks", "num_classes")

@@ -20,6 +20,7 @@ from gnn_readout.errors import suggest
 from gnn_readout.fields import nested
 from gnn_readout.message_passing import network_class
 from gnn_readout.tasks.base import Batch, Exam, Functions, Problem, Scores
+from gnn_readout.wording import counted
 
 # Allowed for every traced field: what is compiled does not depend on it.
 _ANY_VALUE = 0.5
@@ -277,11 +278,11 @@ class GraphProperty(Problem):
     ]
     shapes = [f"{nodes}/{edges}" for _, nodes, edges in plan.budgets]
     return [
-      f"dataset  {schema.name}: {store.num_graphs:,} graphs"
-      f" ({', '.join(sizes)}), {schema.num_tasks} tasks"
+      f"dataset  {schema.name}: {counted(store.num_graphs, 'graph')}"
+      f" ({', '.join(sizes)}), {counted(schema.num_tasks, 'task')}"
       f" ({schema.task_type}), metric {schema.metric}",
-      f"batches  {plan.mode}, up to {plan.batch_size} graphs, padded to"
-      f" {', '.join(shapes)} nodes/edges, {', '.join(fill)} real",
+      f"batches  {plan.mode}, up to {counted(plan.batch_size, 'graph')}, padded"
+      f" to {', '.join(shapes)} nodes/edges, {', '.join(fill)} real",
     ]
 
   def model_name(self) -> str:

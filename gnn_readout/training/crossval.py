@@ -44,6 +44,7 @@ from gnn_readout.tasks.graph_property import GraphProperty
 from gnn_readout.training import members
 from gnn_readout.training.program import group_by_program
 from gnn_readout.training.trainer import Member, Trainer
+from gnn_readout.wording import counted
 
 RECORD_KIND = "crossval"
 _FINAL_SEED = 1000  # Of the first of the runs that repeat what was chosen.
@@ -248,6 +249,7 @@ class _Study:
       for r in range(self._repeats)
     ]
     self._clock, self._done, self._trained = time.monotonic(), 0, 0
+    self._epochs = config.num_epochs  # Measured if the config counts steps.
 
   def train(self, stop: Sequence[str]) -> list[dict[str, Any]] | None:
     """Trains what is not trained yet, and selects.
@@ -262,11 +264,15 @@ class _Study:
     per_fold = len(self._grid) + self._protocol.final_runs
     total = per_fold * self._num_folds * self._repeats
     schema = self._store.schema
+    factors = (
+      counted(per_fold, "run"),
+      counted(self._num_folds, "fold"),
+      counted(self._repeats, "repeat"),
+    )
     print(
-      f"{schema.name}: {self._store.num_graphs:,} graphs,"
-      f" {self._config.model.readout.name}, {self._name}: {per_fold} runs x"
-      f" {self._num_folds} folds x {self._repeats} repeats = {total:,} runs, in"
-      f" {self.folder}",
+      f"{schema.name}: {counted(self._store.num_graphs, 'graph')},"
+      f" {self._config.model.readout.name}, {self._name}:"
+      f" {' x '.join(factors)} = {counted(total, 'run')}, in {self.folder}",
       flush=True,
     )
     rows = []
@@ -349,6 +355,8 @@ class _Study:
       GraphProperty(c, folds.with_fold(self._store, c.fold, **c.folds))
       for c in configs
     ]
+    if not self._config.num_epochs > 0:
+      self._epochs = problems[0].num_steps / problems[0].epoch_steps
     scores: list[dict[str, list[float]]] = [{} for _ in runs]
     for n, group in enumerate(group_by_program(problems)):
       path = self.folder / f"{name}-{n}.json"
@@ -430,8 +438,8 @@ class _Study:
     seconds = time.monotonic() - self._clock
     left = seconds / max(self._trained + share, 1e-9) * (total - before - share)
     return (
-      f"{before + share:,.0f}/{total:,} runs  {duration(seconds)} so far  ETA"
-      f" {duration(left)}"
+      f"{before + share:,.0f} of {counted(total, 'run')}"
+      f"  {duration(seconds)} so far  ETA {duration(left)}"
     )
 
   def write(
@@ -477,7 +485,7 @@ class _Study:
           "repeats_published": self._protocol.repeats,
           "num_folds": self._num_folds,
           "grid": self._grid,
-          "epochs": self._config.num_epochs,
+          "epochs": self._epochs,
         },
         "repeats": list(rows),
         "test": {

@@ -22,6 +22,7 @@ from gnn_readout.tasks.graph_property import score_logits
 from gnn_readout.training import members
 from gnn_readout.training.program import Program
 from gnn_readout.training.step import best_of
+from gnn_readout.wording import counted
 
 
 class Predictions(NamedTuple):
@@ -64,7 +65,7 @@ class Evaluation(NamedTuple):
 
   def __str__(self) -> str:
     count = self.scores.details.get("num_tasks_scored")
-    over = f" over {count} task{'s' * (count > 1)}" if count else ""
+    over = f" over {counted(count, 'task')}" if count else ""
     return (
       f"{self.dataset}: {self.split} {self.metric} {self.value:.5f}{over}, at"
       f" step {self.step}"

@@ -83,14 +83,24 @@ def group_by_program(configs: Sequence[ConfigDict]) -> list[list[int]]:
   """
   groups: dict[str, list[int]] = {}
   for i, config in enumerate(configs):
-    fields = flatten(settings.as_json(config))
-    problem = tasks.problem_class(config)
-    for name in (*problem.TRACED, *problem.PRIVATE):
-      # A field that is not there, or 0 for good, is not the same program.
-      if name in fields:
-        fields[name] = None
-    groups.setdefault(json.dumps(fields, sort_keys=True), []).append(i)
+    groups.setdefault(program_key(config), []).append(i)
   return list(groups.values())
+
+
+def program_key(config: ConfigDict, without: Sequence[str] = ()) -> str:
+  """Returns all of a member's config that decides its program.
+
+  Args:
+    config: Of the member.
+    without: Further fields, by dotted name, whose values do not matter.
+  """
+  fields = flatten(settings.as_json(config))
+  problem = tasks.problem_class(config)
+  for name in (*problem.TRACED, *problem.PRIVATE, *without):
+    # A field that is not there, or 0 for good, is not the same program.
+    if name in fields:
+      fields[name] = None
+  return json.dumps(fields, sort_keys=True)
 
 
 def traced(configs: Sequence[ConfigDict]) -> dict[str, list[float]]:

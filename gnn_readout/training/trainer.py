@@ -107,15 +107,17 @@ def train(
   if all(path.exists() for path in paths):
     print(f"{workdir} holds this run, complete: nothing to do")
     return [settings.read_json(path) for path in paths]
-  with locks.hold(workdir), stop_signals() as stop:
+  with locks.hold(workdir):
     problems = tasks.make_problems(configs, data_dir, cache_dir)
     members = [
       Member(name, problem, folder)
       for name, problem, folder in zip(names, problems, folders, strict=True)
     ]
-    if names != [""]:
-      _write_config(workdir, config)
-    written = _train_all(members, workdir, stop, command)
+    # Before, there is nothing that could be saved.
+    with stop_signals() as stop:
+      if names != [""]:
+        _write_config(workdir, config)
+      written = _train_all(members, workdir, stop, command)
   if written is None:
     return None
   # Every member has its own checkpoints now.

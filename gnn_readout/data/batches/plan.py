@@ -17,6 +17,7 @@ from gnn_readout.data.batches import deal
 from gnn_readout.data.batches.budgets import Budget
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
+from gnn_readout.wording import counted
 
 MODES = ("bucketed", "paper")
 
@@ -172,8 +173,9 @@ def make_plan(
   steps = deal.num_batches(len(graphs), batch_size, keep_last)
   if not steps:
     raise ValueError(
-      f"batch_size={batch_size} is more than the {len(graphs)} graphs of split"
-      f" {split!r}; it must be at most {len(graphs)}."
+      f"batch_size={batch_size} is more than the"
+      f" {counted(len(graphs), 'graph')} of split {split!r};"
+      f" it must be at most {len(graphs)}."
     )
   # A new epoch exceeds all of k sampled ones with probability 1 / (k + 1), so
   # the largest budget holds nearly every epoch.
@@ -242,8 +244,9 @@ def _paper_budget(
   if (nodes > max_nodes).any():
     largest = np.argmax(nodes)
     raise ValueError(
-      f"graph {graphs[largest]} has {nodes[largest]} nodes, more than"
-      f" max_nodes={max_nodes}; max_nodes must be at least {nodes[largest]}."
+      f"graph {graphs[largest]} has {counted(nodes[largest], 'node')}, more"
+      f" than max_nodes={max_nodes}; max_nodes must be at least"
+      f" {nodes[largest]}."
     )
   # The most edges that either limit lets into a batch.
   by_graphs = np.sort(edges)[-max_graphs:].sum()

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gnn_readout.errors import quoted
+from gnn_readout.wording import counted
 
 _CHUNK_BYTES = 1 << 20
 _MAX_LINE = 16 << 20
@@ -214,7 +215,9 @@ def _read_fields(
     place = f"{path}: row {first_row + i}"
     width = line.count(b",") + 1
     if width != num_columns:
-      raise ValueError(f"{place} has {width} fields, expected {num_columns}")
+      raise ValueError(
+        f"{place} has {counted(width, 'field')}, expected {num_columns}"
+      )
     for column, text in enumerate(line.split(b",")):
       field = text.strip(_BLANKS) if loose else text
       value = _value(field, grammar)
@@ -274,7 +277,9 @@ def _stack(
       whole[row : row + len(table)] = table
     row += len(table)
   if row != num_rows:
-    raise ValueError(f"{path}: {row} rows, expected {num_rows}{reason}")
+    raise ValueError(
+      f"{path}: {counted(row, 'row')}, expected {num_rows}{reason}"
+    )
   return whole
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from gnn_readout.data.sources.csv_numbers import DAMAGE
 from gnn_readout.errors import quoted, suggest
+from gnn_readout.wording import counted
 
 # How a table file may be called, and what stands between its fields; `.gz`
 # after it says that it is compressed.
@@ -305,7 +306,7 @@ def _read_rows(
       line = line[:width]  # Commas at the end and nothing between them.
     if len(line) != width:
       raise ValueError(
-        f"row {row} has {len(line)} fields, but the header {width}"
+        f"row {row} has {counted(len(line), 'field')}, but the header {width}"
       )
     for field in line:
       _check_lines(field, row, width, delimiter)
