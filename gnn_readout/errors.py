@@ -8,6 +8,17 @@ from collections.abc import Iterable
 _MOST = 60  # Characters of a quotation.
 
 
+class Damaged(ValueError):
+  """What a run left is not what it wrote.
+
+  Attributes:
+    flags: What the same command needs besides in order to go on; None where
+      no command is known that does.
+  """
+
+  flags: tuple[str, ...] | None = None
+
+
 def suggest(name: str, valid: Iterable[str]) -> str:
   """Returns a sentence with the nearest valid name and the valid ones.
 

@@ -81,6 +81,7 @@ KINDS: dict[str, Fields] = {
     "test.num_tasks_scored?": int,
     "lower_is_better": bool,
     "failure": str,
+    "restarts?": list,  # Steps; there if a latest checkpoint was damaged.
     "wall_seconds": _NUMBER,
     "steps_per_second": _NUMBER,
     "graphs_per_second": (*_NUMBER, _NULL),

@@ -4,13 +4,16 @@ python -m launch.train --config=configs/molpcba.py:gcn,sum \
   --config.dataset=ogbg-molhiv --workdir=runs/gcn_sum
 
 SIGTERM, Ctrl-C and a closed terminal save a checkpoint and exit with status 0;
-the same command goes on from there. At the end WORKDIR/record.json holds the
+the same command goes on from there; with a greater length, also from the end of
+a complete run. At the end WORKDIR/record.json holds the
 test result; of a population, WORKDIR/members/NAME/record.json of each member.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from absl import flags
 
 from gnn_readout import cli
 from gnn_readout.runs import devices
@@ -22,6 +25,11 @@ _CONFIG = cli.define_config(
 _WORKDIR = cli.define_workdir(
   "Folder of the run: checkpoints, curves and record. A run that was stopped"
   " there is resumed."
+)
+_FROM_BEST = flags.DEFINE_bool(
+  "from_best",
+  False,
+  "If the latest checkpoint is damaged, go on from the best one.",
 )
 _DATA_DIR = cli.define_data_dir()
 _CACHE_DIR = cli.define_cache_dir()
@@ -40,6 +48,7 @@ def main(argv: Sequence[str]) -> None:
     _DATA_DIR.value,
     _CACHE_DIR.value,
     command=cli.command("launch.train"),
+    from_best=_FROM_BEST.value,
   )
 
 

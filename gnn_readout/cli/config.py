@@ -8,6 +8,7 @@ import pathlib
 import re
 import runpy
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -101,6 +102,12 @@ def command(
     for name, value in arguments
   ]
   return shlex.join(["python", "-m", module, *words, *shown])
+
+
+def again(*more_flags: str) -> str:
+  """Returns the command line of this program, with some flags more."""
+  module = f"launch.{pathlib.Path(sys.argv[0]).stem}"
+  return shlex.join(["python", "-m", module, *sys.argv[1:], *more_flags])
 
 
 def read_config_file(path: str) -> dict[str, Any]:

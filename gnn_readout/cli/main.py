@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from absl import app, flags, logging
 
 from gnn_readout.cli import config
+from gnn_readout.errors import Damaged
 from gnn_readout.runs import memory, output, signals
 
 
@@ -43,6 +44,8 @@ def run(
     except (ValueError, OSError) as error:
       if logging.level_debug():
         raise
+      if isinstance(error, Damaged) and error.flags is not None:
+        error = Damaged(f"{error}: {config.again(*error.flags)}")
       return _report(error)
 
   memory.keep_freed_memory()

@@ -3,12 +3,14 @@
 `checkpoints/latest/STEP/` and `checkpoints/best/STEP/` each hold the arrays
 and a small JSON document. Orbax writes both under a temporary name and renames
 them together, and only then deletes the step before: at any moment there is a
-whole checkpoint or none.
+whole checkpoint or none. `checkpoints/latest.json` and `best.json` hold the
+checksums of their files.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging as standard_logging
 import os
 import pathlib
@@ -23,7 +25,8 @@ import numpy as np
 from absl import logging
 
 from gnn_readout.data.store import Schema
-from gnn_readout.errors import suggest
+from gnn_readout.errors import Damaged, suggest
+from gnn_readout.files import atomic_write_text
 from gnn_readout.wording import counted
 
 NAMES = ("best", "latest")
@@ -47,11 +50,43 @@ def latest_step(
   workdir: str | os.PathLike[str], name: str = "latest"
 ) -> int | None:
   """Returns the step of the checkpoint, or None if there is none."""
+  # Those half-written have longer names.
+  steps = [path.name for path in _folder(workdir, name).glob("*")]
+  return max(map(int, filter(str.isdecimal, steps)), default=None)
+
+
+def damage(workdir: str | os.PathLike[str], name: str = "latest") -> str:
+  """Returns what is wrong with the files of a checkpoint, '' if nothing is.
+
+  Needs no model. Nothing is known of a checkpoint without checksums: a run may
+  have been killed before it wrote them.
+
+  Args:
+    workdir: The folder of the run.
+    name: 'latest' or 'best'.
+  """
+  folder, step = _folder(workdir, name), latest_step(workdir, name)
+  try:
+    known = json.loads(_sums_path(folder).read_text())
+    files, checksum = known["files"], known["checksum"]
+  except (OSError, ValueError, KeyError, TypeError):
+    return ""
+  if known.get("step") != step or checksum != _sum_of([step, files]):
+    return ""
+  found = _sums(folder / str(step))
+  for file in sorted(files.keys() | found.keys()):
+    if file not in found:
+      return f"the file {file} is missing"
+    if files.get(file) != found[file]:
+      return f"the file {file} has not the checksum that it was written with"
+  return ""
+
+
+def remove(workdir: str | os.PathLike[str], name: str) -> None:
+  """Deletes a checkpoint, if there is one."""
   folder = _folder(workdir, name)
-  if not folder.is_dir():
-    return None
-  with _manager(folder) as manager:
-    return manager.latest_step()
+  shutil.rmtree(folder, ignore_errors=True)
+  _sums_path(folder).unlink(missing_ok=True)
 
 
 def save(
@@ -86,7 +121,8 @@ def save(
   try:
     folder.mkdir(parents=True, exist_ok=True)
     with _manager(folder) as manager:
-      manager.save(step, args=items)
+      if manager.save(step, args=items):
+        _write_sums(folder, step)
   except (OSError, ValueError) as error:
     # Tensorstore reports a full disk as a ValueError.
     for half_written in folder.glob("*.orbax-checkpoint-tmp"):
@@ -115,8 +151,9 @@ def restore(
 
   Raises:
     FileNotFoundError: If there is none.
-    ValueError: If the name is unknown, the checkpoint is damaged, or it was
-      made for other features or another model.
+    Damaged: If it is not what was written.
+    ValueError: If the name is unknown, or the checkpoint was made for other
+      features or another model.
   """
   import orbax.checkpoint as ocp
 
@@ -124,6 +161,8 @@ def restore(
   step = latest_step(workdir, name)
   if step is None:
     raise FileNotFoundError(f"no checkpoint {name!r} in {folder.parent}")
+  if wrong := damage(workdir, name):
+    raise Damaged(f"{folder / str(step)} is damaged: {wrong}")
   like = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), like)
   with _manager(folder) as manager:
     try:
@@ -131,8 +170,8 @@ def restore(
       meta = manager.restore(step, args=items).meta
       checksum = meta.pop("checksum", None)  # Early checkpoints have none.
       saved = Schema.from_json(meta["schema"]) if schema else None
-    except (ValueError, KeyError, TypeError, OSError) as error:
-      raise ValueError(
+    except Exception as error:  # What is damaged may raise anything.
+      raise Damaged(
         f"{folder / str(step)} is damaged: {_brief(error)}"
       ) from error
     if schema:
@@ -140,13 +179,13 @@ def restore(
     try:
       items = ocp.args.Composite(state=ocp.args.StandardRestore(like))
       state = manager.restore(step, args=items).state
-    except (ValueError, KeyError, TypeError, OSError) as error:
-      raise ValueError(
+    except Exception as error:  # As above.
+      raise Damaged(
         f"{folder / str(step)} is damaged or of another model: {_brief(error)}"
       ) from error
   _check_shapes(state, like, folder / str(step))
   if checksum not in (None, _checksum(state)):
-    raise ValueError(
+    raise Damaged(
       f"{folder / str(step)} is damaged: its checksum does not match"
     )
   return Checkpoint(step, state, meta)
@@ -156,6 +195,29 @@ def _folder(workdir: str | os.PathLike[str], name: str) -> pathlib.Path:
   if name not in NAMES:
     raise ValueError(f"unknown checkpoint {name!r}.{suggest(name, NAMES)}")
   return pathlib.Path(workdir).absolute() / "checkpoints" / name
+
+
+def _sums_path(folder: pathlib.Path) -> pathlib.Path:
+  return folder.with_suffix(".json")
+
+
+def _sums(folder: pathlib.Path) -> dict[str, int]:
+  """Returns the checksum of every file below a folder, by relative path."""
+  return {
+    path.relative_to(folder).as_posix(): zlib.crc32(path.read_bytes())
+    for path in sorted(folder.rglob("*"))
+    if path.is_file()
+  }
+
+
+def _sum_of(value: Any) -> int:
+  return zlib.crc32(json.dumps(value, sort_keys=True).encode())
+
+
+def _write_sums(folder: pathlib.Path, step: int) -> None:
+  files = _sums(folder / str(step))
+  sums = {"step": step, "files": files, "checksum": _sum_of([step, files])}
+  atomic_write_text(_sums_path(folder), json.dumps(sums) + "\n")
 
 
 @contextlib.contextmanager

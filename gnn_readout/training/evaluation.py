@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from gnn_readout import tasks
 from gnn_readout.data.store import METRICS, GraphStore
-from gnn_readout.errors import suggest
+from gnn_readout.errors import Damaged, suggest
 from gnn_readout.files import atomic_write_bytes, check_writable
 from gnn_readout.runs import checkpoints, settings
 from gnn_readout.tasks import GraphProperty, Problem
@@ -23,6 +23,13 @@ from gnn_readout.training import members
 from gnn_readout.training.program import Program
 from gnn_readout.training.step import best_of
 from gnn_readout.wording import counted
+
+# What helps where a checkpoint is damaged.
+_INSTEAD = {
+  "best": "the command that trained the run makes it anew from the latest one",
+  "latest": "the best one can be scored",
+}
+_MOST_NAMED = 20  # Members of a population.
 
 
 class Predictions(NamedTuple):
@@ -132,7 +139,10 @@ def evaluate_checkpoint(
   program = Program([problem])
   like = program.shapes_of_arrays()
   like = like if checkpoint == "latest" else like["best"]
-  saved = checkpoints.restore(workdir, checkpoint, like, problem.schema)
+  try:
+    saved = checkpoints.restore(workdir, checkpoint, like, problem.schema)
+  except Damaged as error:
+    raise Damaged(f"{error}; {_INSTEAD[checkpoint]}") from error
   state = saved.state
   best = best_of(state["state"]) if checkpoint == "latest" else state
   program.load({"best": best}, saved.step)
@@ -176,9 +186,12 @@ def _read_config(workdir: str | os.PathLike[str]) -> ConfigDict:
   config = settings.read_config(file)
   if config.get("population", ""):
     names = members.names(config)
+    some = names[:_MOST_NAMED]
+    more = ", ..." if len(names) > len(some) else ""
     raise ValueError(
-      f"{workdir} holds a population of {len(names)} runs; name one of them,"
-      f" such as {os.path.join(workdir, 'members', names[0])}"
+      f"{workdir} holds a population of {counted(len(names), 'run')}; name one"
+      f" of them, such as {os.path.join(workdir, 'members', names[0])}. Its"
+      f" members are: {'; '.join(some)}{more}"
     )
   return config
 

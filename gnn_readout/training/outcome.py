@@ -92,6 +92,7 @@ def facts(
     "test": test,
     "lower_is_better": problem.lower_is_better,
     "failure": history.failure,
+    **({"restarts": history.restarts} if history.restarts else {}),
     # All members train at once: a member's share of the time, and the speed
     # of all of them.
     "wall_seconds": seconds / size,
