@@ -4,9 +4,9 @@ python -m launch.train --config=configs/molpcba.py:gcn,sum \
   --config.dataset=ogbg-molhiv --workdir=runs/gcn_sum
 
 SIGTERM, Ctrl-C and a closed terminal save a checkpoint and exit with status 0;
-the same command goes on from there; with a greater length, also from the end of
-a complete run. At the end WORKDIR/record.json holds the
-test result; of a population, WORKDIR/members/NAME/record.json of each member.
+the same command goes on from there, and with a greater length also from the end
+of a complete run. At the end WORKDIR/record.json holds the test result; of a
+population, WORKDIR/members/NAME/record.json of each member.
 """
 
 from __future__ import annotations

@@ -34,6 +34,20 @@ def test_a_population_is_done_when_all_its_members_are(tmp_path):
     run_spec.state(other, tmp_path / "w")
 
 
+def test_a_run_that_is_to_be_longer_is_not_done(tmp_path):
+  run = fakes.run(num_epochs=3.0)
+  fakes.write(tmp_path / "one" / "record.json", fakes.record(run))
+  text = json.dumps(settings.as_json(run.config))
+  fakes.write(tmp_path / "one" / "config.json", text)
+  (tmp_path / "one" / "checkpoints" / "latest" / "30").mkdir(parents=True)
+  assert run_spec.state(run, tmp_path) == State(True, 30)
+  longer = fakes.run(num_epochs=4.0)
+  assert run_spec.state(longer, tmp_path) == State(False, 30)
+  cosine = {"optimizer.schedule": "cosine"}
+  with pytest.raises(ValueError, match="num_epochs: here 4.0, there 3.0"):
+    run_spec.state(fakes.run(num_epochs=4.0, **cosine), tmp_path)
+
+
 @pytest.mark.parametrize("file", ["record.json", "config.json"])
 def test_another_config_is_refused_before_anything_starts(tmp_path, file):
   other = fakes.run(seed=7, num_epochs=3.0)
