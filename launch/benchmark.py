@@ -24,7 +24,7 @@ from gnn_readout import cli
 _FLAGS = {
   "config": cli.define_config("Measure what it trains.", is_required=False),
   "against": flags.DEFINE_multi_string(
-    "against", [], "A peer to measure against, such as pyg; may be repeated."
+    "against", [], "A peer to measure against, such as pyg."
   ),
   "rounds": flags.DEFINE_integer(
     "rounds", 5, "Number of rounds; in each, every side runs once.", 1

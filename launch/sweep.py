@@ -29,7 +29,7 @@ _SWEEP = flags.DEFINE_string(
 )
 _WORKDIR = cli.define_workdir("Folder of the sweep; one subfolder per run.")
 _SET = flags.DEFINE_multi_string(
-  "set", [], "Set a field of every run, as FIELD=VALUE; may be repeated."
+  "set", [], "Set a field of every run, as FIELD=VALUE."
 )
 _WORKERS = flags.DEFINE_integer(
   "workers",
