@@ -49,6 +49,15 @@ def test_every_argument_of_every_readout_is_a_field(get_config, name):
     assert after | {field: before.get(field)} == {field: None} | before
 
 
+@pytest.mark.parametrize("get_config", CONFIGS.values(), ids=CONFIGS)
+def test_how_often_a_run_is_saved_is_a_field(get_config):
+  config = get_config("mean")
+  changed = config_fields.with_fields(config, {"checkpoint_every": "7"})
+  assert changed.checkpoint_every == 7
+  # It makes no other run.
+  assert not settings.differences(*map(settings.as_json, (config, changed)))
+
+
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_every_argument_of_every_network_is_a_field(config, name):
   field = "model.message_passing.name"
