@@ -121,7 +121,7 @@ def _arrays(folder):
   import orbax.checkpoint as ocp
 
   found = {}
-  for checkpoint in sorted(folder.rglob("checkpoints/*")):
+  for checkpoint in sorted(folder.rglob("checkpoints/*/")):
     # A kill may have come before the one before was deleted.
     step = max(int(x.name) for x in checkpoint.iterdir() if x.name.isdecimal())
     with ocp.StandardCheckpointer() as reader:
@@ -131,7 +131,7 @@ def _arrays(folder):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_killed_twenty_times_it_ends_the_same(launcher, data_dir, tmp_path, kind):
+def test_killed_often_it_ends_the_same(launcher, data_dir, tmp_path, kind):
   import jax
 
   binary, flags = KINDS[kind]
