@@ -25,6 +25,7 @@ import numpy as np
 from gnn_readout.errors import suggest
 from gnn_readout.fields import flatten
 from gnn_readout.files import atomic_write_text
+from gnn_readout.wording import counted
 
 VERSION = 2
 
@@ -454,8 +455,8 @@ def _check_folds(record: Record, where: str | os.PathLike[str]) -> None:
   for field, (length, right) in lengths.items():
     if length != right or not length:
       raise ValueError(
-        f"{where}: field {field!r} has {length} elements, the protocol in it"
-        f" has {right}"
+        f"{where}: field {field!r} has {counted(length, 'element')}, the"
+        f" protocol in it has {right}"
       )
 
 

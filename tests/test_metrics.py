@@ -258,7 +258,7 @@ def test_no_task_qualifies():
   for metric in ("ap", "rocauc"):
     with pytest.raises(ValueError, match="no task qualifies for"):
       metrics.evaluate(metric, labels, np.zeros((7, 3)))
-  with pytest.raises(ValueError, match="of 1 tasks none has a label among 7"):
+  with pytest.raises(ValueError, match="of 1 task none has a label among 7"):
     metrics.evaluate("rmse", np.full((7, 1), np.nan), np.zeros((7, 1)))
 
 

@@ -150,7 +150,7 @@ def test_a_damaged_run_is_named_with_its_field(tmp_path, field, value, message):
   [
     ("repeats.1.folds_hash", (), "field 'repeats.1.folds_hash' is missing"),
     ("repeats.0.tests", ([0.5],),
-     "field 'repeats.0.tests' has 1 elements, the protocol in it has 2"),
+     "field 'repeats.0.tests' has 1 element, the protocol in it has 2"),
     ("repeats.0.tests.1", ("high",),
      "field 'repeats.0.tests.1' cannot be 'high'"),
     ("repeats", ([],),

@@ -81,7 +81,7 @@ def test_schema_survives_json():
   [
     ({"task_type": "binry"}, "task_type 'binry'. Did you mean 'binary'"),
     ({"metric": "auc"}, "unknown metric 'auc'"),
-    ({"task_names": ("a",)}, "1 task names for 2 tasks"),
+    ({"task_names": ("a",)}, "1 task name for 2 tasks"),
     (
       {"task_type": "multiclass", "metric": "accuracy"},
       "1 column of labels, not 2",

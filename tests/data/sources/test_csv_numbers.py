@@ -85,8 +85,8 @@ def test_no_rows(write):
     ("9234567890,2\n", "row 1, column 1: '9234567890' is not"),
     ("1,2\r\n", r"row 1, column 2: '2\r' is not"),
     ("1,2\n3,4\n5,6,7\n", "row 3 has 3 fields, expected 2"),
-    ("1,2\n3\n", "row 2 has 1 fields, expected 2"),
-    ("1,2\n\n3,4\n", "row 2 has 1 fields, expected 2"),
+    ("1,2\n3\n", "row 2 has 1 field, expected 2"),
+    ("1,2\n\n3,4\n", "row 2 has 1 field, expected 2"),
     ("1,2\n3,4\n9,19\n", "row 3, column 1: '9' is not below 9"),
   ],
 )

@@ -150,7 +150,7 @@ def test_unknown_column_gets_a_suggestion(write):
   [
     ("", "no rows"),
     ("smiles,y\n", "no rows"),
-    ("smiles,y\nC,1\nCC\n", "row 2 has 1 fields, but the header 2"),
+    ("smiles,y\nC,1\nCC\n", "row 2 has 1 field, but the header 2"),
     ("smiles,y\nC,1,2\n", "row 1 has 3 fields, but the header 2"),
     ("y,x,y\n1,2,3\n", "columns 1 and 3 of the header have the same name"),
   ],
