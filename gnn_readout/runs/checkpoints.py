@@ -78,7 +78,7 @@ def damage(workdir: str | os.PathLike[str], name: str = "latest") -> str:
     if file not in found:
       return f"the file {file} is missing"
     if files.get(file) != found[file]:
-      return f"the file {file} has not the checksum that it was written with"
+      return f"the file {file} does not have the checksum it was written with"
   return ""
 
 

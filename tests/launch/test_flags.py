@@ -255,7 +255,9 @@ def test_a_damaged_checkpoint_names_the_command_that_continues(
   (file,) = (tmp_path / "checkpoints" / "latest").glob("*/_CHECKPOINT_METADATA")
   file.write_bytes(file.read_bytes()[:-1])
   done = in_process.run(capsys, "train", *flags)
-  assert "the file _CHECKPOINT_METADATA has not the checksum" in done.error
+  assert (
+    "the file _CHECKPOINT_METADATA does not have the checksum" in done.error
+  )
   command = done.error.rpartition(": ")[2]
   assert command.startswith("python -m launch.train --config=")
   words = command.split()

@@ -86,7 +86,7 @@ def test_a_damaged_best_of_a_complete_run_is_made_anew(
   assert trainer.train(config, tmp_path) == [record]
   step = record["best"]["step"]
   said = capsys.readouterr().out
-  assert f"best/{step} is damaged: the file state/" in said
+  assert f"best/{step} is damaged: the file " in said
   assert f"written with; it was made anew, for step {step}\n" in said
   result = evaluation.evaluate_checkpoint(tmp_path, "test")
   assert result.value == record["test"]["value"]
