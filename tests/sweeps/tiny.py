@@ -32,7 +32,7 @@ def dozen():
 
 def six():
   for seed in range(6):
-    yield {"seed": seed, "num_steps": 4_000 if seed else 150_000}
+    yield {"seed": seed, "num_steps": 4_000 if seed else 30_000}
 
 
 def nothing():
