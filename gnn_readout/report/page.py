@@ -115,13 +115,16 @@ def _row(cells: Sequence[str], titles: Sequence[str], numeric: set[str]) -> str:
     text = _text(cell)
     if title == "command" and cell:  # As it is: it is for a shell.
       text = f"<code>{_escape(cell)}</code>"
+    # Where the window is narrow a row is a list, and says the titles itself.
+    label = f' data-title="{html.escape(title)}"' if title else ""
     if not line:
-      line = f'<th scope="row">{text}</th>'
+      line = f'<th scope="row"{label}>{text}</th>'
     else:
       kind = (
         "number" if title in numeric else "long" if len(cell) > _LONG else ""
       )
-      line += f'<td class="{kind}">{text}</td>' if kind else f"<td>{text}</td>"
+      kind = f' class="{kind}"' if kind else ""
+      line += f"<td{kind}{label}>{text}</td>"
   return f"<tr>{line}</tr>"
 
 

@@ -75,11 +75,11 @@ def test_tables_and_paragraphs(text):
   assert text.count("<table>") == 1
   assert '<caption id="one-2">Scores</caption>' in text
   assert text.count('<th scope="col">') == 4
-  assert text.count('<th scope="row">') == 3
+  assert text.count('<th scope="row" data-title="dataset">') == 3
   # Commands are for a shell: nothing in them is Markdown.
-  assert "<td><code>a `b` c</code></td>" in text
-  assert '<td class="number">1,009</td>' in text
-  assert "<td>0.5 ± 0.1</td>" in text
+  assert '<td data-title="command"><code>a `b` c</code></td>' in text
+  assert '<td class="number" data-title="steps">1,009</td>' in text
+  assert '<td data-title="test">0.5 ± 0.1</td>' in text
   assert "<figcaption>A line &amp; more</figcaption>" in text
 
 
