@@ -115,7 +115,7 @@ def learning_curves(
         chance, color="0.35", linestyle=style.DOTTED, label="guessing"
       )
     axes.set_xlabel("training step")
-    axes.set_ylabel(f"{metric}, train (dashed) and valid (solid)")
+    axes.set_ylabel(f"{metric}\ntrain dashed, valid solid")
     axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))  # 2M, 500k
     figure.legend(loc="outside upper center", ncols=2)
     return style.save(figure)

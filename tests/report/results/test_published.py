@@ -60,7 +60,12 @@ _E_TABLES = {
   ),
   "E.4": ("gcn", "10%: .208, 30%: .218, 60%: .228, 100%: .233, 130%: .222"),
 }
-_HOURS = {"": "5:30", "2 steps": "7:50", "5 steps": "10:08", "10 steps": "15:44"}
+_HOURS = {
+  "": "5:30",
+  "2 steps": "7:50",
+  "5 steps": "10:08",
+  "10 steps": "15:44",
+}
 # Validation and test, mean and deviation.
 _LEADERBOARD = """
 molhiv gcn 82.04 1.41 76.06 0.97
