@@ -32,7 +32,7 @@ _CODE = re.compile(r"`[^`]*`")
 
 
 def _numbers(text: str) -> list[str]:
-  return re.findall(r"\d[\d.,]*", _REFERENCE.sub("", _CODE.sub("", text)))
+  return re.findall(r"\d+(?:[.,]\d+)*", _REFERENCE.sub("", _CODE.sub("", text)))
 
 
 def _prose(source: str) -> Iterator[tuple[int, str]]:

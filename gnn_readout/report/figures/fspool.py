@@ -35,7 +35,7 @@ def rank_weights(
   counts = {len(values) for values in knots}
   if len(counts) != 1 or min(counts) < 2:
     raise ValueError(
-      "knots must have at least one row, and rows of one length of at least 2,"
+      "knots must have at least one row, and rows of one length, at least two,"
       f" got lengths {sorted(counts)}"
     )
   with style.context():
