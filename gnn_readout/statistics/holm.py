@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def corrected(values: Sequence[float]) -> list[float]:
-  """Returns p values of which any is below 0.05 by chance in 5% of cases.
+  """Returns p values of which any is below p by chance with at most p.
 
   The k-th smallest of K is multiplied by K - k + 1, and is at least what
   became of those before it.

@@ -89,7 +89,8 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
   """
   result: dict[str, Look] = {}
   free = list(range(len(_SHAPES)))
-  for name in names:
+  # A readout as it is keeps its own shape before a variant of another.
+  for name in sorted(names, key=lambda name: "," in name):
     readout = name.partition(",")[0]
     if readout in _READOUTS:
       own, color = list(_READOUTS).index(readout), _READOUTS[readout]
@@ -97,10 +98,10 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
       own = zlib.crc32(readout.encode()) % len(_OTHERS)
       color = _OTHERS[own]
     free = free or list(range(len(_SHAPES)))
-    shape = own if own in free else free[0]
+    shape = own if own in free else free[-1]
     free.remove(shape)
     result[name] = Look(color, *_SHAPES[shape])
-  return result
+  return {name: result[name] for name in names}
 
 
 def context() -> Any:

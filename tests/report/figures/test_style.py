@@ -22,8 +22,9 @@ def test_a_readout_has_one_colour_in_all_figures():
   rest = {alone[name].color for name in READOUTS if name not in usual}
   assert not rest & set(colors)
   # They keep line and marker too, whichever of them are in a figure.
-  for some in itertools.combinations(usual, 3):
-    assert style.looks(some) == {name: alone[name] for name in some}
+  for some in itertools.permutations(usual, 3):
+    looks = style.looks([f"{some[0]}, squared", *some])
+    assert {name: looks[name] for name in some} == {n: alone[n] for n in some}
 
 
 @pytest.mark.parametrize(
