@@ -349,7 +349,7 @@ def test_implicit_gradient_is_the_unrolled_one_at_convergence():
       gradients.append(
         {k: v for k, v in gradient.items() if k not in SCALARS[1:]}
       )
-    assert_same(gradients, 1e-6)
+    assert_same(gradients, 1e-9)
 
 
 def _memory(num_steps, differentiate, **kwargs):
