@@ -22,9 +22,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from gnn_readout.errors import suggest
+from gnn_readout import paths
+from gnn_readout.errors import quoted, quoted_value, suggest
 from gnn_readout.fields import flatten
-from gnn_readout.files import atomic_write_text
+from gnn_readout.files import atomic_write_text, read_json, read_text
 
 VERSION = 2
 
@@ -281,7 +282,7 @@ def read(path: str | os.PathLike[str]) -> Record:
   """
   path = pathlib.Path(path)
   try:
-    record = json.loads(path.read_text())
+    record = read_json(path)
   except ValueError as error:
     raise ValueError(f"{path}: not a JSON file: {error}") from error
   return check(record, path)
@@ -312,9 +313,10 @@ def check(record: Any, where: str | os.PathLike[str]) -> Record:
   kind = record["kind"]
   if kind not in KINDS:
     raise ValueError(
-      f"{where}: field 'kind' cannot be {kind!r}.{suggest(kind, KINDS)}"
+      f"{where}: field 'kind' cannot be {quoted(kind)}.{suggest(kind, KINDS)}"
     )
   _check_fields(record, KINDS[kind], where)
+  paths.check_part(record["name"], f"{where}: field 'name'")
   if kind == "crossval":
     _check_folds(record, where)
   return record
@@ -335,8 +337,7 @@ def read_folder(
   Raises:
     ValueError: As `read`, or if two are of the same run.
   """
-  paths = sorted(pathlib.Path(folder).glob("*.json"))
-  found = {path: read(path) for path in paths}
+  found = {p: read(p) for p in sorted(pathlib.Path(folder).glob("*.json"))}
   first: dict[str, pathlib.Path] = {}
   for path, record in found.items():
     if record["kind"] == "benchmark":
@@ -422,7 +423,9 @@ def _check_fields(
         raise ValueError(f"{where}: field {name!r} is missing")
       not_finite = isinstance(value, float) and not math.isfinite(value)
       if not isinstance(value, types) or not_finite:
-        raise ValueError(f"{where}: field {name!r} cannot be {value!r}")
+        raise ValueError(
+          f"{where}: field {quoted(name)} cannot be {quoted_value(value)}"
+        )
 
 
 def _values(
@@ -466,7 +469,8 @@ def _git(*arguments: str) -> str | None:
       ["git", *arguments],
       cwd=folder,
       capture_output=True,
-      text=True,
+      encoding="utf-8",
+      errors="replace",
       check=True,
     ).stdout.strip()
   except (OSError, subprocess.CalledProcessError):
@@ -475,7 +479,7 @@ def _git(*arguments: str) -> str | None:
 
 def _processor() -> str:
   try:
-    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    lines = read_text("/proc/cpuinfo").splitlines()
   except OSError:
     return platform.processor()
   names = [line for line in lines if line.startswith("model name")]

@@ -10,7 +10,10 @@ from collections.abc import Callable, Sequence
 from absl import app, flags, logging
 
 from gnn_readout.cli import config
+from gnn_readout.errors import brief
 from gnn_readout.runs import memory, output
+
+_MOST = 1500  # Characters of a message.
 
 
 def run(
@@ -53,7 +56,7 @@ def _report(error: Exception) -> int:
   text = str(error)
   if isinstance(error, OSError) and error.filename and error.strerror:
     text = f"{error.filename}: {error.strerror}"
-  print(f"error: {' '.join(text.split())}", file=sys.stderr)
+  print(f"error: {brief(text, _MOST)}", file=sys.stderr)
   return 1
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
-from gnn_readout.files import atomic_write_text
+from gnn_readout.files import atomic_write_text, read_json
 
 _HOLDOUT = 10  # One of so many parts is held out.
 
@@ -177,7 +177,7 @@ def keep_folds(
     atomic_write_text(path, json.dumps(facts) + "\n")
     return digest
   try:
-    there = json.loads(path.read_text())
+    there = read_json(path)
     same = there["fold_of_graph"] == facts["fold_of_graph"]
   except (ValueError, KeyError, TypeError) as error:
     raise ValueError(f"{path} is damaged: {error!r}; delete it.") from error

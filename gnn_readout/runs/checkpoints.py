@@ -23,7 +23,7 @@ import numpy as np
 from absl import logging
 
 from gnn_readout.data.store import Schema
-from gnn_readout.errors import suggest
+from gnn_readout.errors import brief, suggest
 
 NAMES = ("best", "latest")
 
@@ -186,8 +186,7 @@ def _checksum(state: Any) -> int:
 
 def _brief(error: Exception) -> str:
   """Returns both ends of an error message, which may be pages long."""
-  text = " ".join(re.split(r" \[\w+(?:\[1\])?=", str(error))[0].split())
-  return text if len(text) <= 300 else f"{text[:150]} ... {text[-150:]}"
+  return brief(re.split(r" \[\w+(?:\[1\])?=", str(error))[0], 300)
 
 
 def _check_schema(saved: Schema, here: Schema, path: pathlib.Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gnn_readout import tasks
+from gnn_readout import files, tasks
 from gnn_readout.config_fields import from_data
 from gnn_readout.errors import suggest
 from gnn_readout.fields import flatten
@@ -93,7 +93,7 @@ def as_json(config: ConfigDict) -> dict[str, Any]:
 def read_json(path: pathlib.Path) -> dict[str, Any]:
   """Returns the object in a JSON file; ValueError names a damaged one."""
   try:
-    values = json.loads(path.read_text())
+    values = files.read_json(path)
     if not isinstance(values, dict):
       raise ValueError("it holds no JSON object")
     return values

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pathlib
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from gnn_readout import paths
 from gnn_readout.fields import flatten
 from gnn_readout.records import NON_RESULT_FIELDS
 from gnn_readout.runs import settings
 from gnn_readout.training import members
-
-_LONGEST_NAME = 160  # Names of files may have 255 bytes.
 
 
 class RunSpec(NamedTuple):
@@ -68,11 +65,7 @@ def run_name(variant: str, fields: Iterable[str], config: ConfigDict) -> str:
   for field in fields:
     if field not in NON_RESULT_FIELDS:
       words.append(f"{_shortest(field, known)}={known[field]}")
-  text = "-".join(words)
-  name = re.sub(r"^[^A-Za-z0-9]|[^A-Za-z0-9._,=+-]", "_", text)[:_LONGEST_NAME]
-  if name != text:  # Two texts may have become one name.
-    name += f"-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-  return name
+  return paths.made("-".join(words))
 
 
 def state(run: RunSpec, workdir: str | os.PathLike[str]) -> State:

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 
 from ml_collections import ConfigDict
 
-from gnn_readout import data
-from gnn_readout.files import atomic_write_text, check_writable
+from gnn_readout import data, paths
+from gnn_readout.files import atomic_write_text, check_writable, read_text
 from gnn_readout.runs import locks, settings
 from gnn_readout.sweeps import pool, run_spec
 from gnn_readout.sweeps.run_spec import RunSpec, State
@@ -131,7 +131,8 @@ def _copies(
   for run in runs:
     for file, config in run_spec.record_configs(run).items():
       words = [sweep, run.name, pathlib.Path(file).parent.name]
-      copy = pathlib.Path(folder, "_".join(filter(None, words)) + ".json")
+      name = paths.part("_".join(filter(None, words)))
+      copy = pathlib.Path(folder, f"{name}.json")
       if copy.exists():
         run_spec.check_record(copy, config)
       copies[run.name][file] = copy
@@ -156,9 +157,9 @@ def _copy_record(record: pathlib.Path, target: pathlib.Path) -> None:
 
   The figures of a report are named after it, so it must tell sweeps apart.
   """
-  text = record.read_text()
+  text = read_text(record)
   name = json.loads(text)["name"]
   old, new = (f'"name": {json.dumps(word)}' for word in (name, target.stem))
   text = text.replace(old, new, 1)
-  if not target.exists() or target.read_text() != text:
+  if not target.exists() or read_text(target) != text:
     atomic_write_text(target, text)

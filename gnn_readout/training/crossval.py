@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import data, metrics, records
+from gnn_readout import data, metrics, paths, records
 from gnn_readout.data import folds
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_write_text, check_writable
@@ -230,11 +230,11 @@ class _Study:
     self._repeats = config.repeats or self._protocol.repeats
     self._grid = members.overrides(config, config.grid)
     self._store = data.load_config(config, data_dir, cache_dir, with_fold=False)
-    name = config.dataset.rpartition("/")[2]
+    name = paths.part(config.dataset.rpartition("/")[2])
     variant = f"{name}-{config.model.readout.name}"
     if config.model.head.name == "layerwise":
       variant += "-gin0"
-    self.folder = workdir / f"{variant}-{protocol}"
+    self.folder = workdir / paths.part(f"{variant}-{protocol}")
     self._metric = self._store.schema.metric
     self._sign = 1 if metrics.higher_is_better(self._metric) else -1
     self._num_folds = config.folds.num_folds
@@ -422,6 +422,7 @@ class _Study:
       "scores": scores,
     }
     self._trained += size
+    locks.check_there(self.folder / locks.NAME)
     atomic_write_text(path, json.dumps(chunk) + "\n")
     shutil.rmtree(folder, ignore_errors=True)
     return scores
@@ -443,6 +444,7 @@ class _Study:
       rows: From `train`.
       command: What to type to repeat it.
     """
+    locks.check_there(self.folder / locks.NAME)
     # Over repeats, or over folds where the protocol has but one repeat.
     values = [row["test"] for row in rows]
     if self._protocol.repeats == 1:

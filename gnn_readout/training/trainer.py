@@ -25,7 +25,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import records, tasks
+from gnn_readout import paths, records, tasks
 from gnn_readout.files import atomic_write_text
 from gnn_readout.runs import checkpoints, locks, log, settings
 from gnn_readout.runs.progress import ProgressLine
@@ -103,10 +103,10 @@ def train(
   settings.check_workdir(workdir, settings.as_json(config))
   names = members_lib.names(config)
   folders = [workdir / "members" / name if name else workdir for name in names]
-  paths = [folder / "record.json" for folder in folders]
-  if all(path.exists() for path in paths):
+  done = [folder / "record.json" for folder in folders]
+  if all(path.exists() for path in done):
     print(f"{workdir} holds this run, complete: nothing to do")
-    return [settings.read_json(path) for path in paths]
+    return [settings.read_json(path) for path in done]
   with locks.hold(workdir), stop_signals() as stop:
     problems = tasks.make_problems(configs, data_dir, cache_dir)
     members = [
@@ -281,7 +281,7 @@ class Trainer:
       if member.folder != self._folder:
         own = jax.tree.map(lambda x, m=m: x[m : m + 1], arrays)
         self._write_checkpoints(member.folder, own, [m])
-      name = "-".join(filter(None, [run_name, member.name]))
+      name = paths.part("-".join(filter(None, [run_name, member.name])))
       facts = outcome.facts(
         self.program,
         m,
@@ -291,6 +291,7 @@ class Trainer:
         self.seconds,
       )
       facts = {"name": name, "command": command, **environment, **facts}
+      locks.check_there(member.folder / "config.json")
       written.append(records.write(member.folder, facts))
       print(outcome.summary(member.name, written[-1]))
     return written
@@ -453,6 +454,9 @@ class Trainer:
   ) -> None:
     """Writes `latest` of some members and, of a lone one, `best` too."""
     program, step = self.program, self.program.step
+    for m in which:
+      if self._members[m].folder:
+        locks.check_there(self._members[m].folder / "config.json")
     meta = {
       "config_hashes": [self._hashes[m] for m in which],
       "fingerprints": [self._members[m].problem.fingerprint for m in which],

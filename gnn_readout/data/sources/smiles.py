@@ -370,18 +370,6 @@ def _places(*values: object) -> dict[object, int]:
   return {value: i for i, value in enumerate(values)}
 
 
-def _scaffolds(smiles: Sequence[str]) -> list[str]:
-  """Returns the Bemis-Murcko scaffolds; '' where there is no ring."""
-  from rdkit import Chem, rdBase
-  from rdkit.Chem.Scaffolds import MurckoScaffold
-
-  with rdBase.BlockLogs():
-    return [
-      MurckoScaffold.MurckoScaffoldSmiles(mol=Chem.MolFromSmiles(text))
-      for text in smiles
-    ]
-
-
 def _list_invalid(
   smiles: Sequence[str], invalid: np.ndarray, rows: np.ndarray
 ) -> str:

@@ -56,7 +56,7 @@ def error_by_width(rows: Sequence[Selection]) -> dict[str, bytes]:
         linestyle=line_style,
         marker=marker,
         markersize=4,
-        label=name,
+        label=style.plain(name),
       )
       dots = [(size, value) for size, row in line for value in row.tests]
       axes.scatter(
@@ -104,10 +104,12 @@ def learning_curves(rows: Sequence[Selection]) -> dict[str, bytes]:
         color=color,
         marker=marker,
         markersize=2.5,
-        label=f"{name} (test {statistics.fmean(drawn[name].tests):.3g})",
+        label=style.plain(
+          f"{name} (test {statistics.fmean(drawn[name].tests):.3g})"
+        ),
       )
     axes.set_xlabel("training step")
-    axes.set_ylabel(f"{metric}, train (dashed) and valid (solid)")
+    axes.set_ylabel(f"{style.plain(metric)}, train (dashed) and valid (solid)")
     axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))  # 2M, 500k
     figure.legend(loc="outside upper center", ncols=2)
     return style.save(figure)

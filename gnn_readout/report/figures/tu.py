@@ -28,7 +28,7 @@ def bars(rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
   looks = dict(zip(names, style.LOOKS * len(names), strict=False))
   groups: dict[str, list[dict[str, Any]]] = {}
   for row in rows:
-    groups.setdefault(row["dataset"].removeprefix("tu/"), []).append(row)
+    groups.setdefault(_dataset(row), []).append(row)
   with style.context():
     figure = style.empty(height=2.4)
     axes = figure.subplots()
@@ -57,11 +57,15 @@ def bars(rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
     return style.save(figure)
 
 
+def _dataset(row: dict[str, Any]) -> str:
+  return style.plain(row["dataset"].removeprefix("tu/"))
+
+
 def _name(row: dict[str, Any]) -> str:
   """The readout; what is not of the thesis' model and protocol says so."""
   name = row["readout"] + ", GIN-0" * (row["model"] == "gin0")
   differs = row["protocol"] != PUBLISHED_BY[row["model"]]
-  return f"{name}, {row['protocol']}" if differs else name
+  return style.plain(f"{name}, {row['protocol']}" if differs else name)
 
 
 def _bar(
@@ -73,7 +77,7 @@ def _bar(
     x, value, width, yerr=error, color=color, error_kw={"linewidth": 0.8}
   )
   score = markup.plus_minus(value, error, 1)
-  bar.set_label(f"{row['dataset'].removeprefix('tu/')}, {_name(row)}: {score}")
+  bar.set_label(f"{_dataset(row)}, {_name(row)}: {score}")
   return bar
 
 
@@ -90,6 +94,6 @@ def _diamond(axes: Any, row: dict[str, Any], x: float) -> Any:
     elinewidth=0.8,
   )
   line = drawn.lines[0]
-  name = row["dataset"].removeprefix("tu/")
-  line.set_label(f"{name}, {row['readout']}, published")
+  readout = style.plain(row["readout"])
+  line.set_label(f"{_dataset(row)}, {readout}, published")
   return line
