@@ -25,7 +25,7 @@ _MAX_LINE = 16 << 20
 _BLANKS = b" \t\r"
 _LARGEST = float(np.finfo(np.float32).max)
 
-_MAX_COLUMNS = 1_000_000
+_MAX_COLUMNS = 100_000
 
 DAMAGE = (*archives.DAMAGE, gzip.BadGzipFile)
 
@@ -140,12 +140,14 @@ def count_columns(path: Path) -> int:
   """Returns the number of fields in the first row of a file.
 
   Raises:
-    ValueError: As `read_integers`, or if there are a million.
+    ValueError: As `read_integers`, or if there are too many.
   """
   first = next(_lines(path), b"")
   columns = first.partition(b"\n")[0].count(b",") + 1
-  if columns >= _MAX_COLUMNS:
-    raise ValueError(f"{path}: row 1 has {columns:,} fields")
+  if columns > _MAX_COLUMNS:
+    raise ValueError(
+      f"{path}: row 1 has {columns:,} fields, more than {_MAX_COLUMNS:,}"
+    )
   return columns
 
 
