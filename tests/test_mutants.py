@@ -165,7 +165,9 @@ def _rename(rng: random.Random, path: pathlib.Path) -> None:
   data = path.read_bytes()
   with zipfile.ZipFile(path) as archive:
     old = rng.choice(archive.namelist()).encode()
-  new = rng.choice((_flip, _flip, lambda rng, x: x.replace(b"labels", b"lovely")))
+  new = rng.choice(
+    (_flip, _flip, lambda rng, x: x.replace(b"labels", b"lovely"))
+  )
   new = new(rng, old)
   places = [found.start() for found in re.finditer(re.escape(old), data)]
   which = rng.choice((places, places[:1], places[1:]))
@@ -291,7 +293,9 @@ def _columns(store) -> Any:
   """A store as plain lists, graph by graph, and its splits."""
   graphs = []
   for g in range(store.num_graphs):
-    n, e = (slice(*x[g : g + 2]) for x in (store.node_offsets, store.edge_offsets))
+    n, e = (
+      slice(*x[g : g + 2]) for x in (store.node_offsets, store.edge_offsets)
+    )
     edges = zip(
       store.receivers[e].tolist(),
       store.senders[e].tolist(),

@@ -9,6 +9,7 @@ whole checkpoint or none.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging as standard_logging
 import os
 import pathlib
@@ -79,6 +80,7 @@ def save(
 
   folder = _folder(workdir, name)
   meta = {**meta, "checksum": _checksum(state)}
+  meta["meta_checksum"] = _checksum_of_meta(meta)
   items = ocp.args.Composite(
     state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
   )
@@ -128,9 +130,12 @@ def restore(
     try:
       items = ocp.args.Composite(meta=ocp.args.JsonRestore())
       meta = manager.restore(step, args=items).meta
-      checksum = meta.pop("checksum", None)  # Early checkpoints have none.
+      # Early checkpoints have no checksums.
+      if meta.pop("meta_checksum", None) not in (None, _checksum_of_meta(meta)):
+        raise ValueError("the checksum of its document does not match")
+      checksum = meta.pop("checksum", None)
       saved = Schema.from_json(meta["schema"]) if schema else None
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (AttributeError, ValueError, KeyError, TypeError, OSError) as error:
       raise ValueError(
         f"{folder / str(step)} is damaged: {_brief(error)}"
       ) from error
@@ -139,7 +144,7 @@ def restore(
     try:
       items = ocp.args.Composite(state=ocp.args.StandardRestore(like))
       state = manager.restore(step, args=items).state
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (AttributeError, ValueError, KeyError, TypeError, OSError) as error:
       raise ValueError(
         f"{folder / str(step)} is damaged or of another model: {_brief(error)}"
       ) from error
@@ -182,6 +187,13 @@ def _checksum(state: Any) -> int:
   for leaf in jax.tree.leaves(jax.device_get(state)):
     checksum = zlib.crc32(np.ascontiguousarray(leaf), checksum)
   return checksum
+
+
+def _checksum_of_meta(meta: dict[str, Any]) -> int:
+  """Returns a number that changes with any field but itself."""
+  plain = json.loads(json.dumps(meta))  # As it will be read.
+  plain.pop("meta_checksum", None)
+  return zlib.crc32(json.dumps(plain, sort_keys=True).encode())
 
 
 def _brief(error: Exception) -> str:
