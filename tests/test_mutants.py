@@ -130,8 +130,10 @@ def _number(rng: random.Random, data: bytes) -> bytes:
 
 
 BYTES = (_flip, _flip, _cut, _without_piece, _twice)
-TEXT = (*map(_lines, (_line_twice, _line_lost, _lines_swapped, _fields_swapped)),
-        _number, _number, _number)  # fmt: skip
+TEXT = (
+  _lines(_line_twice), _lines(_line_lost), _lines(_lines_swapped),
+  _lines(_fields_swapped), _number, _number, _number,
+)  # fmt: skip
 
 
 def _mutate_file(rng: random.Random, path: pathlib.Path) -> None:

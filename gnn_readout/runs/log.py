@@ -109,7 +109,9 @@ def _event_writer(workdir: str | os.PathLike[str]) -> Any:
   except ImportError:
     logging.warning("TensorFlow is not installed: no TensorBoard event files")
     return None
-  return tf.summary.create_file_writer(os.path.join(workdir, "tensorboard"))
+  # As bytes, in which any name can be had.
+  path = os.fsencode(os.path.join(workdir, "tensorboard"))
+  return tf.summary.create_file_writer(path)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from gnn_readout import files, tasks
 from gnn_readout.config_fields import from_data
-from gnn_readout.errors import suggest
+from gnn_readout.errors import quoted, suggest
 from gnn_readout.fields import flatten
 from gnn_readout.files import check_writable
 from gnn_readout.readouts import readout_class
@@ -68,6 +68,13 @@ def check_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> None:
     ValueError: If the folder's config.json is of another configuration.
     OSError: If the folder cannot be written.
   """
+  try:
+    str(workdir.absolute()).encode()
+  except UnicodeEncodeError:  # Libraries that take paths as UTF-8 would fail.
+    raise ValueError(
+      f"workdir {quoted(str(workdir))} cannot be spelled in this locale: set"
+      " PYTHONUTF8=1, or LC_ALL to a locale of UTF-8"
+    ) from None
   check_writable(workdir)
   file = workdir / "config.json"
   if file.exists():
