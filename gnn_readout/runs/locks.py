@@ -107,7 +107,8 @@ def sign(lock: int, pid: int) -> None:
 def holder(folder: str | os.PathLike[str]) -> str:
   """Returns such as `process 123 on HOST`; `another process` if unknown."""
   try:
-    with open(os.path.join(folder, NAME), errors="replace") as file:
+    path = os.path.join(folder, NAME)
+    with open(path, encoding="utf-8", errors="replace") as file:
       pid, host = file.read(1000).split()
       return f"process {int(pid)} on {host}"
   except (OSError, ValueError):

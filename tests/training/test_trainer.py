@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 
@@ -417,3 +418,40 @@ def test_a_signal_between_two_steps_is_no_second_evaluation(
   resumed = _train(config, tmp_path / "cut")
   assert resumed["curves"] == whole["curves"]
   assert _steps(tmp_path / "cut", "valid_ap") == [5, 10, 11]
+
+
+@pytest.mark.parametrize("population", ["", "seed=0,1"])
+@pytest.mark.parametrize("step", [2, 10])
+def test_a_workdir_deleted_under_the_run_is_an_error_and_no_record(
+  tmp_path, store, config, monkeypatch, population, step
+):
+  config.population = population
+  real = program.Program.advance
+  workdir = tmp_path / "run"
+
+  def advance(self, *args, **kwargs):
+    if self.step >= step and workdir.exists():
+      shutil.rmtree(workdir)
+    return real(self, *args, **kwargs)
+
+  monkeypatch.setattr(program.Program, "advance", advance)
+  with pytest.raises(OSError, match="was deleted while a run was at work"):
+    trainer.train(config, workdir)
+  assert not list(tmp_path.rglob("record.json"))
+
+
+def test_a_workdir_deleted_after_the_last_step(
+  tmp_path, store, config, monkeypatch
+):
+  real = program.Program.score
+  workdir = tmp_path / "run"
+
+  def score(self, splits, **kwargs):
+    if splits == ("test",):
+      shutil.rmtree(workdir)
+    return real(self, splits, **kwargs)
+
+  monkeypatch.setattr(program.Program, "score", score)
+  with pytest.raises(OSError, match="was deleted while a run was at work"):
+    trainer.train(config, workdir)
+  assert not list(tmp_path.rglob("record.json"))

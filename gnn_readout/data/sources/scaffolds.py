@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # RDKit's scaffold takes time as the cube of the atoms; from so many on, all
 # that hangs from the rings is taken off before.
-_LARGE = 150
+_LARGE = _LARGEST_CORE = 150
 _MARGIN = 2
 
 
@@ -108,7 +108,7 @@ def _keys(smiles: Sequence[str]) -> list[tuple[str, str]]:
         small, is_large = molecule, molecule.GetNumAtoms() > _LARGE
         if is_large:
           core = _core(molecule)
-          is_large = core.GetNumAtoms() > _LARGE
+          is_large = core.GetNumAtoms() > _LARGEST_CORE
           small = _core(molecule, _MARGIN)
         if is_large:  # All through.
           scaffold = Chem.MolToSmiles(core, isomericSmiles=False)
