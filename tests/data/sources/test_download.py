@@ -240,9 +240,7 @@ def test_what_comes_later_must_be_the_same(server, tmp_path):
   whole = server.body
   server.body = _zip(MEMBERS | {"pcba/raw/edge.csv.gz": b"another"})
   for _ in range(2):  # The zip stays where it is; the message says what to do.
-    with pytest.raises(
-      ValueError, match="not what was fetched before"
-    ) as error:
+    with pytest.raises(ValueError, match="is not what was fetched") as error:
       _get(server, tmp_path)
     message = str(error.value)
     for words in (
