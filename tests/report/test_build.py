@@ -199,9 +199,9 @@ def test_text_that_hurts(molecule, crossval, inner_loop_run, write_records):
     lines = found[name].decode().splitlines()
     cells = [cell for row in csv.reader(lines) for cell in row]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "@"))]
-  for name in ("figures/run_convergence.svg", "figures/tu_accuracy.svg"):
-    text = "".join(ElementTree.fromstring(found[name]).itertext())
-    assert r"$\frac$" in text, name
+  ElementTree.fromstring(found["figures/run_convergence.svg"])
+  bars = ElementTree.fromstring(found["figures/tu_accuracy.svg"])
+  assert TEXT in "".join(bars.itertext())
   terminal.show(build.write(results, "runs"))
   terminal.show(build.write(results, "tu"))
 
