@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 from typing import ClassVar
 
@@ -289,3 +290,21 @@ def test_a_real_study_of_a_moment(store, config, tmp_path):
   record = crossval.run(config, "fspool2019", tmp_path)
   assert 0 < record["test"]["value"] < 1
   assert record["test"]["deviation"] is None
+
+
+@pytest.mark.parametrize("call", [2, 4])
+def test_a_folder_deleted_under_a_study_is_an_error_and_no_record(
+  store, config, train, tmp_path, monkeypatch, call
+):
+  real = _Trainer.run
+
+  def run(self, *arguments):
+    done = real(self, *arguments)
+    if len(train) == call:
+      shutil.rmtree(tmp_path / "T-sum-fspool2019")
+    return done
+
+  monkeypatch.setattr(_Trainer, "run", run)
+  with pytest.raises(OSError, match="was deleted while a run was at work"):
+    crossval.run(config, "fspool2019", tmp_path)
+  assert not list(tmp_path.rglob("record.json"))
