@@ -7,19 +7,21 @@ An engine runs the processes: `pool` on this machine, `slurm` on a cluster.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pathlib
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from gnn_readout import data, paths
 from gnn_readout.files import atomic_write_text, check_writable, read_text
 from gnn_readout.runs import locks, settings
-from gnn_readout.sweeps import pool, run_spec
+from gnn_readout.sweeps import pool, run_spec, slurm
 from gnn_readout.sweeps.jobs import Engine, Hooks, Job
 from gnn_readout.sweeps.run_spec import RunSpec, State
 from gnn_readout.wording import counted
@@ -60,6 +62,25 @@ def run_sweep(
     states = {run.name: run_spec.state(run, workdir) for run in runs}
     copies = _copies(runs, records, sweep)
     return _run_rest(runs, states, workdir, engine, data_dir, cache_dir, copies)
+
+
+def make_engine(
+  workdir: str | os.PathLike[str],
+  num_workers: int,
+  cluster: Mapping[str, Any] | None = None,
+) -> Engine:
+  """Returns what runs the processes of a sweep.
+
+  Args:
+    workdir: The folder of the sweep.
+    num_workers: Processes at a time, on this machine.
+    cluster: The arguments of `slurm.Options`; None for this machine.
+  """
+  if cluster is None:
+    return functools.partial(pool.run_jobs, num_workers=num_workers)
+  options = slurm.Options(**cluster)
+  folder = pathlib.Path(workdir)
+  return functools.partial(slurm.run_jobs, options=options, folder=folder)
 
 
 def print_commands(
