@@ -53,6 +53,22 @@ def latest_step(
     return manager.latest_step()
 
 
+def read_meta(
+  workdir: str | os.PathLike[str], name: str = "latest"
+) -> dict[str, Any] | None:
+  """Returns the JSON document of a checkpoint, None if there is none.
+
+  Raises:
+    ValueError: If the checkpoint is damaged.
+  """
+  step = latest_step(workdir, name)
+  if step is None:
+    return None
+  folder = _folder(workdir, name)
+  with _manager(folder) as manager:
+    return _read_meta(manager, folder, step)
+
+
 def save(
   workdir: str | os.PathLike[str],
   name: str,
@@ -125,10 +141,9 @@ def restore(
     raise FileNotFoundError(f"no checkpoint {name!r} in {folder.parent}")
   like = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), like)
   with _manager(folder) as manager:
+    meta = _read_meta(manager, folder, step)
+    checksum = meta.pop("checksum", None)  # Early checkpoints have none.
     try:
-      items = ocp.args.Composite(meta=ocp.args.JsonRestore())
-      meta = manager.restore(step, args=items).meta
-      checksum = meta.pop("checksum", None)  # Early checkpoints have none.
       saved = Schema.from_json(meta["schema"]) if schema else None
     except (ValueError, KeyError, TypeError, OSError) as error:
       raise ValueError(
@@ -169,6 +184,18 @@ def _manager(folder: pathlib.Path) -> Iterator[Any]:
   logging.get_absl_logger().addFilter(_is_not_orbax)  # Once, however often.
   with ocp.CheckpointManager(folder, options=options) as manager:
     yield manager
+
+
+def _read_meta(manager: Any, folder: pathlib.Path, step: int) -> dict[str, Any]:
+  import orbax.checkpoint as ocp
+
+  try:
+    items = ocp.args.Composite(meta=ocp.args.JsonRestore())
+    return dict(manager.restore(step, args=items).meta)
+  except (ValueError, KeyError, TypeError, OSError) as error:
+    raise ValueError(
+      f"{folder / str(step)} is damaged: {_brief(error)}"
+    ) from error
 
 
 def _is_not_orbax(record: standard_logging.LogRecord) -> bool:

@@ -21,6 +21,7 @@ one half of the grid and by validation loss in the other.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -34,7 +35,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gnn_readout import data, metrics, records
-from gnn_readout.data import folds
+from gnn_readout.data import folds, identity
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_write_text, check_writable
 from gnn_readout.runs import locks, settings
@@ -230,6 +231,8 @@ class _Study:
     self._repeats = config.repeats or self._protocol.repeats
     self._grid = members.overrides(config, config.grid)
     self._store = data.load_config(config, data_dir, cache_dir, with_fold=False)
+    # Of the graphs and labels: the splits are the folds of each repeat.
+    self._facts = identity.facts(dataclasses.replace(self._store, splits={}))
     name = config.dataset.rpartition("/")[2]
     variant = f"{name}-{config.model.readout.name}"
     if config.model.head.name == "layerwise":
@@ -372,6 +375,8 @@ class _Study:
     if not path.exists():
       return None
     chunk = settings.read_json(path)
+    remedy = "Restore the dataset, or give another workdir"
+    identity.check(str(path), chunk.get("dataset"), self._facts, remedy)
     for config, there in zip(configs, chunk["configs"], strict=True):
       differ = settings.differences(settings.as_json(config), there)
       if differ:
@@ -418,6 +423,7 @@ class _Study:
     ]
     chunk = {
       "seconds": trainer.seconds,
+      "dataset": self._facts,
       "configs": [settings.as_json(p.config) for p in problems],
       "scores": scores,
     }
@@ -450,7 +456,7 @@ class _Study:
     seconds = sum(
       settings.read_json(p)["seconds"] for p in self.folder.glob("repeat*.json")
     )
-    config = settings.as_json(self._config)
+    config = settings.without_folder(settings.as_json(self._config))
     scatter = statistics.stdev
     if self._protocol.population:
       scatter = statistics.pstdev
@@ -464,11 +470,7 @@ class _Study:
         "config": config,
         "config_hash": settings.config_hash(config),
         **records.environment(),
-        "dataset": {
-          "name": self._store.schema.name,
-          "num_graphs": self._store.num_graphs,
-          "fingerprint": records.fingerprint(self._store),
-        },
+        "dataset": self._facts,
         "protocol": {
           "name": self._name,
           "reference": self._protocol.reference,
