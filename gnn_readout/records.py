@@ -118,6 +118,7 @@ KINDS: dict[str, Fields] = {
     "test.value": _NUMBER,
     "test.deviation": (*_NUMBER, _NULL),
     "test.count": int,
+    "test.constant_scores?": dict,  # The mean over the folds.
     "wall_seconds": _NUMBER,
     "note": str,
   },

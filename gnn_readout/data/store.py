@@ -24,7 +24,7 @@ from absl import logging
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_directory
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 # The metrics of each task type, the usual one first.
 METRICS = {
   "binary": ("ap", "rocauc"),

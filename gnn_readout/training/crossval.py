@@ -440,6 +440,20 @@ class _Study:
       f" {duration(left)}"
     )
 
+  def _constant_score(self) -> float:
+    """Returns the test score of a constant prediction, the mean over folds."""
+    store, fields = self._store, dict(self._config.folds)
+    outputs = store.schema.num_classes or store.schema.num_tasks
+    scores = []
+    for seed in range(self._repeats):
+      for k in range(self._num_folds):
+        split = folds.with_fold(store, k, **{**fields, "seed": seed}).splits
+        train, test = (store.labels[split[name]] for name in ("train", "test"))
+        scores.append(
+          metrics.evaluate_constant(self._metric, train, test, outputs).value
+        )
+    return statistics.fmean(scores)
+
   def write(
     self, rows: Sequence[dict[str, Any]], command: str
   ) -> dict[str, Any]:
@@ -461,6 +475,7 @@ class _Study:
     if self._protocol.population:
       scatter = statistics.pstdev
     deviation = scatter(values) if len(values) > 1 else None
+    constant = self._constant_score()
     record = records.write(
       self.folder,
       {
@@ -487,6 +502,7 @@ class _Study:
           "value": statistics.fmean(values),
           "deviation": deviation,
           "count": len(values),
+          "constant_scores": {self._metric: constant},
         },
         "wall_seconds": seconds,
         "note": self._config.note,
@@ -496,6 +512,7 @@ class _Study:
     print(
       f"{self._store.schema.name}, {self._config.model.readout.name}: test"
       f" {self._metric} {record['test']['value']:.4f}{plus_minus} over"
-      f" {len(values)}, selected on {self._protocol.selected_on}"
+      f" {len(values)}, selected on {self._protocol.selected_on}; a constant"
+      f" prediction {constant:.4f}"
     )
     return record
