@@ -15,11 +15,11 @@ from ml_collections import ConfigDict
 
 from gnn_readout import data, metrics, models, optimizers
 from gnn_readout.data import batches, identity, sources
-from gnn_readout.data.store import METRICS, GraphStore
+from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
 from gnn_readout.fields import nested
 from gnn_readout.message_passing import network_class
-from gnn_readout.tasks import scaling
+from gnn_readout.tasks import scaling, scoring
 from gnn_readout.tasks.base import Batch, Exam, Functions, Problem, Scores
 from gnn_readout.tasks.scaling import Scaling
 from gnn_readout.wording import counted
@@ -76,7 +76,7 @@ class GraphProperty(Problem):
       facts: Those of the dataset, which take a while, from another member.
     """
     self._facts = {} if facts is None else facts
-    self._constant_scores: dict[str, dict[str, float]] = {}
+    self._constants: dict[str, dict[str, float]] = {}
     graphs = store.splits["train"]
     models.complete_config(
       config.model,
@@ -115,7 +115,7 @@ class GraphProperty(Problem):
       cache_dir: Where their converted columns are.
     """
     store = data.load_config(config, data_dir, cache_dir)
-    check_scorable(store, ("valid", "test"))
+    scoring.check_scorable(store, ("valid", "test"))
     return cls(config, store)
 
   @classmethod
@@ -294,32 +294,15 @@ class GraphProperty(Problem):
     return Exam(made, is_shared, score)
 
   def score(self, split: str, logits: np.ndarray) -> Scores:
-    """Scores the predictions of a whole split by every metric of the task type.
+    """Scores the predictions of a split, see `scoring.score`.
 
     Args:
       split: Its name.
       logits: [G, T], or [G, C] for C classes, in the order of the split.
-
-    Returns:
-      The scores; `details` has the number of tasks that count, and by metric
-      the score of a constant prediction.
-
-    Raises:
-      ValueError: If a logit is not finite, or no task qualifies.
     """
-    store, schema = self.store, self.schema
-    labels = store.labels[store.splits[split]]
-    names = METRICS[schema.task_type]
-    scores = score_logits(names, labels, logits, split)
-    if split not in self._constant_scores:
-      train = store.labels[store.splits["train"]]
-      outputs = schema.num_classes or schema.num_tasks
-      self._constant_scores[split] = {
-        name: metrics.evaluate_constant(name, train, labels, outputs).value
-        for name in names
-      }
-    scores.details["constant_scores"] = dict(self._constant_scores[split])
-    return scores
+    if split not in self._constants:
+      self._constants[split] = scoring.constant_scores(self.store, split)
+    return scoring.score(self.store, split, logits, self._constants[split])
 
   def describe(self) -> list[str]:
     """Returns lines on the dataset, how it was understood, and the batches."""
@@ -377,56 +360,6 @@ def shared_batch(arrays: Any) -> Batch:
   graphs = int(arrays.globals["mask"].sum())
   sizes = arrays.n_node[:graphs].sum(), arrays.n_edge[:graphs].sum()
   return Batch(arrays, np.array([[graphs, *sizes]]), _shape(arrays))
-
-
-def score_logits(
-  names: Sequence[str], labels: np.ndarray, logits: np.ndarray, split: str
-) -> Scores:
-  """Scores the predictions of a whole split.
-
-  Args:
-    names: Metrics that the task can be scored by.
-    labels: [G, T], NaN = missing.
-    logits: [G, T], or [G, C] for C classes.
-    split: Its name, for messages.
-
-  Raises:
-    ValueError: If a logit is not finite, or no task qualifies.
-  """
-  bad = ~np.isfinite(logits).all(axis=1)
-  if bad.any():
-    raise ValueError(
-      f"the predictions for {bad.sum()} of {len(bad)} graphs of split"
-      f" {split!r} are not finite"
-    )
-  scores = {name: metrics.evaluate(name, labels, logits) for name in names}
-  values = {name: score.value for name, score in scores.items()}
-  # The metrics of a task type ask the same of a task.
-  counts = {score.num_tasks_scored for score in scores.values()}
-  return Scores(values, {"num_tasks_scored": counts.pop()})
-
-
-def check_scorable(store: GraphStore, splits: Sequence[str]) -> None:
-  """Raises ValueError unless each split has labels that its metric can score.
-
-  A run would otherwise only find out when its first evaluation is due. Nor is
-  there anything to train without a label in the training set.
-  """
-  schema = store.schema
-  if np.isnan(store.labels[store.splits["train"]]).all():
-    raise ValueError(f"split 'train' of dataset {schema.name!r} has no label")
-  for split in splits:
-    if not len(store.splits.get(split, ())):
-      raise ValueError(f"split {split!r} of {schema.name} is empty.")
-    labels = store.labels[store.splits[split]]
-    outputs = schema.num_classes or schema.num_tasks
-    logits = np.zeros((len(labels), outputs), np.float32)
-    try:
-      metrics.evaluate(schema.metric, labels, logits)
-    except ValueError as error:
-      raise ValueError(
-        f"split {split!r} of dataset {schema.name!r}: {error}"
-      ) from error
 
 
 def _shape(arrays: Any) -> tuple[int, int, int]:

@@ -41,6 +41,7 @@ from gnn_readout.files import atomic_write_text, check_writable
 from gnn_readout.runs import locks, settings
 from gnn_readout.runs.progress import ProgressLine, duration
 from gnn_readout.runs.signals import stop_signals
+from gnn_readout.tasks import scoring
 from gnn_readout.tasks.graph_property import GraphProperty
 from gnn_readout.training import members
 from gnn_readout.training.program import group_by_program
@@ -442,17 +443,14 @@ class _Study:
 
   def _constant_score(self) -> float:
     """Returns the test score of a constant prediction, the mean over folds."""
-    store, fields = self._store, dict(self._config.folds)
-    outputs = store.schema.num_classes or store.schema.num_tasks
-    scores = []
-    for seed in range(self._repeats):
-      for k in range(self._num_folds):
-        split = folds.with_fold(store, k, **{**fields, "seed": seed}).splits
-        train, test = (store.labels[split[name]] for name in ("train", "test"))
-        scores.append(
-          metrics.evaluate_constant(self._metric, train, test, outputs).value
-        )
-    return statistics.fmean(scores)
+    fields = dict(self._config.folds)
+    stores = [
+      folds.with_fold(self._store, k, **{**fields, "seed": seed})
+      for seed in range(self._repeats)
+      for k in range(self._num_folds)
+    ]
+    scores = (scoring.constant_scores(store, "test") for store in stores)
+    return statistics.fmean(score[self._metric] for score in scores)
 
   def write(
     self, rows: Sequence[dict[str, Any]], command: str

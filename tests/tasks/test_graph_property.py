@@ -70,6 +70,10 @@ def test_units_of_the_targets_do_not_matter(
     rmse = np.sqrt(np.nanmean(errors**2, axis=0)).mean()
     mae = np.nanmean(np.abs(errors), axis=0).mean()
     assert result.scores.values == pytest.approx({"rmse": rmse, "mae": mae})
+    per_task = np.sqrt(np.nanmean(errors**2, axis=0))
+    assert record["test"]["per_task"] == {
+      "rmse": pytest.approx(dict(zip("abc", per_task)))
+    }
 
 
 def test_the_loss_is_that_of_the_scaled_targets(store, numbers, config):

@@ -13,7 +13,7 @@ import pytest
 from gnn_readout import data
 from gnn_readout.data import batches
 from gnn_readout.runs import checkpoints, signals
-from gnn_readout.tasks import graph_property
+from gnn_readout.tasks import scoring
 from gnn_readout.training import evaluation, history, program, trainer
 
 RECORD_FIELDS = {
@@ -369,8 +369,9 @@ def test_predictions_that_are_not_finite_are_refused(store):
   labels = store.labels[store.splits["valid"]]
   logits = np.zeros_like(labels)
   logits[3, 1] = np.inf
+  constants = scoring.constant_scores(store, "valid")
   with pytest.raises(ValueError, match="1 of 17 graphs of split 'valid'"):
-    graph_property.score_logits(["ap"], labels, logits, "valid")
+    scoring.score(store, "valid", logits, constants)
 
 
 def test_a_changed_dataset_is_not_that_of_the_run(
