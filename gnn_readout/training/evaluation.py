@@ -121,10 +121,8 @@ def evaluate_checkpoint(
   like = program.shapes_of_arrays()
   like = like if checkpoint == "latest" else like["best"]
   saved = checkpoints.restore(workdir, checkpoint, like, problem.schema)
-  (there,), facts = (
-    identity.of_checkpoint(saved.meta),
-    problem.facts()["dataset"],
-  )
+  (there,) = identity.of_checkpoint(saved.meta)
+  facts = problem.facts()["dataset"]
   remedy = "Restore the dataset, or say with --dataset where it is"
   identity.check(f"the run in {workdir}", there, facts, remedy)
   state = saved.state

@@ -131,7 +131,9 @@ def _arrays(folder):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_killed_twenty_times_it_ends_the_same(launcher, data_dir, tmp_path, kind):
+def test_killed_twenty_times_it_ends_the_same(
+  launcher, data_dir, tmp_path, kind
+):
   import jax
 
   binary, flags = KINDS[kind]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
+from configs import tu
 from gnn_readout import data, models, tasks
 from gnn_readout.data import folds
 from gnn_readout.tasks import GraphProperty
@@ -224,3 +225,51 @@ def test_44_fewer_than_a_batch(quick_model, cases, config, tmp_path, capsys):
   assert record["test"]["constant_scores"] == pytest.approx(
     {"rmse": error, "mae": error}
   )
+
+
+def of_tu(name, **fields):
+  config = tu.get_config(f"{name},sum")
+  config.model.message_passing.update(width=3, num_layers=1)
+  config.batching.update(batch_size=7, num_buckets=1)
+  config.folds.num_folds = 5
+  config.update(num_epochs=0.0, num_steps=2, eval_every=2, **fields)
+  return config
+
+
+def test_24_several_regression_targets(quick_model, cases, tmp_path, capsys):
+  folder = cases / "24-tu-regression"
+  config = of_tu("MULTIREG")
+  (record,) = trainer.train(config, tmp_path / "run", folder, tmp_path / "c")
+  per_task = record["test"]["per_task"]["mae"]
+  assert list(per_task) == ["attribute_0", "attribute_1", "attribute_2"]
+  assert record["test"]["value"] == pytest.approx(np.mean([*per_task.values()]))
+  problem = tasks.make_problem(of_tu("BOTH"), folder, tmp_path / "c")
+  said = "\n".join(problem.describe())
+  assert "learned: BOTH_graph_attributes.txt; labels are there too" in said
+
+
+@pytest.mark.parametrize(
+  ("folder", "name"),
+  [("23-tu-no-edges", "NOEDGES"), ("27-tu-empty-graphs", "EMPTYFIRST")],
+)
+def test_23_27_graphs_without_edges_or_nodes_train(
+  cases, tmp_path, folder, name
+):
+  """With a real network: a gradient that is not finite would end the run."""
+  (record,) = trainer.train(
+    of_tu(name, log_every=1), tmp_path / "run", cases / folder, tmp_path / "c"
+  )
+  losses = [loss for _, loss in record["curves"]["train"]]
+  assert len(losses) == 2 and np.isfinite(losses).all()
+  assert 0 <= record["test"]["value"] <= 1
+
+
+def test_09_single_atoms_train_one_by_one(cases, config, tmp_path):
+  pytest.importorskip("rdkit")
+  config = of_csv(config, cases / "09-single-atoms/a.csv")
+  config.model.message_passing.update(width=3, num_layers=1)
+  config.batching.batch_size = 1
+  config.update(num_steps=2, eval_every=2, log_every=1)
+  (record,) = trainer.train(config, tmp_path / "run", cache_dir=tmp_path / "c")
+  assert np.isfinite([loss for _, loss in record["curves"]["train"]]).all()
+  assert 0 <= record["test"]["value"] <= 1
