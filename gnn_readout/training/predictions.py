@@ -183,7 +183,8 @@ def _classes(predictions: Predictions, schema: Schema) -> Columns:
 
 
 def _numbers(column: np.ndarray) -> list[str]:
-  return ["" if np.isnan(x) else f"{x:.9g}" for x in column.tolist()]
+  """Returns the shortest texts that are these numbers in single precision."""
+  return ["" if np.isnan(x) else str(x) for x in column.astype(np.float32)]
 
 
 _COLUMNS: dict[str, Callable[[Predictions, Schema], Columns]] = {
