@@ -16,11 +16,8 @@ import pathlib
 import platform
 import re
 import subprocess
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
-
-import numpy as np
 
 from gnn_readout import paths
 from gnn_readout.errors import quoted, quoted_value, suggest
@@ -65,6 +62,9 @@ KINDS: dict[str, Fields] = {
     "dataset.num_valid": int,
     "dataset.num_test": int,
     "dataset.fingerprint": str,
+    "dataset.task_names?": list,
+    "dataset.description?": list,
+    "dataset.parts?": dict,
     "num_parameters": int,
     "steps": int,
     "epochs": (*_NUMBER, _NULL),
@@ -79,6 +79,7 @@ KINDS: dict[str, Fields] = {
     "test.value": _NUMBER,
     "test.step": int,
     "test.scores": dict,
+    "test.constant_scores?": dict,  # By metric, of a constant prediction.
     "test.num_tasks_scored?": int,
     "lower_is_better": bool,
     "failure": str,
@@ -118,6 +119,7 @@ KINDS: dict[str, Fields] = {
     "test.value": _NUMBER,
     "test.deviation": (*_NUMBER, _NULL),
     "test.count": int,
+    "test.constant_scores?": dict,  # The mean over the folds.
     "wall_seconds": _NUMBER,
     "note": str,
   },
@@ -196,37 +198,6 @@ def environment() -> dict[str, Any]:
       "memory_gb": round(pages * page_size / 2**30, 1),
     },
   }
-
-
-def dataset_facts(store: Any) -> dict[str, Any]:
-  """Returns name, sizes and a checksum of the content of a dataset.
-
-  Args:
-    store: A `GraphStore`.
-  """
-  return {
-    "name": store.schema.name,
-    "num_graphs": store.num_graphs,
-    "num_train": len(store.splits["train"]),
-    "num_valid": len(store.splits["valid"]),
-    "num_test": len(store.splits["test"]),
-    "fingerprint": fingerprint(store, store.splits.values()),
-  }
-
-
-def fingerprint(store: Any, splits: Iterable[np.ndarray] = ()) -> str:
-  """Returns 8 hexadecimal digits that change with any column of a dataset.
-
-  Args:
-    store: A `GraphStore`.
-    splits: What else is to be counted.
-  """
-  checksum = 0
-  columns = (store.node_offsets, store.edge_offsets, store.nodes, store.edges)
-  columns += (store.senders, store.receivers, store.labels)
-  for column in (*columns, *splits):
-    checksum = zlib.crc32(np.ascontiguousarray(column), checksum)
-  return f"{checksum:08x}"
 
 
 def write(

@@ -108,6 +108,11 @@ class Schema:
         f" {self.num_tasks}"
       )
 
+  @property
+  def num_outputs(self) -> int:
+    """Numbers that a model predicts for a graph: classes, or tasks."""
+    return self.num_classes or self.num_tasks
+
   def to_json(self) -> dict[str, object]:
     """Returns plain values that `json.dumps` accepts."""
     return dataclasses.asdict(self)

@@ -54,6 +54,22 @@ def latest_step(
     return manager.latest_step()
 
 
+def read_meta(
+  workdir: str | os.PathLike[str], name: str = "latest"
+) -> dict[str, Any] | None:
+  """Returns the JSON document of a checkpoint, None if there is none.
+
+  Raises:
+    ValueError: If the checkpoint is damaged.
+  """
+  step = latest_step(workdir, name)
+  if step is None:
+    return None
+  folder = _folder(workdir, name)
+  with _manager(folder) as manager:
+    return _read_meta(manager, folder, step)
+
+
 def save(
   workdir: str | os.PathLike[str],
   name: str,
@@ -127,13 +143,9 @@ def restore(
     raise FileNotFoundError(f"no checkpoint {name!r} in {folder.parent}")
   like = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), like)
   with _manager(folder) as manager:
+    meta = _read_meta(manager, folder, step)
+    checksum = meta.pop("checksum", None)
     try:
-      items = ocp.args.Composite(meta=ocp.args.JsonRestore())
-      meta = manager.restore(step, args=items).meta
-      # Early checkpoints have no checksums.
-      if meta.pop("meta_checksum", None) not in (None, _checksum_of_meta(meta)):
-        raise ValueError("the checksum of its document does not match")
-      checksum = meta.pop("checksum", None)
       saved = Schema.from_json(meta["schema"]) if schema else None
     except (AttributeError, ValueError, KeyError, TypeError, OSError) as error:
       raise ValueError(
@@ -174,6 +186,22 @@ def _manager(folder: pathlib.Path) -> Iterator[Any]:
   logging.get_absl_logger().addFilter(_is_not_orbax)  # Once, however often.
   with ocp.CheckpointManager(folder, options=options) as manager:
     yield manager
+
+
+def _read_meta(manager: Any, folder: pathlib.Path, step: int) -> dict[str, Any]:
+  import orbax.checkpoint as ocp
+
+  try:
+    items = ocp.args.Composite(meta=ocp.args.JsonRestore())
+    meta = dict(manager.restore(step, args=items).meta)
+    # Early checkpoints have no checksums.
+    if meta.pop("meta_checksum", None) not in (None, _checksum_of_meta(meta)):
+      raise ValueError("the checksum of its document does not match")
+    return meta
+  except (AttributeError, ValueError, KeyError, TypeError, OSError) as error:
+    raise ValueError(
+      f"{folder / str(step)} is damaged: {_brief(error)}"
+    ) from error
 
 
 def _is_not_orbax(record: standard_logging.LogRecord) -> bool:

@@ -6,13 +6,16 @@ import functools
 import hashlib
 import json
 import math
+import os
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from gnn_readout import files, tasks
 from gnn_readout.config_fields import from_data
+from gnn_readout.data import sources
 from gnn_readout.errors import quoted, suggest
 from gnn_readout.fields import flatten
 from gnn_readout.files import check_writable
@@ -97,6 +100,36 @@ def as_json(config: ConfigDict) -> dict[str, Any]:
   return values
 
 
+def located(config: dict[str, Any]) -> dict[str, Any]:
+  """Returns a configuration in which a dataset's file has its whole path.
+
+  Args:
+    config: As JSON.
+  """
+  return _with_file(config, os.path.abspath)
+
+
+def without_folder(config: dict[str, Any]) -> dict[str, Any]:
+  """Returns a configuration in which a dataset's file has its name alone.
+
+  So it says nothing of this machine. Which data they are, their fingerprint
+  says.
+
+  Args:
+    config: As JSON.
+  """
+  return _with_file(config, os.path.basename)
+
+
+def _with_file(
+  config: dict[str, Any], change: Callable[[str], str]
+) -> dict[str, Any]:
+  dataset = config.get("dataset")
+  if isinstance(dataset, str) and sources.is_file(dataset):
+    return {**config, "dataset": change(dataset)}
+  return config
+
+
 def read_json(path: pathlib.Path) -> dict[str, Any]:
   """Returns the object in a JSON file; ValueError names a damaged one."""
   try:
@@ -145,5 +178,5 @@ def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
 
 
 def _decisive(config: dict[str, Any]) -> dict[str, Any]:
-  fields = flatten(config)
+  fields = flatten(without_folder(config))
   return {k: fields[k] for k in fields if k not in NON_RESULT_FIELDS}

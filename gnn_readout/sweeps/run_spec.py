@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Iterable, Sequence
@@ -10,9 +11,10 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from gnn_readout import paths
+from gnn_readout.data import identity
 from gnn_readout.fields import flatten
 from gnn_readout.records import NON_RESULT_FIELDS
-from gnn_readout.runs import settings
+from gnn_readout.runs import checkpoints, settings
 from gnn_readout.training import members
 
 
@@ -127,13 +129,30 @@ def saved_step(folder: pathlib.Path) -> int:
 
   Of a population, the sum over its programs.
   """
+  return sum(_saved_steps(folder).values())
+
+
+def datasets(folder: pathlib.Path) -> list[identity.Facts | None]:
+  """Returns what identifies the datasets of the checkpoints below a folder."""
+  found = []
+  for program in _saved_steps(folder):
+    # One that is damaged is for the run to tell of.
+    with contextlib.suppress(ValueError):
+      meta = checkpoints.read_meta(program)
+      found += identity.of_checkpoint(meta or {})
+  return found
+
+
+def _saved_steps(folder: pathlib.Path) -> dict[pathlib.Path, int]:
+  """Returns the step of the last checkpoint by the folder of its program."""
   # Read by name: orbax clears up whatever a run has not finished writing.
-  total = 0
+  found = {}
   for program in (folder, *folder.glob("programs/*")):
     latest = program / "checkpoints" / "latest"
     steps = [int(x.name) for x in latest.glob("*") if x.name.isdecimal()]
-    total += max(steps, default=0)
-  return total
+    if steps:
+      found[program] = max(steps)
+  return found
 
 
 def _shortest(field: str, known: Iterable[str]) -> str:

@@ -18,7 +18,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gnn_readout import data, paths
+from gnn_readout import data, paths, tasks
+from gnn_readout.data import identity
+from gnn_readout.data.identity import differences
 from gnn_readout.files import atomic_write_text, check_writable, read_text
 from gnn_readout.runs import locks, settings
 from gnn_readout.sweeps import pool, run_spec, slurm
@@ -53,7 +55,7 @@ def run_sweep(
 
   Raises:
     ValueError: If another sweep is at work in the folder, the folder holds runs
-      of other configs, or a dataset is unknown or damaged.
+      of other configs or of other data, or a dataset is unknown or damaged.
     OSError: If a file is missing or cannot be written.
   """
   workdir = pathlib.Path(workdir)
@@ -61,6 +63,8 @@ def run_sweep(
   with locks.hold(workdir):
     states = {run.name: run_spec.state(run, workdir) for run in runs}
     copies = _copies(runs, records, sweep)
+    begun = [run for run in runs if states[run.name] != State(False, 0)]
+    _check_data(begun, workdir, copies, data_dir, cache_dir)
     return _run_rest(runs, states, workdir, engine, data_dir, cache_dir, copies)
 
 
@@ -153,6 +157,43 @@ def _run_rest(
     print(f"{outcome.signal}: stopped; the same command goes on")
     return True
   return not outcome.failed
+
+
+def _check_data(
+  runs: Sequence[RunSpec],
+  workdir: pathlib.Path,
+  copies: Mapping[str, Mapping[str, pathlib.Path]],
+  data_dir: str | None,
+  cache_dir: str | None,
+) -> None:
+  """Refuses runs, complete or begun, of other data than are there now."""
+  configs = {
+    (run.name, file): config
+    for run in runs
+    for file, config in run_spec.record_configs(run).items()
+  }
+  try:
+    found = tasks.dataset_facts([*configs.values()], data_dir, cache_dir)
+  except FileNotFoundError as error:
+    print(f"a dataset is not there to compare what is done: {error}")
+    return
+  facts = dict(zip(configs, found, strict=True))
+  remedy = "Restore the dataset, or give another folder"
+  for (name, file), here in facts.items():
+    for path in (workdir / name / file, copies[name].get(file)):
+      if path and path.exists():
+        there = settings.read_json(path).get("dataset")
+        identity.check(str(path), there, here, remedy)
+  for run in runs:
+    files = run_spec.record_configs(run)
+    if all((workdir / run.name / file).exists() for file in files):
+      continue
+    known = [facts[run.name, file] for file in files]
+    for there in run_spec.datasets(workdir / run.name):
+      # Which of the members it is of, only the run itself knows.
+      if there and all(here and differences(there, here) for here in known):
+        where = f"the checkpoint in {workdir / run.name}"
+        identity.check(where, there, known[0], remedy)
 
 
 def _job(

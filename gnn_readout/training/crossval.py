@@ -21,6 +21,7 @@ one half of the grid and by validation loss in the other.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -34,12 +35,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gnn_readout import data, metrics, paths, records
-from gnn_readout.data import folds
+from gnn_readout.data import folds, identity
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_write_text, check_writable
 from gnn_readout.runs import locks, settings
 from gnn_readout.runs.progress import ProgressLine, duration
 from gnn_readout.runs.signals import stop_signals
+from gnn_readout.tasks import scoring
 from gnn_readout.tasks.graph_property import GraphProperty
 from gnn_readout.training import members
 from gnn_readout.training.program import group_by_program
@@ -230,6 +232,8 @@ class _Study:
     self._repeats = config.repeats or self._protocol.repeats
     self._grid = members.overrides(config, config.grid)
     self._store = data.load_config(config, data_dir, cache_dir, with_fold=False)
+    # Of the graphs and labels: the splits are the folds of each repeat.
+    self._facts = identity.facts(dataclasses.replace(self._store, splits={}))
     name = paths.part(config.dataset.rpartition("/")[2])
     variant = f"{name}-{config.model.readout.name}"
     if config.model.head.name == "layerwise":
@@ -372,6 +376,8 @@ class _Study:
     if not path.exists():
       return None
     chunk = settings.read_json(path)
+    remedy = "Restore the dataset, or give another workdir"
+    identity.check(str(path), chunk.get("dataset"), self._facts, remedy)
     for config, there in zip(configs, chunk["configs"], strict=True):
       differ = settings.differences(settings.as_json(config), there)
       if differ:
@@ -418,6 +424,7 @@ class _Study:
     ]
     chunk = {
       "seconds": trainer.seconds,
+      "dataset": self._facts,
       "configs": [settings.as_json(p.config) for p in problems],
       "scores": scores,
     }
@@ -434,6 +441,17 @@ class _Study:
       f"{before + share:,.0f}/{total:,} runs  {duration(seconds)} so far  ETA"
       f" {duration(left)}"
     )
+
+  def _constant_score(self) -> float:
+    """Returns the test score of a constant prediction, the mean over folds."""
+    fields = dict(self._config.folds)
+    stores = [
+      folds.with_fold(self._store, k, **{**fields, "seed": seed})
+      for seed in range(self._repeats)
+      for k in range(self._num_folds)
+    ]
+    scores = (scoring.constant_scores(store, "test") for store in stores)
+    return statistics.fmean(score[self._metric] for score in scores)
 
   def write(
     self, rows: Sequence[dict[str, Any]], command: str
@@ -452,11 +470,12 @@ class _Study:
     seconds = sum(
       settings.read_json(p)["seconds"] for p in self.folder.glob("repeat*.json")
     )
-    config = settings.as_json(self._config)
+    config = settings.without_folder(settings.as_json(self._config))
     scatter = statistics.stdev
     if self._protocol.population:
       scatter = statistics.pstdev
     deviation = scatter(values) if len(values) > 1 else None
+    constant = self._constant_score()
     record = records.write(
       self.folder,
       {
@@ -466,11 +485,7 @@ class _Study:
         "config": config,
         "config_hash": settings.config_hash(config),
         **records.environment(),
-        "dataset": {
-          "name": self._store.schema.name,
-          "num_graphs": self._store.num_graphs,
-          "fingerprint": records.fingerprint(self._store),
-        },
+        "dataset": self._facts,
         "protocol": {
           "name": self._name,
           "reference": self._protocol.reference,
@@ -487,6 +502,7 @@ class _Study:
           "value": statistics.fmean(values),
           "deviation": deviation,
           "count": len(values),
+          "constant_scores": {self._metric: constant},
         },
         "wall_seconds": seconds,
         "note": self._config.note,
@@ -496,6 +512,7 @@ class _Study:
     print(
       f"{self._store.schema.name}, {self._config.model.readout.name}: test"
       f" {self._metric} {record['test']['value']:.4f}{plus_minus} over"
-      f" {len(values)}, selected on {self._protocol.selected_on}"
+      f" {len(values)}, selected on {self._protocol.selected_on}; a constant"
+      f" prediction {constant:.4f}"
     )
     return record

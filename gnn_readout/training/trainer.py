@@ -26,6 +26,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gnn_readout import paths, records, tasks
+from gnn_readout.data import identity
 from gnn_readout.files import atomic_write_text
 from gnn_readout.runs import checkpoints, locks, log, settings
 from gnn_readout.runs.progress import ProgressLine
@@ -40,6 +41,7 @@ from gnn_readout.wording import counted
 # With `checkpoint_every` 0 every evaluation is saved, unless saving would take
 # more than this share of the time.
 _SAVING_SHARE = 0.05
+_OTHER_DATA = "Restore the dataset, or give another workdir"
 _PROGRAMS = "programs"  # The folder of checkpoints of whole populations.
 
 
@@ -105,8 +107,10 @@ def train(
   folders = [workdir / "members" / name if name else workdir for name in names]
   done = [folder / "record.json" for folder in folders]
   if all(path.exists() for path in done):
+    written = [settings.read_json(path) for path in done]
+    _check_data(done, written, configs, data_dir, cache_dir)
     print(f"{workdir} holds this run, complete: nothing to do")
-    return [settings.read_json(path) for path in done]
+    return written
   with locks.hold(workdir), stop_signals() as stop:
     problems = tasks.make_problems(configs, data_dir, cache_dir)
     members = [
@@ -121,6 +125,23 @@ def train(
   # Every member has its own checkpoints now.
   shutil.rmtree(workdir / _PROGRAMS, ignore_errors=True)
   return written
+
+
+def _check_data(
+  paths: Sequence[pathlib.Path],
+  written: Sequence[dict[str, Any]],
+  configs: Sequence[ConfigDict],
+  data_dir: str | os.PathLike[str] | None,
+  cache_dir: str | os.PathLike[str] | None,
+) -> None:
+  """Refuses records of other data than are there now."""
+  try:
+    facts = tasks.dataset_facts(configs, data_dir, cache_dir)
+  except FileNotFoundError as error:
+    print(f"the dataset of {paths[0]} is not there to compare it: {error}")
+    return
+  for path, record, here in zip(paths, written, facts, strict=True):
+    identity.check(str(path), record.get("dataset"), here, _OTHER_DATA)
 
 
 def _train_all(
@@ -422,13 +443,11 @@ class Trainer:
         f"{where} belongs to another config: its hash is"
         f" {meta['config_hashes'][0]}, not {self._hashes[0]}"
       )
-    prints = [member.problem.fingerprint for member in self._members]
-    if meta["fingerprints"] != prints:
-      raise ValueError(
-        f"{where} was made on other data: the dataset's fingerprint was"
-        f" {meta['fingerprints'][0]} and is {prints[0]}; restore the dataset,"
-        " or give another workdir"
-      )
+    for member, there in zip(
+      self._members, identity.of_checkpoint(meta), strict=True
+    ):
+      here = member.problem.facts()["dataset"]
+      identity.check(where, there, here, _OTHER_DATA)
 
   def _is_save_due(self) -> bool:
     if self._save_every:
@@ -459,7 +478,7 @@ class Trainer:
         locks.check_there(self._members[m].folder / "config.json")
     meta = {
       "config_hashes": [self._hashes[m] for m in which],
-      "fingerprints": [self._members[m].problem.fingerprint for m in which],
+      "datasets": [self._members[m].problem.facts()["dataset"] for m in which],
       "histories": [dataclasses.asdict(self.histories[m]) for m in which],
       "last_log": self._last_log,
       "padded": [program.padded[m].tolist() for m in which],
@@ -491,5 +510,6 @@ class Trainer:
 
 
 def _write_config(folder: pathlib.Path, config: ConfigDict) -> None:
-  text = json.dumps(settings.as_json(config), indent=1)
+  # It is read in other folders than this one, and by other processes.
+  text = json.dumps(settings.located(settings.as_json(config)), indent=1)
   atomic_write_text(folder / "config.json", text + "\n")

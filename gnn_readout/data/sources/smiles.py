@@ -108,7 +108,7 @@ def smiles_to_store(
   labels = np.asarray(labels, np.float32)
   num_classes = _num_classes(task_type, labels)
   schema = molecule_schema(name, task_type, metric, task_names, num_classes)
-  return _store(schema, columns, labels, splits)
+  return _store(schema, columns, labels, splits, texts={"smiles": smiles})
 
 
 def read_csv(

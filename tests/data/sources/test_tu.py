@@ -304,6 +304,7 @@ def test_repeated_graphs_are_left_out_when_asked(write):
   store = read(folder, remove_duplicates=True)
   np.testing.assert_array_equal(store.num_nodes, [2, 1])
   np.testing.assert_array_equal(store.labels, [[0], [0]])
+  np.testing.assert_array_equal(store.rows, [1, 3])  # As its files count.
 
 
 def test_lines_may_end_as_on_windows_and_the_last_one_anyhow(write):
