@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> None:
     name = f"{record['name']}.json"
     text = pathlib.Path(_WORKDIR.value) / record["name"] / "record.json"
     target = pathlib.Path(_RECORDS.value) / name
-    files.atomic_write_text(target, text.read_text())
+    files.atomic_write_text(target, files.read_text(text))
 
 
 if __name__ == "__main__":

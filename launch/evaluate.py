@@ -1,9 +1,10 @@
 """Scores a checkpoint of a run on one split, or compares it with another's.
 
 python -m launch.evaluate --workdir=runs/gcn_sum --split=test
+python -m launch.evaluate --workdir=runs/mine --predictions=predictions.csv
 python -m launch.evaluate --workdir=runs/gcn_attention --compare=runs/gcn_sum
 
-The second scores both and says how sure their difference is: a paired bootstrap
+The last scores both and says how sure their difference is: a paired bootstrap
 over the graphs of the split. It tells nothing about other seeds of training.
 """
 
@@ -31,9 +32,7 @@ _METRIC = flags.DEFINE_string(
   "Score by this metric, such as rocauc, instead of the dataset's own.",
 )
 _PREDICTIONS = flags.DEFINE_string(
-  "predictions",
-  None,
-  "Write graph_index, logits and labels of the split to this .npz file.",
+  "predictions", None, "Write the predictions to this .csv or .npz file."
 )
 _COMPARE = flags.DEFINE_string(
   "compare", None, "Compare with the run in this folder, by a paired bootstrap."
@@ -47,6 +46,9 @@ _SEED = flags.DEFINE_integer(
 _JSON = flags.DEFINE_bool(
   "json", False, "Print the result as one line of JSON at the end."
 )
+_DATASET = flags.DEFINE_string(
+  "dataset", None, "The run's dataset is this one now, such as a moved file."
+)
 _DATA_DIR = cli.define_data_dir()
 _CACHE_DIR = cli.define_cache_dir()
 
@@ -56,9 +58,8 @@ def main(argv: Sequence[str]) -> None:
   del argv
   from gnn_readout.training import compare, evaluation
 
-  wanted = [
-    flag.value for flag in (_SPLIT, _CHECKPOINT, _DATA_DIR, _CACHE_DIR, _METRIC)
-  ]
+  given = (_SPLIT, _CHECKPOINT, _DATA_DIR, _CACHE_DIR, _METRIC, _DATASET)
+  wanted = [flag.value for flag in given]
   result = evaluation.score(_WORKDIR.value, _PREDICTIONS.value, *wanted)
   summary = result.summary()
   if _COMPARE.value:

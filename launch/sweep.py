@@ -58,7 +58,7 @@ _RECORDS = flags.DEFINE_string(
 )
 _DATA_DIR = cli.define_data_dir()
 _CACHE_DIR = cli.define_cache_dir()
-_ENGINE = cli.define_cluster()
+_SLURM = cli.define_cluster()
 
 
 def main(argv: Sequence[str]) -> int:
@@ -74,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
   if _DRY_RUN.value:
     forecast.print_plan(runs, _WORKDIR.value, _WORKERS.value, *folders)
     return 0
-  engine = _ENGINE(_WORKDIR.value, _WORKERS.value)
+  engine = sweep.make_engine(_WORKDIR.value, _WORKERS.value, _SLURM())
   given = _WORKDIR.value, engine, *folders, _RECORDS.value, name
   return 0 if sweep.run_sweep(runs, *given) else 1
 

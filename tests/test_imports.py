@@ -23,7 +23,7 @@ _BINARIES = sorted(
 
 # Which parts of gnn_readout each part may import. Everything may import itself
 # and those that stand below all.
-_BELOW_ALL = {"errors", "fields", "files", "signatures", "wording"}
+_BELOW_ALL = {"errors", "fields", "files", "paths", "signatures", "wording"}
 _BASE = {"graphs", "segments", "minimisation", "transport", "layers"}
 _READOUTS = _BASE | {"readouts"}
 _MESSAGES = _READOUTS | {"message_passing"}
@@ -36,6 +36,7 @@ ALLOWED = {
   "": _READOUTS,  # gnn_readout/__init__.py
   "errors": set(),
   "files": set(),
+  "paths": set(),
   "wording": set(),
   "fields": set(),
   "signatures": set(),

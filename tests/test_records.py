@@ -178,18 +178,6 @@ def test_what_is_no_json(tmp_path, text):
     records.read(path)
 
 
-def test_the_fingerprint_follows_the_content(make_store):
-  facts = records.dataset_facts(make_store())
-  assert facts == records.dataset_facts(make_store())
-  sizes = [
-    facts[f"num_{name}"] for name in ("graphs", "train", "valid", "test")
-  ]
-  assert sizes == [83, 53, 17, 13]
-  changed = make_store()
-  changed.labels[0, 0] += 1
-  assert records.dataset_facts(changed)["fingerprint"] != facts["fingerprint"]
-
-
 def test_no_records_say_what_to_run():
   error = records.NoRecordsError("runs", "folder", "python -m x")
   assert error.command == "python -m x"

@@ -122,7 +122,7 @@ def read_config_file(path: str) -> dict[str, Any]:
     known = [
       file.name
       for file in pathlib.Path(folder).glob("[a-z]*.py")
-      if "def get_config(" in file.read_text(errors="ignore")
+      if "def get_config(" in file.read_text(encoding="utf-8", errors="ignore")
     ]
     hint = suggest(os.path.basename(path), known) if known else ""
     raise FileNotFoundError(f"no config file {path!r}.{hint}")

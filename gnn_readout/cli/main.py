@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from absl import app, flags, logging
 
 from gnn_readout.cli import config
-from gnn_readout.errors import Damaged
+from gnn_readout.errors import Damaged, brief
 from gnn_readout.runs import memory, output, signals
+
+_MOST = 1500  # Characters of a message.
 
 
 def run(
@@ -66,7 +68,7 @@ def _report(error: Exception) -> int:
   text = str(error)
   if isinstance(error, OSError) and error.filename and error.strerror:
     text = f"{error.filename}: {error.strerror}"
-  print(f"error: {' '.join(text.split())}", file=sys.stderr)
+  print(f"error: {brief(text, _MOST)}", file=sys.stderr)
   return 1
 
 

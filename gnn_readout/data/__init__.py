@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from gnn_readout import paths
 from gnn_readout.data import folds, sources
 from gnn_readout.data.folders import cache_folder, data_folder
 from gnn_readout.data.store import GraphStore, cached, fingerprint_of
@@ -53,7 +54,8 @@ def load(
   files = source.files(dataset, data_dir)
   build = functools.partial(source.read, dataset, data_dir, **options)
   origin = json.dumps([os.path.abspath(files[0]), options], sort_keys=True)
-  key = f"{pathlib.Path(dataset).stem}-{zlib.crc32(origin.encode()):08x}"
+  stem = paths.part(pathlib.Path(dataset).stem)
+  key = f"{stem}-{zlib.crc32(origin.encode()):08x}"
   return cached(cache_dir, key, fingerprint_of(files), build)
 
 

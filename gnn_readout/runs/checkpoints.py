@@ -25,7 +25,7 @@ import numpy as np
 from absl import logging
 
 from gnn_readout.data.store import Schema
-from gnn_readout.errors import Damaged, suggest
+from gnn_readout.errors import Damaged, brief, suggest
 from gnn_readout.files import atomic_write_text
 from gnn_readout.wording import counted
 
@@ -67,7 +67,7 @@ def damage(workdir: str | os.PathLike[str], name: str = "latest") -> str:
   """
   folder, step = _folder(workdir, name), latest_step(workdir, name)
   try:
-    known = json.loads(_sums_path(folder).read_text())
+    known = json.loads(_sums_path(folder).read_text(encoding="utf-8"))
     files, checksum = known["files"], known["checksum"]
   except (OSError, ValueError, KeyError, TypeError):
     return ""
@@ -87,6 +87,22 @@ def remove(workdir: str | os.PathLike[str], name: str) -> None:
   folder = _folder(workdir, name)
   shutil.rmtree(folder, ignore_errors=True)
   _sums_path(folder).unlink(missing_ok=True)
+
+
+def read_meta(
+  workdir: str | os.PathLike[str], name: str = "latest"
+) -> dict[str, Any] | None:
+  """Returns the JSON document of a checkpoint, None if there is none.
+
+  Raises:
+    Damaged: If it is not what was written.
+  """
+  step = latest_step(workdir, name)
+  if step is None:
+    return None
+  folder = _folder(workdir, name)
+  with _manager(folder) as manager:
+    return _read_meta(manager, folder, step)
 
 
 def save(
@@ -115,6 +131,7 @@ def save(
 
   folder = _folder(workdir, name)
   meta = {**meta, "checksum": _checksum(state)}
+  meta["meta_checksum"] = _checksum_of_meta(meta)
   items = ocp.args.Composite(
     state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
   )
@@ -165,12 +182,11 @@ def restore(
     raise Damaged(f"{folder / str(step)} is damaged: {wrong}")
   like = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), like)
   with _manager(folder) as manager:
+    meta = _read_meta(manager, folder, step)
+    checksum = meta.pop("checksum", None)
     try:
-      items = ocp.args.Composite(meta=ocp.args.JsonRestore())
-      meta = manager.restore(step, args=items).meta
-      checksum = meta.pop("checksum", None)  # Early checkpoints have none.
       saved = Schema.from_json(meta["schema"]) if schema else None
-    except Exception as error:  # What is damaged may raise anything.
+    except Exception as error:  # As in `_read_meta`.
       raise Damaged(
         f"{folder / str(step)} is damaged: {_brief(error)}"
       ) from error
@@ -234,6 +250,22 @@ def _manager(folder: pathlib.Path) -> Iterator[Any]:
     yield manager
 
 
+def _read_meta(manager: Any, folder: pathlib.Path, step: int) -> dict[str, Any]:
+  import orbax.checkpoint as ocp
+
+  try:
+    items = ocp.args.Composite(meta=ocp.args.JsonRestore())
+    meta = dict(manager.restore(step, args=items).meta)
+    # Early checkpoints have no checksums.
+    if meta.pop("meta_checksum", None) not in (None, _checksum_of_meta(meta)):
+      raise ValueError("the checksum of its document does not match")
+    return meta
+  except Exception as error:  # What is damaged may raise anything.
+    raise Damaged(
+      f"{folder / str(step)} is damaged: {_brief(error)}"
+    ) from error
+
+
 def _is_not_orbax(record: standard_logging.LogRecord) -> bool:
   # What goes wrong is raised as well; its threads may log it after that.
   return "orbax" not in pathlib.Path(record.pathname).parts
@@ -247,10 +279,16 @@ def _checksum(state: Any) -> int:
   return checksum
 
 
+def _checksum_of_meta(meta: dict[str, Any]) -> int:
+  """Returns a number that changes with any field but itself."""
+  plain = json.loads(json.dumps(meta))  # As it will be read.
+  plain.pop("meta_checksum", None)
+  return zlib.crc32(json.dumps(plain, sort_keys=True).encode())
+
+
 def _brief(error: Exception) -> str:
   """Returns both ends of an error message, which may be pages long."""
-  text = " ".join(re.split(r" \[\w+(?:\[1\])?=", str(error))[0].split())
-  return text if len(text) <= 300 else f"{text[:150]} ... {text[-150:]}"
+  return brief(re.split(r" \[\w+(?:\[1\])?=", str(error))[0], 300)
 
 
 def _check_schema(saved: Schema, here: Schema, path: pathlib.Path) -> None:

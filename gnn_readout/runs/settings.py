@@ -6,14 +6,17 @@ import functools
 import hashlib
 import json
 import math
+import os
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from gnn_readout import optimizers, tasks
+from gnn_readout import files, optimizers, tasks
 from gnn_readout.config_fields import LENGTHS, from_data
-from gnn_readout.errors import suggest
+from gnn_readout.data import sources
+from gnn_readout.errors import quoted, suggest
 from gnn_readout.fields import flatten
 from gnn_readout.files import check_writable
 from gnn_readout.readouts import readout_class
@@ -69,6 +72,13 @@ def check_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> None:
       this one does not make longer.
     OSError: If the folder cannot be written.
   """
+  try:
+    str(workdir.absolute()).encode()
+  except UnicodeEncodeError:  # Libraries that take paths as UTF-8 would fail.
+    raise ValueError(
+      f"workdir {quoted(str(workdir))} cannot be spelled in this locale: set"
+      " PYTHONUTF8=1, or LC_ALL to a locale of UTF-8"
+    ) from None
   check_writable(workdir)
   file = workdir / "config.json"
   if file.exists():
@@ -94,10 +104,40 @@ def as_json(config: ConfigDict) -> dict[str, Any]:
   return values
 
 
+def located(config: dict[str, Any]) -> dict[str, Any]:
+  """Returns a configuration in which a dataset's file has its whole path.
+
+  Args:
+    config: As JSON.
+  """
+  return _with_file(config, os.path.abspath)
+
+
+def without_folder(config: dict[str, Any]) -> dict[str, Any]:
+  """Returns a configuration in which a dataset's file has its name alone.
+
+  So it says nothing of this machine. Which data they are, their fingerprint
+  says.
+
+  Args:
+    config: As JSON.
+  """
+  return _with_file(config, os.path.basename)
+
+
+def _with_file(
+  config: dict[str, Any], change: Callable[[str], str]
+) -> dict[str, Any]:
+  dataset = config.get("dataset")
+  if isinstance(dataset, str) and sources.is_file(dataset):
+    return {**config, "dataset": change(dataset)}
+  return config
+
+
 def read_json(path: pathlib.Path) -> dict[str, Any]:
   """Returns the object in a JSON file; ValueError names a damaged one."""
   try:
-    values = json.loads(path.read_text())
+    values = files.read_json(path)
     if not isinstance(values, dict):
       raise ValueError("it holds no JSON object")
     return values
@@ -188,5 +228,5 @@ def _length(config: dict[str, Any]) -> tuple[str, float]:
 
 
 def _decisive(config: dict[str, Any]) -> dict[str, Any]:
-  fields = flatten(config)
+  fields = flatten(without_folder(config))
   return {k: fields[k] for k in fields if k not in NON_RESULT_FIELDS}

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
 import pathlib
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from gnn_readout import paths
+from gnn_readout.data import identity
 from gnn_readout.fields import flatten
 from gnn_readout.records import NON_RESULT_FIELDS
 from gnn_readout.runs import checkpoints, settings
 from gnn_readout.training import members
-
-_LONGEST_NAME = 160  # Names of files may have 255 bytes.
 
 
 class RunSpec(NamedTuple):
@@ -68,11 +67,7 @@ def run_name(variant: str, fields: Iterable[str], config: ConfigDict) -> str:
   for field in fields:
     if field not in NON_RESULT_FIELDS:
       words.append(f"{_shortest(field, known)}={known[field]}")
-  text = "-".join(words)
-  name = re.sub(r"^[^A-Za-z0-9]|[^A-Za-z0-9._,=+-]", "_", text)[:_LONGEST_NAME]
-  if name != text:  # Two texts may have become one name.
-    name += f"-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-  return name
+  return paths.made("-".join(words))
 
 
 def state(run: RunSpec, workdir: str | os.PathLike[str]) -> State:
@@ -153,8 +148,30 @@ def saved_step(folder: pathlib.Path) -> int:
 
   Of a population, the sum over its programs.
   """
-  programs = folder, *folder.glob("programs/*")
-  return sum(checkpoints.latest_step(program) or 0 for program in programs)
+  return sum(_saved_steps(folder).values())
+
+
+def datasets(folder: pathlib.Path) -> list[identity.Facts | None]:
+  """Returns what identifies the datasets of the checkpoints below a folder."""
+  found = []
+  for program in _saved_steps(folder):
+    # One that is damaged is for the run to tell of.
+    with contextlib.suppress(ValueError):
+      meta = checkpoints.read_meta(program)
+      found += identity.of_checkpoint(meta or {})
+  return found
+
+
+def _saved_steps(folder: pathlib.Path) -> dict[pathlib.Path, int]:
+  """Returns the step of the last checkpoint by the folder of its program."""
+  # Read by name: orbax clears up whatever a run has not finished writing.
+  found = {}
+  for program in (folder, *folder.glob("programs/*")):
+    latest = program / "checkpoints" / "latest"
+    steps = [int(x.name) for x in latest.glob("*") if x.name.isdecimal()]
+    if steps:
+      found[program] = max(steps)
+  return found
 
 
 def _shortest(field: str, known: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gnn_readout import config_fields, tasks
+from gnn_readout import config_fields, paths, tasks
 from gnn_readout.config_fields import with_fields
 from gnn_readout.fields import flatten
 from gnn_readout.runs import settings
@@ -68,10 +68,11 @@ def expand(config: ConfigDict) -> list[ConfigDict]:
 
 def names(config: ConfigDict) -> list[str]:
   """Returns a name for every member, such as 'seed=0,learning_rate=0.001'."""
-  return [
+  texts = [
     ",".join(f"{k.rpartition('.')[2]}={v}" for k, v in fields.items())
     for fields in overrides(config, config.get("population", ""))
   ]
+  return [text and paths.part(text) for text in texts]  # Names of folders.
 
 
 def group_by_program(configs: Sequence[ConfigDict]) -> list[list[int]]:

@@ -18,11 +18,14 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gnn_readout.config_fields import LENGTHS
+from gnn_readout.data import identity
 from gnn_readout.errors import Damaged
-from gnn_readout.runs import checkpoints, settings
+from gnn_readout.runs import checkpoints, locks, settings
 from gnn_readout.tasks import Problem
 from gnn_readout.training.history import History
 from gnn_readout.training.program import Program
+
+OTHER_DATA = "Restore the dataset, or give another workdir"
 
 
 class Member(NamedTuple):
@@ -207,13 +210,10 @@ class Snapshots:
         f"{where} belongs to another config: its hash is"
         f" {meta['config_hashes'][0]}, not {hashes[0]}"
       )
-    prints = [member.problem.fingerprint for member in self._members]
-    if meta["fingerprints"] != prints:
-      raise ValueError(
-        f"{where} was made on other data: the dataset's fingerprint was"
-        f" {meta['fingerprints'][0]} and is {prints[0]}; restore the dataset,"
-        " or give another workdir"
-      )
+    theirs = identity.of_checkpoint(meta)
+    for member, there in zip(self._members, theirs, strict=True):
+      here = member.problem.facts()["dataset"]
+      identity.check(where, there, here, OTHER_DATA)
 
   def _way_out(self, error: Exception) -> Damaged:
     """Returns an error that says how to go on in spite of this one."""
@@ -266,6 +266,9 @@ class Snapshots:
     memory: Memory,
   ) -> None:
     """Writes `latest` of some members and, of one alone, `best` too."""
+    for m in which:
+      if self._members[m].folder:
+        locks.check_there(self._members[m].folder / "config.json")
     m = which[0]
     if len(which) == 1 and memory.histories[m].best and self._members[m].folder:
       self._write_best(folder, arrays["best"], m, memory)
@@ -283,7 +286,7 @@ class Snapshots:
     histories = memory.histories
     meta = {
       "config_hashes": [self._hashes[m] for m in which],
-      "fingerprints": [members[m].problem.fingerprint for m in which],
+      "datasets": [members[m].problem.facts()["dataset"] for m in which],
       "histories": [dataclasses.asdict(histories[m]) for m in which],
       "last_log": memory.last_log,
       "lengths": {
@@ -309,7 +312,7 @@ def _hash(config: ConfigDict, lengths: dict[str, Any] | None = None) -> str:
 
 def _of_members(meta: dict[str, Any]) -> dict[str, list[Any]]:
   """Returns what has an entry for each member."""
-  names = "config_hashes", "fingerprints", "histories", "padded", "real"
+  names = "config_hashes", "datasets", "histories", "padded", "real"
   return {name: meta[name] for name in names}
 
 

@@ -24,7 +24,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import records, tasks
+from gnn_readout import paths, records, tasks
+from gnn_readout.data import identity
 from gnn_readout.files import atomic_write_text
 from gnn_readout.runs import checkpoints, locks, log, settings
 from gnn_readout.runs.progress import ProgressLine
@@ -33,7 +34,12 @@ from gnn_readout.training import members as members_lib
 from gnn_readout.training import outcome
 from gnn_readout.training.history import History
 from gnn_readout.training.program import Program, group_by_program
-from gnn_readout.training.snapshots import Member, Memory, Snapshots
+from gnn_readout.training.snapshots import (
+  OTHER_DATA,
+  Member,
+  Memory,
+  Snapshots,
+)
 from gnn_readout.wording import counted
 
 # With `checkpoint_every` 0 every evaluation is saved, unless saving would take
@@ -86,8 +92,10 @@ def train(
   settings.check_workdir(workdir, settings.as_json(config))
   names = members_lib.names(config)
   folders = [workdir / "members" / name if name else workdir for name in names]
-  paths = [folder / "record.json" for folder in folders]
-  complete = _complete(paths, configs)
+  done = [folder / "record.json" for folder in folders]
+  complete = _complete(done, configs)
+  if complete:
+    _check_data(done, complete, configs, data_dir, cache_dir)
   is_whole = not any(checkpoints.damage(folder, "best") for folder in folders)
   if complete and is_whole:
     print(f"{workdir} holds this run, complete: nothing to do")
@@ -114,16 +122,33 @@ def train(
 
 
 def _complete(
-  paths: Sequence[pathlib.Path], configs: Sequence[ConfigDict]
+  files: Sequence[pathlib.Path], configs: Sequence[ConfigDict]
 ) -> list[dict[str, Any]] | None:
   """Returns the records if all are there, and none of a shorter run."""
-  if not all(path.exists() for path in paths):
+  if not all(path.exists() for path in files):
     return None
-  found = [settings.read_json(path) for path in paths]
+  found = [settings.read_json(path) for path in files]
   for record, config in zip(found, configs, strict=True):
     if settings.is_longer(settings.as_json(config), record.get("config", {})):
       return None
   return found
+
+
+def _check_data(
+  files: Sequence[pathlib.Path],
+  written: Sequence[dict[str, Any]],
+  configs: Sequence[ConfigDict],
+  data_dir: str | os.PathLike[str] | None,
+  cache_dir: str | os.PathLike[str] | None,
+) -> None:
+  """Refuses records of other data than are there now."""
+  try:
+    facts = tasks.dataset_facts(configs, data_dir, cache_dir)
+  except FileNotFoundError as error:
+    print(f"the dataset of {files[0]} is not there to compare it: {error}")
+    return
+  for path, record, here in zip(files, written, facts, strict=True):
+    identity.check(str(path), record.get("dataset"), here, OTHER_DATA)
 
 
 def _trainers(
@@ -296,7 +321,7 @@ class Trainer:
     arrays, environment = self.program.arrays(), records.environment()
     written = []
     for m, member in enumerate(self._members):
-      name = "-".join(filter(None, [run_name, member.name]))
+      name = paths.part("-".join(filter(None, [run_name, member.name])))
       facts = outcome.facts(
         self.program,
         m,
@@ -306,6 +331,7 @@ class Trainer:
         self.seconds,
       )
       facts = {"name": name, "command": command, **environment, **facts}
+      locks.check_there(member.folder / "config.json")
       written.append(records.write(member.folder, facts))
       print(outcome.summary(member.name, written[-1]))
     return written
@@ -460,5 +486,6 @@ class Trainer:
 
 
 def _write_config(folder: pathlib.Path, config: ConfigDict) -> None:
-  text = json.dumps(settings.as_json(config), indent=1)
+  # It is read in other folders than this one, and by other processes.
+  text = json.dumps(settings.located(settings.as_json(config)), indent=1)
   atomic_write_text(folder / "config.json", text + "\n")

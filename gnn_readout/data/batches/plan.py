@@ -132,7 +132,7 @@ def make_plan(
 
   Bucketed: exactly `batch_size` graphs in each batch, the incomplete last
   batch of an epoch dropped or kept, padded to the smallest of a few budgets
-  that suit the data.
+  that suit the data. A split of fewer graphs is one batch.
   Paper: graphs in random order fill a batch until the next one would make it
   more than `batch_size` graphs or `max_nodes` nodes, as
   `jraph.dynamically_batch` does; one shape, with room for as many edges as
@@ -154,8 +154,7 @@ def make_plan(
 
   Raises:
     ValueError: For an unknown split or mode, an empty split, a size that is
-      not positive, a split smaller than one batch, or a graph of more than
-      `max_nodes` nodes.
+      not positive, or a graph of more than `max_nodes` nodes.
   """
   if mode not in MODES:
     raise ValueError(f"unknown batching mode {mode!r}.{suggest(mode, MODES)}")
@@ -170,13 +169,8 @@ def make_plan(
     steps = [len(plan.epoch(e).buckets) for e in range(4)]
     return dataclasses.replace(plan, steps_per_epoch=round(np.mean(steps)))
   _check_positive(num_buckets=num_buckets)
+  batch_size = min(batch_size, len(graphs))
   steps = deal.num_batches(len(graphs), batch_size, keep_last)
-  if not steps:
-    raise ValueError(
-      f"batch_size={batch_size} is more than the"
-      f" {counted(len(graphs), 'graph')} of split {split!r};"
-      f" it must be at most {len(graphs)}."
-    )
   # A new epoch exceeds all of k sampled ones with probability 1 / (k + 1), so
   # the largest budget holds nearly every epoch.
   rng = np.random.default_rng(_SAMPLE_SEED)

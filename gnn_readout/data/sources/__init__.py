@@ -66,6 +66,7 @@ SOURCES: tuple[Source, ...] = (
     matches=text_table.is_table,
     files=_csv_files,
     read=lambda name, data_dir, **options: smiles.read_csv(name, **options),
+    is_file=True,
     section="csv",
     options={
       "smiles_column": str,
@@ -86,6 +87,11 @@ SOURCES: tuple[Source, ...] = (
     archive=omniglot.archive_of,
   ),
 )
+
+
+def is_file(dataset: str) -> bool:
+  """Returns whether a dataset is named by the path of its file."""
+  return any(row.matches(dataset) for row in SOURCES if row.is_file)
 
 
 def find(dataset: str) -> Source:

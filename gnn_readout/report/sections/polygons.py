@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from gnn_readout.records import Record
+from gnn_readout.report import markup
 from gnn_readout.report.blocks import Block, Figure, Table
 from gnn_readout.report.figures import fspool
 from gnn_readout.report.results import published
@@ -43,7 +44,7 @@ def make(records: Sequence[Record]) -> list[Block]:
     f" of {counted(scored[0]['config']['batch_size'], 'set')}. `random` is the"
     " loss of the same polygon in another rotation. The direct loss means"
     " nothing for a decoder that keeps no order. Made by the likes of"
-    f" `{commands[0]}`."
+    f" {markup.code(commands[0])}."
   )
   blocks: list[Block] = [text]
   blocks += [
