@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import pathlib
 import runpy
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import pytest
@@ -20,32 +21,44 @@ from gnn_readout.runs import devices, memory, output
 
 
 class Done(NamedTuple):
-  """What a binary came to: exit status and what it printed."""
+  """What a binary came to, as `subprocess` has it."""
 
-  status: int
-  out: str
-  err: str
+  returncode: int
+  stdout: str
+  stderr: str
 
   @property
   def error(self) -> str:
     """What the one line of an error says."""
-    (line,) = self.err.splitlines()
-    assert self.status == 1 and line.startswith("error: "), self
+    (line,) = self.stderr.splitlines()
+    assert self.returncode == 1 and line.startswith("error: "), self
     return line.removeprefix("error: ")
 
 
 def run(
-  capsys: pytest.CaptureFixture,
   binary: str,
   *arguments: str,
   folder: str | os.PathLike[str] = ".",
+  environment: Mapping[str, str] | None = None,
 ) -> Done:
   """Runs `python -m launch.BINARY` in a folder.
 
   What concerns a whole process, such as its devices, is left as it is.
+
+  Args:
+    binary: Such as 'train'.
+    *arguments: Of the command line.
+    folder: Where it is typed.
+    environment: Variables that are set while it runs.
   """
-  capsys.readouterr()
-  with _left_alone(binary, *arguments) as patch:
+  stdout, stderr = io.StringIO(), io.StringIO()
+  with (
+    contextlib.redirect_stdout(stdout),
+    contextlib.redirect_stderr(stderr),
+    _left_alone(binary, *arguments) as patch,
+  ):
+    for name, value in (environment or {}).items():
+      patch.setenv(name, value)
     for module, name in (
       (memory, "keep_freed_memory"),
       (output, "outlive_the_reader"),
@@ -55,7 +68,7 @@ def run(
     patch.chdir(folder)
     with pytest.raises(SystemExit) as stop:
       runpy.run_module(f"launch.{binary}", run_name="__main__", alter_sys=True)
-  return Done(stop.value.code or 0, *capsys.readouterr())
+  return Done(stop.value.code or 0, stdout.getvalue(), stderr.getvalue())
 
 
 def helps(binary: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.xdist_group("launch")
 
 
 def test_the_value_is_that_of_the_record(launcher, whole):
-  done = launcher.run(
+  done = launcher.here(
     "evaluate", "--workdir=whole", "--json", "--predictions=predictions.npz"
   )
   assert done.returncode == 0, done.stderr
@@ -40,7 +40,7 @@ def test_the_value_is_that_of_the_record(launcher, whole):
 
 def test_the_latest_checkpoint_on_another_split(launcher, whole):
   flags = ("--split=valid", "--checkpoint=latest", "--json")
-  done = launcher.run("evaluate", "--workdir=whole", *flags)
+  done = launcher.here("evaluate", "--workdir=whole", *flags)
   facts = json.loads(done.stdout.splitlines()[-1])
   record = json.loads((whole / "record.json").read_text())
   assert [facts["step"], facts["value"]] == record["curves"]["valid"][-1]
@@ -49,7 +49,7 @@ def test_the_latest_checkpoint_on_another_split(launcher, whole):
 def test_a_run_does_not_differ_from_itself(launcher, whole):
   flags = ("--compare=whole", "--resamples=37", "--seed=3", "--json")
   flags += ("--metric=rocauc",)  # The dataset's own is ap.
-  done = launcher.run("evaluate", "--workdir=whole", *flags)
+  done = launcher.here("evaluate", "--workdir=whole", *flags)
   assert done.returncode == 0, done.stderr
   *_, first, second, sentence, last = done.stdout.splitlines()
   assert first == second
@@ -68,7 +68,7 @@ def test_the_dataset_may_have_moved_but_not_changed(launcher, whole, tmp_path):
   moved = tmp_path / "moved.csv"
   moved.write_text("\n".join(lines) + "\n")
   flags = ("--workdir=whole", f"--dataset={moved}", "--json")
-  done = launcher.run("evaluate", *flags)
+  done = launcher.here("evaluate", *flags)
   assert done.returncode == 0, done.stderr
   facts = json.loads(done.stdout.splitlines()[-1])
   record = json.loads((whole / "record.json").read_text())

@@ -76,7 +76,7 @@ def test_the_help_of_every_flag_is_a_sentence_of_its_own(binary):
     assert texts["resamples"].startswith("Number of bootstrap resamples")
 
 
-def test_a_length_that_is_given_counts(molecules, capsys, tmp_path):
+def test_a_length_that_is_given_counts(molecules, tmp_path):
   file = tmp_path / "flags.txt"
   cases = os.environ.get("GNN_READOUT_CASES")
   text = "--config.seed=7\n--config.num_epochs=1\n"
@@ -88,21 +88,19 @@ def test_a_length_that_is_given_counts(molecules, capsys, tmp_path):
     ("flags", [f"--flagfile={file}"], 12, 7),
   ):
     workdir = tmp_path / name
-    done = in_process.run(
-      capsys, "train", *molecules, *more, f"--workdir={workdir}"
-    )
-    assert done.status == 0, done.err
+    done = in_process.run("train", *molecules, *more, f"--workdir={workdir}")
+    assert done.returncode == 0, done.stderr
     record = _record(workdir)
     assert (record["steps"], record["seed"]) == (steps, seed)
-    assert f"run      {steps} steps" in done.out
+    assert f"run      {steps} steps" in done.stdout
   assert "--config.seed=7 --config.num_epochs=1.0" in record["command"]
   both = ["--config.num_steps=5", f"--flagfile={file}", "--workdir=never"]
-  done = in_process.run(capsys, "train", *molecules, *both)
+  done = in_process.run("train", *molecules, *both)
   assert done.error == (
     "--config.num_epochs=1 and --config.num_steps=5 both say how long the run"
     " is: give one of them"
   )
-  done = in_process.run(capsys, "train", *molecules, "--flagfile=none.txt")
+  done = in_process.run("train", *molecules, "--flagfile=none.txt")
   assert "none.txt" in done.error
 
 
@@ -124,47 +122,45 @@ def test_a_length_that_is_given_counts(molecules, capsys, tmp_path):
   ],
 )
 def test_datasets_that_the_config_is_not_for(
-  molecules, paths, capsys, tmp_path, dataset, message
+  molecules, paths, tmp_path, dataset, message
 ):
   flags = [*molecules, *paths, f"--config.dataset={dataset}"]
-  done = in_process.run(capsys, "train", *flags, f"--workdir={tmp_path / 'w'}")
+  done = in_process.run("train", *flags, f"--workdir={tmp_path / 'w'}")
   assert message in done.error
   assert not (tmp_path / "w" / "config.json").exists()
 
 
-def test_another_network_on_a_dataset_of_the_tu_collection(
-  paths, capsys, tmp_path
-):
+def test_another_network_on_a_dataset_of_the_tu_collection(paths, tmp_path):
   flags = ["--config.model.message_passing.name=gcn", "--config.num_steps=2"]
   flags.append(f"--workdir={tmp_path}")
-  done = in_process.run(capsys, "train", *_TU, *paths, *flags)
-  assert done.status == 0, done.err
+  done = in_process.run("train", *_TU, *paths, *flags)
+  assert done.returncode == 0, done.stderr
   network = _record(tmp_path)["config"]["model"]["message_passing"]
   assert network == {"name": "gcn", "num_layers": 1, "width": 4}
   # Off a terminal no line comes twice, and one task is one.
-  assert "over 1 task," in done.out
-  lines = done.out.splitlines()
+  assert "over 1 task," in done.stdout
+  lines = done.stdout.splitlines()
   assert len({*lines}) == len(lines)
 
 
-def test_a_study_counts_steps_if_they_are_given(paths, capsys, tmp_path):
+def test_a_study_counts_steps_if_they_are_given(paths, tmp_path):
   flags = [*_STUDY, *paths, f"--workdir={tmp_path}", "--config.num_steps=4"]
-  done = in_process.run(capsys, "crossval", *flags)
-  assert done.status == 0, done.err
-  assert "2 runs x 3 folds x 1 repeat = 6 runs, in" in done.out
+  done = in_process.run("crossval", *flags)
+  assert done.returncode == 0, done.stderr
+  assert "2 runs x 3 folds x 1 repeat = 6 runs, in" in done.stdout
   record = _record(tmp_path / "PATHS-sum-fspool2019")
   # Eight graphs are to be tested, eight to validate, eight are two batches.
   assert record["protocol"]["epochs"] == 2.0
   assert max(record["repeats"][0]["epochs"]) <= 2
 
 
-def test_members_of_a_population_are_named(paths, capsys, tmp_path):
+def test_members_of_a_population_are_named(paths, tmp_path):
   population = "--config.population=seed=0,1 optimizer.learning_rate=0.01,0.1"
   flags = [*_TU, *paths, population, "--config.num_steps=2"]
-  done = in_process.run(capsys, "train", *flags, f"--workdir={tmp_path}")
-  assert done.status == 0, done.err
-  assert "4 members in 1 program, on" in done.out
-  done = in_process.run(capsys, "evaluate", *paths, f"--workdir={tmp_path}")
+  done = in_process.run("train", *flags, f"--workdir={tmp_path}")
+  assert done.returncode == 0, done.stderr
+  assert "4 members in 1 program, on" in done.stdout
+  done = in_process.run("evaluate", *paths, f"--workdir={tmp_path}")
   assert done.error == (
     f"{tmp_path} holds a population of 4 runs; name one of them, such as"
     f" {tmp_path}/members/seed=0,learning_rate=0.01. Its members are:"
@@ -172,18 +168,18 @@ def test_members_of_a_population_are_named(paths, capsys, tmp_path):
     " seed=1,learning_rate=0.01; seed=1,learning_rate=0.1"
   )
   member = tmp_path / "members" / "seed=1,learning_rate=0.1"
-  done = in_process.run(capsys, "evaluate", *paths, f"--workdir={member}")
-  assert done.status == 0 and "over 1 task, at step" in done.out
+  done = in_process.run("evaluate", *paths, f"--workdir={member}")
+  assert done.returncode == 0 and "over 1 task, at step" in done.stdout
 
 
 @pytest.mark.parametrize("binary", ["train", "crossval"])
-def test_a_folder_has_one_writer(paths, capsys, tmp_path, binary):
+def test_a_folder_has_one_writer(paths, tmp_path, binary):
   folder = tmp_path
   if binary == "crossval":
     folder = tmp_path / "PATHS-sum-fspool2019"
   with locks.hold(folder):
     flags = [*_STUDY, *paths, f"--workdir={tmp_path}"]
-    done = in_process.run(capsys, binary, *flags)
+    done = in_process.run(binary, *flags)
   assert done.error == (
     f"{folder} is in use by process {os.getpid()} on {os.uname().nodename};"
     " wait for its end, or choose another folder"
@@ -202,7 +198,7 @@ def test_a_folder_has_one_writer(paths, capsys, tmp_path, binary):
   ],
 )
 def test_a_signal_while_a_dataset_is_opened(
-  paths, capsys, tmp_path, monkeypatch, binary, number
+  paths, tmp_path, monkeypatch, binary, number
 ):
   def load(*unused, **unused_too):
     signal.raise_signal(number)
@@ -217,17 +213,15 @@ def test_a_signal_while_a_dataset_is_opened(
     (tmp_path / "config.json").write_text(json.dumps(config))
     flags = flags[-1:]
   monkeypatch.setattr(data, "load", load)
-  done = in_process.run(capsys, binary, *flags)
+  done = in_process.run(binary, *flags)
   name, is_resumed = number.name, binary != "evaluate"
   hint = "; the same command resumes" if is_resumed else ""
-  assert done.err == f"{name}: stopped{hint}\n"
-  assert done.status == (0 if is_resumed else 128 + number)
+  assert done.stderr == f"{name}: stopped{hint}\n"
+  assert done.returncode == (0 if is_resumed else 128 + number)
   assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
 
 
-def test_a_signal_while_a_step_is_compiled(
-  paths, capsys, tmp_path, monkeypatch
-):
+def test_a_signal_while_a_step_is_compiled(paths, tmp_path, monkeypatch):
   real = program.Program._compile_step
 
   def compile_step(self, *arguments):
@@ -238,24 +232,24 @@ def test_a_signal_while_a_step_is_compiled(
   flags += ["--config.model.message_passing.width=6", f"--workdir={tmp_path}"]
   with monkeypatch.context() as patch:
     patch.setattr(program.Program, "_compile_step", compile_step)
-    done = in_process.run(capsys, "train", *flags)
-  assert done.status == 0, done.err
-  assert "SIGTERM: saved step 1; the same command" in done.out
-  done = in_process.run(capsys, "train", *flags)
-  assert "going on from the checkpoint of step 1" in done.out
+    done = in_process.run("train", *flags)
+  assert done.returncode == 0, done.stderr
+  assert "SIGTERM: saved step 1; the same command" in done.stdout
+  done = in_process.run("train", *flags)
+  assert "going on from the checkpoint of step 1" in done.stdout
   assert _record(tmp_path)["steps"] == 9
 
 
 def test_a_damaged_checkpoint_names_the_command_that_continues(
-  paths, capsys, tmp_path, monkeypatch
+  paths, tmp_path, monkeypatch
 ):
   flags = [*_TU, *paths, "--config.num_steps=4", f"--workdir={tmp_path}"]
   flags.append("--config.checkpoint_every=2")
-  assert in_process.run(capsys, "train", *flags).status == 0
+  assert in_process.run("train", *flags).returncode == 0
   (tmp_path / "record.json").unlink()
   (file,) = (tmp_path / "checkpoints" / "latest").glob("*/_CHECKPOINT_METADATA")
   file.write_bytes(file.read_bytes()[:-1])
-  done = in_process.run(capsys, "train", *flags)
+  done = in_process.run("train", *flags)
   assert (
     "the file _CHECKPOINT_METADATA does not have the checksum" in done.error
   )
@@ -263,7 +257,7 @@ def test_a_damaged_checkpoint_names_the_command_that_continues(
   assert command.startswith("python -m launch.train --config=")
   words = command.split()
   assert words[-1] == "--from_best" and f"--workdir={tmp_path}" in words
-  done = in_process.run(capsys, "train", *words[3:])
-  assert done.status == 0, done.err
-  assert "going on from the best checkpoint, of step" in done.out
+  done = in_process.run("train", *words[3:])
+  assert done.returncode == 0, done.stderr
+  assert "going on from the best checkpoint, of step" in done.stdout
   assert _record(tmp_path)["restarts"]

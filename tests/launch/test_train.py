@@ -115,7 +115,7 @@ def test_the_record_holds_no_path_of_the_machine(launcher, whole):
 
 
 def test_a_complete_run_says_so(launcher, whole):
-  done = launcher.run("train", *launcher.train_arguments("whole"))
+  done = launcher.here("train", *launcher.train_arguments("whole"))
   assert done.returncode == 0
   assert done.stdout == "whole holds this run, complete: nothing to do\n"
 
