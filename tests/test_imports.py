@@ -23,7 +23,7 @@ _BINARIES = sorted(
 
 # Which parts of gnn_readout each part may import. Everything may import itself
 # and those that stand below all.
-_BELOW_ALL = {"errors", "fields", "files", "signatures", "wording"}
+_BELOW_ALL = {"errors", "fields", "files", "shares", "signatures", "wording"}
 _BASE = {"graphs", "segments", "minimise", "transport", "layers"}
 _READOUTS = _BASE | {"readouts"}
 _MESSAGES = _READOUTS | {"message_passing"}
@@ -38,6 +38,7 @@ ALLOWED = {
   "files": set(),
   "wording": set(),
   "fields": set(),
+  "shares": set(),
   "signatures": set(),
   **dict.fromkeys(_BASE, _BASE),
   "potentials": _BASE,

@@ -104,7 +104,7 @@ def test_paper_edges_never_close_a_batch(make_store):
 
 def test_evaluation_batches_are_nearly_equal(nasty_store):
   plan = batches.make_eval_plan(nasty_store, "train", 13)
-  order, offsets, _ = plan.epoch(0)
+  order, offsets, *_ = plan.epoch(0)
   totals = [
     nasty_store.num_nodes[part].sum() for part in np.split(order, offsets[1:-1])
   ]
@@ -137,7 +137,7 @@ def test_graphs_of_nothing(make_store):
   store = make_store([0] * 23, [0] * 23)
   for kwargs in MODES.values():
     plan = batches.make_plan(store, "train", **kwargs)
-    _, _, batch = take(batches.train_batches(plan), 1)[0]
+    batch = take(batches.train_batches(plan), 1)[0].batch
     assert len(indices(batch)) == 7 and not batch.n_node[:7].any()
     assert 0 <= plan.summary()["node_fill"] <= 1
 
