@@ -88,6 +88,18 @@ SOURCES: tuple[Source, ...] = (
 )
 
 
+def is_there(dataset: str, data_dir: str | os.PathLike[str]) -> bool:
+  """Returns whether the files that a dataset is made from are there.
+
+  Raises:
+    ValueError: As `find`.
+  """
+  try:
+    return bool(find(dataset).files(dataset, data_dir))
+  except FileNotFoundError:
+    return False
+
+
 def find(dataset: str) -> Source:
   """Returns the row of a dataset.
 
