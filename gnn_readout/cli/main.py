@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from absl import app, flags, logging
 
 from gnn_readout.cli import config
-from gnn_readout.runs import memory, output
+from gnn_readout.runs import memory, output, processes
 
 
 def run(
@@ -33,7 +33,9 @@ def run(
     except (ValueError, OSError) as error:
       if logging.level_debug():
         raise
-      return _report(error)
+      status = _report(error)
+      processes.leave()
+      return status
 
   memory.keep_freed_memory()
   output.outlive_the_reader()

@@ -124,7 +124,9 @@ class Program:
   def num_parameters(self) -> int:
     """Of one member."""
     return models.count_parameters(
-      jax.tree.map(lambda x: x[0], self._best.params)
+      jax.eval_shape(
+        lambda params: jax.tree.map(lambda x: x[0], params), self._best.params
+      )
     )
 
   def initialise(self) -> None:
@@ -240,8 +242,7 @@ class Program:
 
   def shapes_of_arrays(self) -> dict[str, Any]:
     """Returns the shapes and types of what `arrays` returns."""
-    hyper = jax.tree.map(lambda x: x[: self.num_members], self._hyper)
-    return shapes_of_arrays(self.problems[0], hyper)
+    return shapes_of_arrays(self.problems[0], self._fetch(self._hyper))
 
   def load(self, arrays: dict[str, Any], step: int) -> None:
     """Goes on from what `arrays` returned after some step."""

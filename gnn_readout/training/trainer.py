@@ -5,7 +5,9 @@ one, each member gets the folder that it would have left alone, below
 `members/`. Members that can share what is compiled are a program, and a
 `Trainer` takes one program to its end: it restores, advances, logs, evaluates,
 keeps the best, saves, and stops at a signal. A run that was stopped, at
-whatever moment, ends with the same parameters as one that was not.
+whatever moment, ends with the same parameters as one that was not. Where
+several processes train together, each runs the same trainer, and the first of
+them alone writes.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from ml_collections import ConfigDict
 
 from gnn_readout import records, tasks
 from gnn_readout.files import atomic_write_text
-from gnn_readout.runs import checkpoints, locks, log, settings
+from gnn_readout.runs import checkpoints, locks, log, processes, settings
 from gnn_readout.runs.progress import ProgressLine
 from gnn_readout.runs.signals import stop_signals
 from gnn_readout.tasks import Problem
@@ -100,15 +102,21 @@ def train(
   for each in (config, *configs):
     settings.check(each)
   workdir = pathlib.Path(workdir)
-  settings.check_workdir(workdir, settings.as_json(config))
+  processes.first(
+    lambda: settings.check_workdir(workdir, settings.as_json(config))
+  )
   names = members_lib.names(config)
   folders = [workdir / "members" / name if name else workdir for name in names]
   paths = [folder / "record.json" for folder in folders]
   if all(path.exists() for path in paths):
     print(f"{workdir} holds this run, complete: nothing to do")
     return [settings.read_json(path) for path in paths]
-  with locks.hold(workdir), stop_signals() as stop:
-    problems = tasks.make_problems(configs, data_dir, cache_dir)
+  with contextlib.ExitStack() as stack:
+    processes.first(lambda: stack.enter_context(locks.hold(workdir)))
+    stop = stack.enter_context(stop_signals())
+    problems = processes.in_turn(
+      lambda: tasks.make_problems(configs, data_dir, cache_dir)
+    )
     members = [
       Member(name, problem, folder)
       for name, problem, folder in zip(names, problems, folders, strict=True)
@@ -119,7 +127,8 @@ def train(
   if written is None:
     return None
   # Every member has its own checkpoints now.
-  shutil.rmtree(workdir / _PROGRAMS, ignore_errors=True)
+  if processes.is_first():
+    shutil.rmtree(workdir / _PROGRAMS, ignore_errors=True)
   return written
 
 
@@ -165,6 +174,10 @@ def _describe(
   if len(members) > 1:
     programs = counted(num_programs, "program")
     words.append(f"{counted(len(members), 'member')} in {programs}")
+  if problem.num_shares > 1:
+    words.append(f"a batch on {counted(problem.num_shares, 'device')}")
+  if processes.count() > 1:
+    words.append(f"in {counted(processes.count(), 'process', 'processes')}")
   words.append(f"on {jax.default_backend()}, in {workdir}")
   print(", ".join(words), flush=True)
 
@@ -214,7 +227,7 @@ class Trainer:
 
   def run(
     self,
-    stop: Sequence[str],
+    stop: list[str],
     progress: ProgressLine,
     show: Callable[[int], None] | None = None,
   ) -> bool:
@@ -234,6 +247,11 @@ class Trainer:
     """
     program, self._progress, self._is_quiet = self.program, progress, bool(show)
     show = show or (lambda step: progress.show(step, self._status))
+
+    def after_step() -> None:
+      processes.agree_to_stop(stop)
+      show(program.step)
+
     with contextlib.ExitStack() as stack:
       stack.callback(program.close)
       self._logs = [
@@ -245,7 +263,7 @@ class Trainer:
         self._evaluate()
       while not program.is_done and not stop:
         before = program.step
-        program.advance(self._due(), stop, lambda: show(program.step))
+        program.advance(self._due(), stop, after_step)
         if program.step == before:  # The signal came before the first step.
           break
         if self._is_at(self._log_every):
@@ -278,7 +296,7 @@ class Trainer:
     arrays, environment = self.program.arrays(), records.environment()
     written = []
     for m, member in enumerate(self._members):
-      if member.folder != self._folder:
+      if member.folder != self._folder and processes.is_first():
         own = jax.tree.map(lambda x, m=m: x[m : m + 1], arrays)
         self._write_checkpoints(member.folder, own, [m])
       name = "-".join(filter(None, [run_name, member.name]))
@@ -291,7 +309,9 @@ class Trainer:
         self.seconds,
       )
       facts = {"name": name, "command": command, **environment, **facts}
-      written.append(records.write(member.folder, facts))
+      if processes.is_first():
+        facts = records.write(member.folder, facts)
+      written.append(facts)
       print(outcome.summary(member.name, written[-1]))
     return written
 
@@ -299,7 +319,7 @@ class Trainer:
     return self._members[0].config.get(name, 0)
 
   def _open_log(self, member: Member) -> Any:
-    if member.folder is None:
+    if member.folder is None or not processes.is_first():
       return contextlib.nullcontext()
     tensorboard = member.config.get("tensorboard", False)
     return log.MetricsLog(member.folder, self.program.step, tensorboard)
@@ -380,7 +400,7 @@ class Trainer:
       )
 
   def _write(self, m: int, values: dict[str, float]) -> None:
-    if self._members[m].folder:
+    if self._members[m].folder and processes.is_first():
       self._logs[m].write(self.program.step, values)
 
   @property
@@ -390,7 +410,9 @@ class Trainer:
   def _restore(self) -> None:
     folder, program = self._folder, self.program
     self._last_log = 0
-    if checkpoints.latest_step(folder) is None:
+    step = checkpoints.latest_step(folder)
+    processes.check_same(step or 0, f"the step of the checkpoint in {folder}")
+    if step is None:
       program.initialise()
       return
     saved = checkpoints.restore(
@@ -441,6 +463,8 @@ class Trainer:
     if self._saved_step == self.program.step:
       return
     self._give_up_failed()
+    if not processes.is_first():
+      return
     began = time.monotonic()
     arrays = self.program.arrays()
     every = range(len(self._members))
@@ -487,5 +511,7 @@ class Trainer:
 
 
 def _write_config(folder: pathlib.Path, config: ConfigDict) -> None:
+  if not processes.is_first():
+    return
   text = json.dumps(settings.as_json(config), indent=1)
   atomic_write_text(folder / "config.json", text + "\n")
