@@ -34,7 +34,7 @@ def run(
       if logging.level_debug():
         raise
       status = _report(error)
-      processes.leave()
+      processes.leave(error)
       return status
 
   memory.keep_freed_memory()

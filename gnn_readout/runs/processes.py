@@ -44,6 +44,10 @@ LAUNCHERS = (
 )
 
 
+class SharedError(ValueError):
+  """An error of one of several processes, for which all of them end."""
+
+
 def join(
   coordinator: str | None = None,
   num_processes: int | None = None,
@@ -155,6 +159,7 @@ def first(function: Callable[[], T]) -> T | None:
   Raises:
     ValueError: If the function does.
     OSError: Likewise.
+    SharedError: Instead of both, where there are several processes.
     SystemExit: In the other processes, with status 1.
   """
   return _together(function, is_first())
@@ -187,13 +192,14 @@ def _together(function: Callable[[], T], is_asked: bool) -> T | None:
   text = "" if error is None else f"{error}"[:_LONGEST] or "an error"
   sent = list(text.encode()[:_LONGEST].ljust(_LONGEST, b"\0"))
   received = [bytes(row.astype("u1")).rstrip(b"\0") for row in gather(sent)]
-  if error is not None:
-    raise error
   for number, said in enumerate(received):
-    if said and is_first():
-      raise ValueError(f"process {number}: {said.decode(errors='replace')}")
-    if said:  # Who had the error has said so.
+    if not said:
+      continue
+    if error is None and is_first():
+      error = ValueError(f"process {number}: {said.decode(errors='replace')}")
+    if error is None:  # Who had the error says so.
       sys.exit(1)
+    raise SharedError(str(error)) from error
   return result
 
 
@@ -231,11 +237,16 @@ def agree_to_stop(stop: list[str]) -> None:
     stop.append("SIGTERM")
 
 
-def leave() -> None:
-  """Ends this process at once after an error, if there are others.
+def leave(error: Exception) -> None:
+  """Ends this process at once, if there are others that know of no error.
 
   Otherwise it would wait for them at its end, and they for it at a step.
+
+  Args:
+    error: Why it ends.
   """
+  if isinstance(error, SharedError):
+    return
   jax = sys.modules.get("jax")
   if jax and jax.distributed.is_initialized():
     for stream in (sys.stdout, sys.stderr):
