@@ -179,6 +179,8 @@ def _read_config(workdir: str | os.PathLike[str]) -> ConfigDict:
       f"{workdir} holds a population of {len(names)} runs; name one of them,"
       f" such as {os.path.join(workdir, 'members', names[0])}"
     )
+  if "num_devices" in config:  # As many as the run had may not be here.
+    config.num_devices = 1
   return config
 
 
