@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import readouts, timing
+from benchmarks import readouts, steps, timing
 from gnn_readout import records
 from gnn_readout.graphs import make_sets
 from gnn_readout.readouts import READOUTS, make_readout, readout_class
@@ -43,14 +43,24 @@ def measure(
     "benchmark": "readouts",
     "command": "python -m launch.report readouts",
     **records.environment(),
-    "large": {
-      "nodes": int(large.sizes.sum()),
-      "largest": int(large.sizes.max()),
-    },
+    "given": _facts(steps.DATASET, given),
+    "large": _facts(_LARGE, large),
     "rows": rows,
   }
   path = pathlib.Path(results_dir, "records", "readouts.json")
   records.write(path.parent, facts, path.name)
+
+
+def _facts(dataset: str, given: readouts.Problem) -> dict[str, Any]:
+  """Returns what a reader has to know of the sets that are measured."""
+  return {
+    "dataset": dataset,
+    "graphs": len(given.sizes),
+    "width": given.elements.shape[1],
+    "dtype": str(given.elements.dtype),
+    "nodes": int(given.sizes.sum()),
+    "largest": int(given.sizes.max()),
+  }
 
 
 def _measure(

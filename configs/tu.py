@@ -35,7 +35,8 @@ and `gin0` for the model of Xu et al. instead of the thesis'.
 Differs from the program published with the thesis: social networks other than
 REDDIT have the one-hot degree alone, and there a constant 1 beside it; FSPool
 has 5 knots, and there 5 pieces, that is 6 knots; eps of GIN is 0, and there the
-number of a block's inputs, see `gin_tu.GINBlocks`; of its folds and batches see
+number of a block's inputs, which `--config.model.message_passing.eps=inputs`
+makes it here (see `gin_tu.GINBlocks`); of its folds and batches see
 `gnn_readout.training.crossval`.
 
 Differs from Xu et al.: their 50 batches of an epoch are drawn one by one, ours
@@ -108,6 +109,8 @@ def get_config(variant: str = "MUTAG,fspool") -> ml_collections.ConfigDict:
       "norm_first": gin0,
       "with_input": gin0,
       "initialisation": "pytorch" if gin0 else "xavier",
+      # Or "inputs": what the program published with the thesis has.
+      "eps": "zero",
     }
   )
   config.model.readout = common.readout(words["READOUT"], READOUTS)

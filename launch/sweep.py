@@ -11,6 +11,9 @@ on from its checkpoint, at most twice in a row without a later one; then it has
 failed, and the exit status is 1. Ctrl-C, SIGTERM and a closed terminal let the
 runs save and exit with status 0. The same command goes on from there. A dry run
 times a few steps and prints what is left to do and the hours it will take.
+
+With --cluster=slurm the runs are a job array of Slurm's; --print_commands
+prints them, a line each, for any other launcher.
 """
 
 from __future__ import annotations
@@ -37,11 +40,15 @@ _WORKERS = flags.DEFINE_integer(
 )
 _TOGETHER = flags.DEFINE_bool("together", True, "Train as one what can.")
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only say what is to do.")
+_PRINT_COMMANDS = flags.DEFINE_bool(
+  "print_commands", False, "Only print a command for each run to do."
+)
 _RECORDS = flags.DEFINE_string(
   "records", None, "Records are copied to this folder, as SWEEP_NAME.json."
 )
 _DATA_DIR = cli.define_data_dir()
 _CACHE_DIR = cli.define_cache_dir()
+_ENGINE = cli.define_cluster()
 
 
 def main(argv: Sequence[str]) -> int:
@@ -50,11 +57,16 @@ def main(argv: Sequence[str]) -> int:
   from gnn_readout.sweeps import definitions, forecast, sweep
 
   name, runs = definitions.read(_SWEEP.value, _SET.value, _TOGETHER.value)
-  given = (_WORKDIR.value, _WORKERS.value, _DATA_DIR.value, _CACHE_DIR.value)
-  if _DRY_RUN.value:
-    forecast.print_plan(runs, *given)
+  folders = _DATA_DIR.value, _CACHE_DIR.value
+  if _PRINT_COMMANDS.value:
+    sweep.print_commands(runs, _WORKDIR.value, *folders)
     return 0
-  return 0 if sweep.run_sweep(runs, *given, _RECORDS.value, name) else 1
+  if _DRY_RUN.value:
+    forecast.print_plan(runs, _WORKDIR.value, _WORKERS.value, *folders)
+    return 0
+  engine = _ENGINE(_WORKDIR.value, _WORKERS.value)
+  given = _WORKDIR.value, engine, *folders, _RECORDS.value, name
+  return 0 if sweep.run_sweep(runs, *given) else 1
 
 
 if __name__ == "__main__":

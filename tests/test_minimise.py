@@ -206,7 +206,7 @@ def test_implicit_gradient_is_the_unrolled_one_at_convergence():
   assert result.max_norm.max() < 1e-10
   for name, value in expected.items():
     np.testing.assert_allclose(
-      gradient[name], value, rtol=1e-6, atol=1e-9, err_msg=name
+      gradient[name], value, rtol=1e-11, atol=1e-14, err_msg=name
     )
 
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import optimize, special
 
 from gnn_readout import segments, transport
 from gnn_readout.graphs import make_sets
@@ -98,6 +99,77 @@ def test_converges_to_the_optimum(case):
           np.testing.assert_allclose(
             plan[s], expected, atol=1e-5, err_msg=solver
           )
+
+
+def objective(plan, scores, q0, smooth, coupled, a0, a1, a2, a3):
+  """Returns what the plan of one set maximises, and its slope."""
+  x, (elements, features) = scores, coupled
+  columns, rows = plan.sum(0), plan.sum(1)
+  attracted = elements @ plan @ features
+  value = np.sum((x + a0 * attracted) * plan)
+  slope = x + 2 * a0 * attracted
+  if smooth == "quadratic":
+    value -= a1 * np.sum(plan**2)
+    slope = slope - 2 * a1 * plan
+  else:
+    value -= a1 * np.sum(special.xlogy(plan, plan))
+    slope = slope - a1 * (np.log(plan) + 1)
+  value -= a2 * np.sum(special.rel_entr(columns, np.full(D, 1 / D)))
+  value -= a3 * np.sum(special.rel_entr(rows, q0))
+  slope = slope - a2 * (np.log(columns * D) + 1)
+  slope = slope - a3 * (np.log(rows / q0)[:, None] + 1)
+  return value, slope
+
+
+def best_value(starts, *arguments):
+  """Returns the highest value that a direct search from any start finds."""
+  found = []
+  for start in starts:
+    done = optimize.minimize(
+      lambda p: [-part for part in at(p, start.shape, arguments)],
+      start.ravel(),
+      jac=True,
+      method="SLSQP",
+      bounds=[(1e-13, 1)] * start.size,
+      constraints={
+        "type": "eq",
+        "fun": lambda p: p.sum() - 1,
+        "jac": lambda p: np.ones_like(p),
+      },
+      options={"ftol": 1e-13, "maxiter": 500},
+    )
+    assert abs(done.x.sum() - 1) < 1e-9
+    found.append(-done.fun)
+  return max(found)
+
+
+def at(flat, shape, arguments):
+  value, slope = objective(flat.reshape(shape), *arguments)
+  return value, slope.ravel()
+
+
+@pytest.mark.parametrize("a0", [0.0, 0.1])
+def test_a_direct_search_finds_no_better_plan(a0):
+  """With the Gromov-Wasserstein term, of weight a0, and without it."""
+  scores, log_q0, sets = example()
+  v = np.random.default_rng(1).normal(size=(N, 2))
+  rng = np.random.default_rng(2)
+  case = {"a0": a0, "a1": 0.7, "a2": 0.5, "a3": 1.3}
+  for solver, number in ITERATIONS.items():
+    plans = parts(
+      solve_gromov(solver, scores, v, log_q0, sets, weights(number, **case))
+    )
+    smooth = "quadratic" if solver == "badmm_quadratic" else "entropic"
+    for s, (start, size) in enumerate(zip(STARTS, SIZES)):
+      if size < 2:
+        continue
+      own = slice(start, start + size)
+      x, q0 = np.asarray(scores)[own], np.exp(log_q0)[own]
+      arguments = x, q0, smooth, similarities(x, v[own]), *case.values()
+      tries = rng.dirichlet(np.ones(size * D), 3).reshape(-1, size, D)
+      best = best_value([q0[:, None] * np.full(D, 1 / D), *tries], *arguments)
+      value, _ = objective(np.maximum(plans[s], 1e-300), *arguments)
+      assert value == pytest.approx(best, abs=1e-5), (solver, s)
 
 
 @pytest.mark.parametrize("solver", transport.SOLVERS)

@@ -47,7 +47,8 @@ class GIN(nn.Module):
           *activation(),
           nn.Linear(width, width),
           *activation(),
-        )
+        ),
+        eps=fan_in if passing.get("eps") == "inputs" else 0,
       )
       for fan_in in widths[:-1]
     )

@@ -3,6 +3,7 @@
 It imports `runs` and `config_fields`, and nothing that takes long.
 """
 
+from gnn_readout.cli.cluster import define_cluster
 from gnn_readout.cli.config import (
   command,
   define_config,
@@ -19,6 +20,7 @@ from gnn_readout.cli.main import run
 __all__ = [
   "command",
   "define_cache_dir",
+  "define_cluster",
   "define_config",
   "define_data_dir",
   "define_workdir",

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import haiku as hk
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from gnn_readout.errors import suggest
 from gnn_readout.layers.encoders import project, raw_features
 from gnn_readout.layers.mlp import Linear, initialisers
 from gnn_readout.layers.norm import BatchNorm
 from gnn_readout.message_passing.messages import Edges, neighbour_sum
 
+# eps from the number of a block's inputs.
+EPSILONS: dict[str, Callable[[int], float]] = {
+  "zero": lambda num_inputs: 0.0,
+  "inputs": float,
+}
+
 
 class NeighbourLinear(hk.Module):
-  """y_v = W (x_v + sum_{u -> v} x_u) + b.
+  """y_v = W ((1 + eps) x_v + sum_{u -> v} x_u) + b.
 
   W comes before the sum, which is the same: of one-hot features it then is a
   lookup, and the sum has no more columns than the result.
@@ -28,6 +35,7 @@ class NeighbourLinear(hk.Module):
     sizes: Sequence[int] = (),
     symmetric: bool = False,
     initialisation: str = "pytorch",
+    eps: str = "zero",
     name: str | None = None,
   ):
     """Creates the layer.
@@ -37,6 +45,7 @@ class NeighbourLinear(hk.Module):
       sizes: Vocabulary size of each categorical feature; empty for real values.
       symmetric: Whether the inverse of every edge is known to be there.
       initialisation: A key of `mlp.INITIALISATIONS`.
+      eps: A key of `EPSILONS`.
       name: Haiku's name of the module.
     """
     super().__init__(name=name)
@@ -44,6 +53,7 @@ class NeighbourLinear(hk.Module):
     self._sizes = tuple(sizes)
     self._symmetric = symmetric
     self._initialisation = initialisation
+    self._eps = EPSILONS[eps]
 
   def __call__(self, x: Array, edges: Edges) -> Array:
     """Returns [N, D_out] from x [N, D_in] or categories [N, F]."""
@@ -53,19 +63,21 @@ class NeighbourLinear(hk.Module):
     w = hk.get_parameter("w", shape, dtype, w_init)
     b = hk.get_parameter("b", shape[1:], dtype, b_init)
     y = project(x, self._sizes, w)  # [N, D_out]
-    return y + neighbour_sum(y, edges, self._symmetric) + b
+    own = (1 + self._eps(fan_in)) * y  # [N, D_out]
+    return own + neighbour_sum(y, edges, self._symmetric) + b
 
 
 class GINBlocks(hk.Module):
-  """L blocks, each h_v = MLP(h_v + sum_{u -> v} h_u), that is eps = 0.
+  """L blocks, each h_v = MLP((1 + eps) h_v + sum_{u -> v} h_u), eps = 0.
 
   MLP = Linear, ReLU, BatchNorm, Linear, ReLU, BatchNorm, or with
   `norm_first`, as Xu et al. have it, each BatchNorm before its ReLU.
 
-  Differs from the program published with the thesis: there eps is the number
-  of a block's inputs, since that is passed as the second argument of its
-  `GINConv`. A node's own state has the weight 65 in blocks of 64, 33 in blocks
-  of 32, and in the first block the number of features plus 1.
+  In the program published with the thesis eps is the number of a block's
+  inputs, since that is passed as the second argument of its `GINConv`. A
+  node's own state has the weight 65 in blocks of 64, 33 in blocks of 32, and
+  in the first block the number of features plus 1. With `eps="inputs"` it is
+  so here; the text of the thesis says nothing of it, and it is not the default.
 
   Reference: Xu et al. 2019, "How Powerful are Graph Neural Networks?", eq. 4.1;
   Y. Zhang's thesis, A.3.4.
@@ -80,6 +92,7 @@ class GINBlocks(hk.Module):
     norm_first: bool = False,
     with_input: bool = False,
     initialisation: str = "xavier",
+    eps: str = "zero",
     name: str | None = None,
   ):
     """Creates the blocks.
@@ -92,16 +105,19 @@ class GINBlocks(hk.Module):
       norm_first: Whether BatchNorm comes before its ReLU.
       with_input: Whether the features themselves are the first of the states.
       initialisation: A key of `mlp.INITIALISATIONS`.
+      eps: "zero", or "inputs" for the number of inputs of each block.
       name: Haiku's name of the module.
 
     Raises:
-      ValueError: if `width` or `num_layers` is not positive.
+      ValueError: if `width` or `num_layers` is not positive, or `eps` unknown.
     """
     super().__init__(name=name)
     if num_layers < 1 or width < 1:
       raise ValueError(
         f"num_layers and width must be positive, got {num_layers} and {width}."
       )
+    if eps not in EPSILONS:
+      raise ValueError(f"Unknown eps {eps!r}.{suggest(eps, EPSILONS)}")
     self._width = width
     self._num_layers = num_layers
     self._sizes = tuple(sizes)
@@ -109,6 +125,7 @@ class GINBlocks(hk.Module):
     self._norm_first = norm_first
     self._with_input = with_input
     self._initialisation = initialisation
+    self._eps = eps
 
   def __call__(
     self, nodes: Array, edges: Edges, mask: Array, is_training: bool
@@ -139,6 +156,7 @@ class GINBlocks(hk.Module):
         sizes,
         self._symmetric,
         self._initialisation,
+        self._eps,
         name=f"linear_{i}_1",
       )
       second = Linear(self._width, self._initialisation, name=f"linear_{i}_2")

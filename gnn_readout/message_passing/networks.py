@@ -108,6 +108,7 @@ class GINNetwork:
     norm_first: bool = False,
     with_input: bool = False,
     initialisation: str = "xavier",
+    eps: str = "zero",
   ):
     """Creates the network; its arguments are those of `GINBlocks`."""
     self._width, self._num_layers = width, num_layers
@@ -120,6 +121,7 @@ class GINNetwork:
       norm_first,
       with_input,
       initialisation,
+      eps,
       name=name,
     )
 

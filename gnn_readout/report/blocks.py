@@ -134,8 +134,10 @@ def _markdown(block: str | Table | Figure | Pair) -> str:
   if isinstance(block, Table):
     return f"**{block.caption}**\n\n{markup.markdown_table(block.rows)}"
   if isinstance(block, Pair):
-    return "\n".join(_picture(figure, "49%") for figure in block)
-  return _picture(block, "60%")
+    pictures = "\n".join(_picture(figure, "49%") for figure in block)
+    left, right = (html.escape(figure.caption) for figure in block)
+    return f"{pictures}\n\n*Left, {left}. Right, {right}.*"
+  return f"{_picture(block, '60%')}\n\n*{html.escape(block.caption)}.*"
 
 
 def _picture(figure: Figure, width: str) -> str:

@@ -17,7 +17,8 @@ from gnn_readout.report.figures import svg
 _HERE = pathlib.Path(__file__).parent
 _TITLE = "gnn_readout: results"
 _NUMBER = r"[+-]?[\d,.]*"  # Or nothing: what is set to the right.
-_LONG = 36  # Characters of a cell that may be broken into lines.
+_SCORE = r"[+-]?[\d.]+ ± [\d.]+"
+_LONG = 36  # Characters of a cell that has room of its own.
 
 
 def html_page(sections: Sequence[Section]) -> str:
@@ -91,12 +92,16 @@ def _table(table: Table, name: str) -> str:
   if not table.rows:
     return ""
   titles = list(table.rows[0])
-  head = "".join(f'<th scope="col">{_text(title)}</th>' for title in titles)
   numeric = {
     title
     for title in titles
     if all(re.fullmatch(_NUMBER, row[title]) for row in table.rows)
   }
+  head = "".join(
+    f'<th scope="col"{_class("number" * (title in numeric))}>'
+    f"{_text(title)}</th>"
+    for title in titles
+  )
   lines = [_row(list(row.values()), titles, numeric) for row in table.rows]
   # What is wider than the window scrolls by itself, with the keyboard too.
   region = f'role="region" tabindex="0" aria-labelledby="{name}"'
@@ -115,14 +120,25 @@ def _row(cells: Sequence[str], titles: Sequence[str], numeric: set[str]) -> str:
     text = _text(cell)
     if title == "command" and cell:  # As it is: it is for a shell.
       text = f"<code>{_escape(cell)}</code>"
+    # Where the window is narrow a row is a list, and says the titles itself.
+    label = f' data-title="{html.escape(title)}"' if title else ""
     if not line:
-      line = f'<th scope="row">{text}</th>'
+      line = f'<th scope="row"{label}>{text}</th>'
     else:
-      kind = (
-        "number" if title in numeric else "long" if len(cell) > _LONG else ""
-      )
-      line += f'<td class="{kind}">{text}</td>' if kind else f"<td>{text}</td>"
+      kind = "number" if title in numeric else _kind(cell)
+      line += f"<td{_class(kind)}{label}>{text}</td>"
   return f"<tr>{line}</tr>"
+
+
+def _kind(cell: str) -> str:
+  """Returns the class of a cell that is no number."""
+  if re.fullmatch(_SCORE, cell):
+    return "score"
+  return "long" * (len(cell) > _LONG)
+
+
+def _class(kind: str) -> str:
+  return f' class="{kind}"' if kind else ""
 
 
 def _escape(text: str) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 
 def corrected(values: Sequence[float]) -> list[float]:
-  """Returns p values of which any is below 0.05 by chance in 5% of cases.
+  """Returns p values for which 5% holds for all tests together.
+
+  Where nothing differs, the smallest is below 0.05 in at most 5% of cases.
 
   The k-th smallest of K is multiplied by K - k + 1, and is at least what
   became of those before it.

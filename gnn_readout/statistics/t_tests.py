@@ -109,11 +109,11 @@ def resampled(
 
 def _test(difference: float, error: float, freedom: float) -> TTest:
   """Returns the test of a difference with a standard error."""
-  from scipy import stats
+  from scipy import special
 
   if error:
-    p = 2 * float(stats.t.sf(abs(difference) / error, freedom))
+    p = 2 * float(special.stdtr(freedom, -abs(difference) / error))
   else:
     p = float(difference == 0)
-  reach = error * float(stats.t.isf(LEVEL / 2, freedom))
+  reach = -error * float(special.stdtrit(freedom, LEVEL / 2))
   return TTest(difference, difference - reach, difference + reach, freedom, p)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import collections
 import ctypes
 import os
-import pathlib
 import signal
 import subprocess
 import sys
@@ -24,53 +23,19 @@ from rich.console import Console
 
 from gnn_readout.files import naming
 from gnn_readout.runs import devices, locks
-from gnn_readout.runs.progress import ProgressLine, duration
+from gnn_readout.runs.progress import ProgressLine
 from gnn_readout.runs.signals import stop_signals
+from gnn_readout.sweeps.jobs import LOG, Hooks, Job, Ledger, Outcome
 from gnn_readout.wording import counted
-
-LOG = "log.txt"
-MAX_RESTARTS = 2  # In a row without a later checkpoint.
 
 _POLL_SECONDS = 0.1
 _PR_SET_PDEATHSIG = 1  # Of Linux's prctl.
 
 
-class Job(NamedTuple):
-  """A command to run.
-
-  Attributes:
-    name: What it is called in messages.
-    command: Words of the command line.
-    folder: Where its log and its lock are; made if need be.
-  """
-
-  name: str
-  command: Sequence[str]
-  folder: pathlib.Path
-
-
-class Outcome(NamedTuple):
-  """What became of the jobs.
-
-  Attributes:
-    done: Names of the jobs that are complete.
-    failed: By name of a job that was given up, why.
-    signal: The name of the signal that stopped the rest, or ''.
-  """
-
-  done: list[str]
-  failed: dict[str, str]
-  signal: str
-
-
 def run_jobs(
-  jobs: Sequence[Job],
-  num_workers: int,
-  is_complete: Callable[[Job], bool],
-  saved_step: Callable[[Job], int],
-  on_complete: Callable[[Job], None] = lambda job: None,
+  jobs: Sequence[Job], hooks: Hooks, num_workers: int = 1
 ) -> Outcome:
-  """Runs jobs and shows how far they are.
+  """Runs jobs on this machine and shows how far they are.
 
   A job that ends incomplete is started again, at most `MAX_RESTARTS` times in a
   row without a later checkpoint. A signal to stop is handed on to the commands,
@@ -78,10 +43,8 @@ def run_jobs(
 
   Args:
     jobs: In the order to start them.
+    hooks: What is asked about each.
     num_workers: How many run at a time.
-    is_complete: Whether a job, which is not running, needs no more running.
-    saved_step: The step that a job would go on from.
-    on_complete: Called for each job that is complete.
 
   Raises:
     OSError: If a folder cannot be written or a command cannot be started.
@@ -89,9 +52,8 @@ def run_jobs(
   console = Console()
   separator = "\n" if console.is_terminal else " | "
   with stop_signals() as stop, ProgressLine(len(jobs), console) as line:
-    pool = _Pool(
-      jobs, num_workers, is_complete, saved_step, on_complete, line.say
-    )
+    ledger = Ledger(len(jobs), hooks, line.say)
+    pool = _Pool(jobs, num_workers, hooks, ledger, line.say)
     try:
       while pool.running or (pool.waiting and not stop):
         if not stop:
@@ -101,14 +63,14 @@ def run_jobs(
           line.say(f"{stop[0]}: waiting for {running} to save")
           pool.stop()
         pool.reap()
-        line.show(pool.num_ended, lambda: separator.join(pool.describe()))
+        line.show(ledger.num_ended, lambda: separator.join(pool.describe()))
         time.sleep(_POLL_SECONDS)
     finally:
       # After an error or a second signal: nothing is left running.
       pool.stop()
       for attempt in pool.running.values():
         attempt.process.wait()
-  return Outcome(pool.done, pool.failed, stop[0] if stop else "")
+  return Outcome(ledger.done, ledger.failed, stop[0] if stop else "")
 
 
 class _Attempt(NamedTuple):
@@ -121,26 +83,15 @@ class _Attempt(NamedTuple):
 
 
 class _Pool:
-  """The jobs that wait, run and have ended."""
+  """The jobs that wait and run."""
 
-  def __init__(
-    self, jobs, num_workers, is_complete, saved_step, on_complete, say
-  ):
-    self._is_complete, self._saved_step = is_complete, saved_step
-    self._on_complete, self._say = on_complete, say
-    self._num_jobs = len(jobs)
+  def __init__(self, jobs, num_workers, hooks, ledger, say):
+    self._hooks, self._ledger, self._say = hooks, ledger, say
     self._cores = devices.shares_of_cores(num_workers)
     self._told: set[str] = set()
-    self._began = time.monotonic()
     self.waiting = collections.deque(jobs)
     self.running: dict[int, _Attempt] = {}  # By worker.
-    self.done: list[str] = []
-    self.failed: dict[str, str] = {}
     self.is_stopping = False
-
-  @property
-  def num_ended(self) -> int:
-    return len(self.done) + len(self.failed)
 
   def start_all(self) -> None:
     """Gives every idle worker a job whose folder is free, if there is one."""
@@ -160,10 +111,7 @@ class _Pool:
       if code is None:
         continue
       del self.running[worker]
-      job = attempt.job
-      if self._is_complete(job):
-        self._complete(job)
-      elif not self.is_stopping:
+      if not self._ledger.is_done(attempt.job) and not self.is_stopping:
         self._retry(worker, attempt, code)
 
   def stop(self) -> None:
@@ -174,18 +122,7 @@ class _Pool:
 
   def describe(self) -> list[str]:
     """Returns counts and, for each running job, what its log ends with."""
-    words = (
-      f"{len(self.done)} of {self._num_jobs} done, {len(self.failed)} failed"
-    )
-    if self.num_ended:
-      seconds = (time.monotonic() - self._began) / self.num_ended
-      left = duration(seconds * (self._num_jobs - self.num_ended))
-      words += f"  ETA {left}"
-    rows = [
-      f"{brief(last_line(attempt.job.folder / LOG))}  {attempt.job.name}"
-      for attempt in self.running.values()
-    ]
-    return [words, *rows]
+    return self._ledger.describe(x.job for x in self.running.values())
 
   def _start(self, worker: int, job: Job, restarts: int = 0) -> bool:
     """Starts a job; returns whether its folder was free to do so."""
@@ -200,10 +137,9 @@ class _Pool:
       return False
     try:
       # Whoever had the lock before may have completed it.
-      if self._is_complete(job):
-        self._complete(job)
+      if self._ledger.is_done(job):
         return True
-      step = self._saved_step(job)
+      step = self._hooks.saved_step(job)
       process = _spawn(job, lock, self._cores[worker])
       locks.sign(lock, process.pid)
     finally:
@@ -211,43 +147,15 @@ class _Pool:
     self.running[worker] = _Attempt(job, process, step, restarts)
     return True
 
-  def _complete(self, job: Job) -> None:
-    self._on_complete(job)
-    self.done.append(job.name)
-    self._say(f"done    {job.name}  {last_line(job.folder / LOG)}")
-
   def _retry(self, worker: int, attempt: _Attempt, code: int) -> None:
-    job, step = attempt.job, self._saved_step(attempt.job)
     how = f"exit status {code}"
     if code < 0:
       how = f"killed by {signal.Signals(-code).name}"
-    why = f"{how}; {last_line(job.folder / LOG)}"
-    restarts = 0 if step > attempt.step else attempt.restarts
-    if restarts == MAX_RESTARTS:
-      self.failed[job.name] = why
-      self._say(f"failed  {job.name}  {why}")
-      return
-    self._say(f"again   {job.name}  from step {step}, after {why}")
-    if not self._start(worker, job, restarts + 1):
+    job, step, before = attempt.job, attempt.step, attempt.restarts
+    restarts = self._ledger.restart(job, step, before, how)
+    if restarts is not None and not self._start(worker, job, restarts):
       # A child of the command outlives it; the restarts are counted anew.
       self.waiting.append(job)
-
-
-def last_line(path: str | os.PathLike[str]) -> str:
-  """Returns the last line of a text file that is not empty, or ''."""
-  try:
-    with open(path, "rb") as file:
-      file.seek(max(os.fstat(file.fileno()).st_size - 4096, 0))
-      lines = file.read().decode(errors="replace").split("\n")
-  except FileNotFoundError:
-    return ""
-  return next((x.strip() for x in reversed(lines) if x.strip()), "")
-
-
-def brief(line: str) -> str:
-  """Returns step and ETA of a line of progress, all of any other line."""
-  words = [x for x in line.split("  ") if x.startswith(("step ", "ETA "))]
-  return "  ".join(words) or line
 
 
 def _spawn(job: Job, lock: int, cores: set[int]) -> subprocess.Popen:

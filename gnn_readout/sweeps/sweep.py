@@ -2,6 +2,7 @@
 
 Every run is a process of its own in WORKDIR/NAME; what it leaves there says how
 far it is, so that a sweep that was stopped at whatever moment goes on.
+An engine runs the processes: `pool` on this machine, `slurm` on a cluster.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -18,6 +20,7 @@ from gnn_readout import data
 from gnn_readout.files import atomic_write_text, check_writable
 from gnn_readout.runs import locks, settings
 from gnn_readout.sweeps import pool, run_spec
+from gnn_readout.sweeps.jobs import Engine, Hooks, Job
 from gnn_readout.sweeps.run_spec import RunSpec, State
 from gnn_readout.wording import counted
 
@@ -25,7 +28,7 @@ from gnn_readout.wording import counted
 def run_sweep(
   runs: Sequence[RunSpec],
   workdir: str | os.PathLike[str],
-  num_workers: int = 1,
+  engine: Engine = pool.run_jobs,
   data_dir: str | None = None,
   cache_dir: str | None = None,
   records: str | os.PathLike[str] | None = None,
@@ -36,7 +39,7 @@ def run_sweep(
   Args:
     runs: All runs of the sweep, of different names.
     workdir: The folder of the sweep.
-    num_workers: Processes at a time.
+    engine: Runs the processes; one at a time on this machine if not given.
     data_dir: Where the datasets are.
     cache_dir: Where their converted columns are.
     records: A folder for copies of all records, SWEEP_NAME.json; none are made
@@ -56,16 +59,37 @@ def run_sweep(
   with locks.hold(workdir):
     states = {run.name: run_spec.state(run, workdir) for run in runs}
     copies = _copies(runs, records, sweep)
-    return _run_rest(
-      runs, states, workdir, num_workers, data_dir, cache_dir, copies
-    )
+    return _run_rest(runs, states, workdir, engine, data_dir, cache_dir, copies)
+
+
+def print_commands(
+  runs: Sequence[RunSpec],
+  workdir: str | os.PathLike[str],
+  data_dir: str | None = None,
+  cache_dir: str | None = None,
+) -> None:
+  """Prints a line of a shell for each run that has no complete record yet.
+
+  Args:
+    runs: All runs of the sweep, of different names.
+    workdir: The folder of the sweep; need not exist.
+    data_dir: Where the datasets are.
+    cache_dir: Where their converted columns are.
+
+  Raises:
+    ValueError: If the folder holds runs of other configs.
+  """
+  for run in runs:
+    if not run_spec.state(run, workdir).is_done:
+      job = _job(run, pathlib.Path(workdir).resolve(), data_dir, cache_dir)
+      print(shlex.join(job.command))
 
 
 def _run_rest(
   runs: Sequence[RunSpec],
   states: Mapping[str, State],
   workdir: pathlib.Path,
-  num_workers: int,
+  engine: Engine,
   data_dir: str | None,
   cache_dir: str | None,
   copies: Mapping[str, Mapping[str, pathlib.Path]],
@@ -89,22 +113,15 @@ def _run_rest(
   # Found missing, or converted, once and not by every run.
   for config in _by_dataset(rest):
     data.load_config(config, data_dir, cache_dir)
-  flags = {"data_dir": data_dir, "cache_dir": cache_dir}
-  shared = [f"--{flag}={value}" for flag, value in flags.items() if value]
-  train = [sys.executable, "-m", "launch.train", *shared]
-  outcome = pool.run_jobs(
-    [
-      pool.Job(
-        run.name,
-        [*train, *run.arguments, f"--workdir={workdir / run.name}"],
-        workdir / run.name,
-      )
-      for run in rest
-    ],
-    num_workers,
-    is_complete=lambda job: run_spec.state(by_name[job.name], workdir).is_done,
-    saved_step=lambda job: run_spec.saved_step(job.folder),
-    on_complete=lambda job: publish(job.name),
+  outcome = engine(
+    [_job(run, workdir, data_dir, cache_dir) for run in rest],
+    Hooks(
+      is_complete=lambda job: (
+        run_spec.state(by_name[job.name], workdir).is_done
+      ),
+      saved_step=lambda job: run_spec.saved_step(job.folder),
+      on_complete=lambda job: publish(job.name),
+    ),
   )
   complete = len(done) + len(outcome.done)
   whole = counted(len(runs), "run")
@@ -115,6 +132,23 @@ def _run_rest(
     print(f"{outcome.signal}: stopped; the same command goes on")
     return True
   return not outcome.failed
+
+
+def _job(
+  run: RunSpec,
+  workdir: pathlib.Path,
+  data_dir: str | None,
+  cache_dir: str | None,
+) -> Job:
+  """Returns the command that does a run, which is to be typed here."""
+  folders = {
+    "workdir": workdir / run.name,
+    "data_dir": data_dir,
+    "cache_dir": cache_dir,
+  }
+  words = [f"--{flag}={value}" for flag, value in folders.items() if value]
+  train = [sys.executable, "-m", "launch.train"]
+  return Job(run.name, [*train, *run.arguments, *words], workdir / run.name)
 
 
 def _copies(

@@ -14,7 +14,7 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kills")]
 
-KILLS = 10
+KILLS = 20
 _TU = (
   "--config={root}/configs/tu.py:MUTAG,sum",
   "--config.model.message_passing.num_layers=2",
@@ -69,7 +69,7 @@ KINDS = {
   "omniglot": (
     "train",
     (
-      "--config={root}/configs/omniglot.py:mean",
+      "--config={root}/configs/omniglot.py:mean,small",
       "--config.batch_size=2",
       "--config.model.encoder.channels=(4, 4)",
       "--config.population=",
@@ -131,7 +131,9 @@ def _arrays(folder):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_killed_ten_times_it_ends_the_same(launcher, data_dir, tmp_path, kind):
+def test_killed_twenty_times_it_ends_the_same(
+  launcher, data_dir, tmp_path, kind
+):
   import jax
 
   binary, flags = KINDS[kind]

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -66,6 +67,19 @@ def test_what_is_complete_is_not_run_again(launcher, folder):
   assert stamps() == before
   line = launcher.fail("sweep", *_flags("pair", "--set", "num_steps=3"))
   assert "is of another config; num_steps: here 3, there 4" in line
+
+
+def test_commands_for_any_launcher(launcher, folder):
+  done = launcher.run("sweep", *_flags("dozen", "--print_commands"))
+  assert done.returncode == 0, done.stderr
+  lines = done.stdout.splitlines()
+  assert len(lines) == 10
+  last = "gin,sum-seed=5-learning_rate=0.01"
+  assert shlex.split(lines[-1]) == [
+    *(sys.executable, "-m", "launch.train", "--config=tiny.py:gin,sum"),
+    *("--config.seed=5", "--config.optimizer.learning_rate=0.01"),
+    f"--workdir={folder / last}",
+  ]
 
 
 def test_a_dry_run_prints_what_is_left(launcher, folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import haiku as hk
 import jax
 import jax.numpy as jnp
 import ml_collections
@@ -13,6 +14,7 @@ from gnn_readout import metrics, models
 from gnn_readout.data import batches
 from gnn_readout.data.building import build_store
 from gnn_readout.data.store import Schema
+from gnn_readout.message_passing import gin_tu, messages
 
 SIZES = (5, 2)
 NUM_NODES = [7, 0, 1, 13, 2, 3]  # The sixth has no edge.
@@ -106,10 +108,14 @@ def make_gradients(model):
 
 
 @pytest.mark.parametrize(
-  ("variant", "symmetric"),
-  [("T,sum", True), ("T,mean", False), ("T,sum,gin0", True)],
+  ("variant", "symmetric", "eps"),
+  [
+    ("T,sum", True, "zero"),
+    ("T,mean", False, "inputs"),
+    ("T,sum,gin0", True, "zero"),
+  ],
 )
-def test_same_as_pytorch_geometric(variant, symmetric):
+def test_same_as_pytorch_geometric(variant, symmetric, eps):
   """Logits, loss, gradients and running statistics, whatever padding holds."""
   pytest.importorskip("torch_geometric", reason="the peers extra is missing")
   import torch
@@ -117,6 +123,7 @@ def test_same_as_pytorch_geometric(variant, symmetric):
   from benchmarks.peers import pyg_tu
 
   store, config = random_store(symmetric), config_of(variant)
+  config.message_passing.eps = eps
   batch = batch_of(store)
   with jax.enable_x64(True):
     model = models.build_model(config, store.schema)
@@ -156,6 +163,41 @@ def test_same_as_pytorch_geometric(variant, symmetric):
   np.testing.assert_allclose(
     evaluated[: len(NUM_NODES)], expected.detach(), rtol=1e-9, atol=1e-9
   )
+
+
+@pytest.mark.parametrize(("eps", "own"), [("zero", 1), ("inputs", 8)])
+def test_the_weight_of_a_nodes_own_state(eps, own):
+  """By a dense matrix of neighbours; seven features come in."""
+  store = random_store()
+  graphs = batch_of(store)._replace(edges=None)
+  rng = np.random.default_rng(0)
+  neighbours = own * np.eye(len(graphs.nodes))
+  real = len(store.senders)
+  np.add.at(neighbours, (graphs.receivers[:real], graphs.senders[:real]), 1)
+  with jax.enable_x64(True):
+    x = rng.normal(size=(len(graphs.nodes), 7))
+    layer = hk.without_apply_rng(
+      hk.transform(
+        lambda x: gin_tu.NeighbourLinear(3, symmetric=True, eps=eps)(
+          x, messages.prepare(graphs, ())
+        )
+      )
+    )
+    params = layer.init(jax.random.key(0), x)
+    found = layer.apply(params, x)
+    (weights,) = jax.tree.map(np.asarray, params).values()
+  expected = neighbours @ x @ weights["w"] + weights["b"]
+  nodes = slice(sum(NUM_NODES))
+  np.testing.assert_allclose(found[nodes], expected[nodes], rtol=1e-12)
+
+
+def test_an_unknown_eps_names_the_nearest():
+  config = config_of("T,sum")
+  config.message_passing.eps = "input"
+  store = random_store()
+  model = models.build_model(config, store.schema)
+  with pytest.raises(ValueError, match="eps 'input'. Did you mean 'inputs'"):
+    model.init(jax.random.key(0), batch_of(store))
 
 
 def test_members_of_a_population_train_as_they_would_alone():

@@ -323,13 +323,15 @@ def card():
       "benchmark": "readouts",
       "name": "readouts",
       "command": "python -m launch.report readouts",
-      "large": {"nodes": 70, "largest": 30},
+      "given": {"dataset": "some", "graphs": 7, "width": 5, "dtype": "float64"},
+      "large": {"dataset": "tu/LARGE", "graphs": 3, "width": 2, "nodes": 70,
+                "largest": 30},
       "rows": [
         {"name": "sum", **row},
         {"name": "max", **row, "forward": 5.0, "training": 4.5},
       ],
       **fields,
-    }
+    }  # fmt: skip
 
   return make
 

@@ -88,7 +88,9 @@ def test_records_of_all_kinds_lie_in_one_folder(
   before = (results / "README.md").read_text()
   assert "<!-- median:begin -->" not in before
   # A sweep of tasks sent to the same folder, and the rest.
-  more = [task(problem="omniglot") | {"name": "omniglot"}, card()]
+  counting = task(problem="omniglot") | {"name": "omniglot"}
+  counting["config"]["sets"] = {"num_classes": 10, "set_size": 16}
+  more = [counting, card()]
   write_records([*medians, *more, polygon("fspool,direct", 4, 0, 1e-5)])
   few = inner_loop_run("few steps", num_steps=5, model="gin", valid=0.6)
   write_records([few, inner_loop_run("drawn", model="gin")])
@@ -192,7 +194,8 @@ def test_launch_report_draws(inner_loop_run, write_records):
       path = results / "figures" / f"run_{draw.__name__}.{extension}"
       assert path.read_bytes() == data  # Another process, the same bytes.
   assert "<!-- inner_loop:begin -->" in (results / "README.md").read_text()
-  assert "inner parameters of run" in (results / "report.html").read_text()
+  page = (results / "report.html").read_text()
+  assert "learned parameters of the inner loop</figcaption>" in page
 
 
 def test_launch_report_without_records_says_what_to_run(tmp_path):

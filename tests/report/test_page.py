@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html.parser
+import json
 import re
 import shutil
 import subprocess
@@ -74,12 +75,13 @@ def test_tables_and_paragraphs(text):
   assert '<code>code &lt;x&gt;</code> in <a href="runs.md">runs.md</a>' in text
   assert text.count("<table>") == 1
   assert '<caption id="one-2">Scores</caption>' in text
-  assert text.count('<th scope="col">') == 4
-  assert text.count('<th scope="row">') == 3
+  assert text.count('<th scope="col">') == 3
+  assert text.count('<th scope="col" class="number">steps</th>') == 1
+  assert text.count('<th scope="row" data-title="dataset">') == 3
   # Commands are for a shell: nothing in them is Markdown.
-  assert "<td><code>a `b` c</code></td>" in text
-  assert '<td class="number">1,009</td>' in text
-  assert "<td>0.5 ± 0.1</td>" in text
+  assert '<td data-title="command"><code>a `b` c</code></td>' in text
+  assert '<td class="number" data-title="steps">1,009</td>' in text
+  assert '<td class="score" data-title="test">0.5 ± 0.1</td>' in text
   assert "<figcaption>A line &amp; more</figcaption>" in text
 
 
@@ -127,18 +129,24 @@ document.title = found.join(";");
 """
 
 
-def test_a_browser_sorts_and_shows_values(text, tmp_path):
+def _browse(text, script, folder, width=1280):
+  """Returns the title that a script gives to the page in a real browser."""
   browser = shutil.which("chromium") or shutil.which("google-chrome")
   if not browser:
     pytest.skip("no Chromium to open the page with")
-  path = tmp_path / "page.html"
-  path.write_text(text.replace("</body>", f"<script>{_SCRIPT}</script></body>"))
+  path = folder / "page.html"
+  path.write_text(text.replace("</body>", f"<script>{script}</script></body>"))
   done = subprocess.run(
     [browser, "--headless", "--no-sandbox", "--disable-gpu",
-     f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", path.as_uri()],
+     f"--window-size={width},900", f"--user-data-dir={folder / 'profile'}",
+     "--dump-dom", path.as_uri()],
     capture_output=True, text=True, timeout=600, check=True,
   )  # fmt: skip
-  title = re.search(r"<title>([^<]*)</title>", done.stdout)[1]
+  return re.search(r"<title>([^<]*)</title>", done.stdout)[1]
+
+
+def test_a_browser_sorts_and_shows_values(text, tmp_path):
+  title = _browse(text, _SCRIPT, tmp_path)
   assert title.split(";") == [
     "ascending|1|a9|a10|b",  # Text, with the numbers in it as numbers.
     "ascending|1|0.5 ± 0.1|12.25|",  # By value, empty cells last.
@@ -150,3 +158,60 @@ def test_a_browser_sorts_and_shows_values(text, tmp_path):
     "true",
     "rgb(253, 253, 252)",  # Of page.css, in light.
   ]
+
+
+# As wide as those of results/.
+_WIDE = {
+  "dataset": "ogbg-moltoxcast",
+  "model": "GIN, eps = inputs",
+  "readout": "equilibrium, squared",
+  "protocol": "fspool2019, selected on test",
+  "test": "86.0 ± 1.3",
+  "over": "10 repeats",
+  "published": "0.7529 ± 0.0069 (OGB baselines, as quoted by later work)",
+  "apart, in published deviations": "+0.7",
+  "epochs to converge": "142 ± 66",
+  "published epochs": "244 ± 95",
+  "points x folds x repeats x epochs": "8 x 10 x 10 x 500",
+  "reduced": "1 of 10 repeats; 100 of 500 epochs; 1 of 8 points; a note",
+  "command": "python -m launch.train " + "--config.model.readout.name=sum " * 9,
+}
+# How many pixels of tables, captions and cells lie outside of the window, and
+# the smallest font.
+_MEASURE = """
+const seen = [...document.querySelectorAll("caption, thead th, tbody th, td")];
+const boxes = seen.map((cell) => cell.getBoundingClientRect());
+const out = Math.max(...boxes.map((box) => box.right - window.innerWidth));
+const scrolls = [...document.querySelectorAll(".scroll")].map(
+  (box) => box.scrollWidth - box.clientWidth);
+const fonts = seen.map((cell) => parseFloat(getComputedStyle(cell).fontSize));
+document.title = [window.innerWidth, Math.max(0, Math.ceil(out)),
+  Math.max(...scrolls), Math.min(...fonts)].join("|");
+"""
+
+
+@pytest.mark.parametrize("width", [1400, 768, 390])
+def test_a_table_is_read_without_scrolling_to_the_side(tmp_path, width):
+  rows = [_WIDE, _WIDE | {"test": "12.5 ± 0.1", "over": ""}]
+  text = page.html_page([Section("wide", "Wide", [Table("Scores", rows)])])
+  # In a frame, as a browser's own window may have a least width.
+  inner = text.replace("</body>", f"<script>{_MEASURE}</script></body>")
+  frame = (
+    "<!doctype html><title></title><body>"
+    f"<iframe style='width: {width}px; height: 900px; border: 0'></iframe>"
+    "</body>"
+  )
+  script = """
+    const frame = document.querySelector("iframe");
+    frame.srcdoc = SOURCE;
+    frame.onload = () => { document.title = frame.contentDocument.title; };
+  """.replace("SOURCE", json.dumps(inner).replace("</", "<\\/"))
+  shown, outside, scrolled, font = _browse(frame, script, tmp_path).split("|")
+  assert int(shown) == width
+  assert (int(outside), int(scrolled)) == (0, 0)
+  assert float(font) >= 12
+
+
+def test_a_row_of_a_narrow_window_says_its_titles(text):
+  assert '<td data-title="command">' in text
+  assert "content: attr(data-title)" in text

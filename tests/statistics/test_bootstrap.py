@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
+import sklearn.metrics
 
 from gnn_readout import metrics
 from gnn_readout.statistics import bootstrap
@@ -89,6 +90,33 @@ def test_is_the_bootstrap_that_copies_rows(metric, ties):
       False,
       False,
     ]
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("metric", ["ap", "rocauc"])
+def test_is_scikit_learns_score_of_copied_rows(metric, ties):
+  """Task by task, on the rows that have a label; none of this program."""
+  score = {
+    "ap": sklearn.metrics.average_precision_score,
+    "rocauc": sklearn.metrics.roc_auc_score,
+  }[metric]
+  labels, *both = _case(metric)
+  both = [np.round(logits, 0) if ties else logits for logits in both]
+  result = bootstrap.compare(metric, labels, *both, num_resamples=R, seed=5)
+
+  def mean(logits, rows):
+    found = []
+    for task in range(T):
+      known = rows[~np.isnan(labels[rows, task])]
+      if len(set(labels[known, task])) == 2:
+        found.append(score(labels[known, task], logits[known, task]))
+    return np.mean(found)
+
+  rng = np.random.default_rng(5)
+  for found in result.differences:
+    rows = rng.integers(G, size=G)
+    expected = mean(both[0], rows) - mean(both[1], rows)
+    assert found == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("metric", ["ap", "rocauc", "rmse", "mae", "accuracy"])

@@ -46,15 +46,19 @@ def test_without_common_training_resampled_is_that_of_one_sample():
   assert found.p == pytest.approx(2 * stats.t.sf(t, 4))
 
 
+# A share of 5% of them has a standard deviation of 0.3%.
+_DRAWS = 5000
+
+
 def _share_called_different(sizes, deviations, equal) -> float:
   rng = np.random.default_rng(1)
   wrong = 0
-  for _ in range(10_000):
+  for _ in range(_DRAWS):
     first, second = (
       list(s * rng.standard_normal(n)) for s, n in zip(deviations, sizes)
     )
     wrong += t_tests.two_samples(first, second, equal).p < t_tests.LEVEL
-  return wrong / 10_000
+  return wrong / _DRAWS
 
 
 @pytest.mark.parametrize("sizes", [(2, 2), (3, 3), (3, 2), (3, 5), (10, 10)])
@@ -74,7 +78,7 @@ def test_level_of_the_test_of_seeds(sizes):
 )
 def test_level_of_welchs_test(sizes, deviations, level):
   found = _share_called_different(sizes, deviations, False)
-  assert found == pytest.approx(level, abs=0.006)
+  assert found == pytest.approx(level, abs=0.007)
 
 
 def _exchangeable_learners(
@@ -120,7 +124,7 @@ def test_level_of_the_test_of_folds(
 ):
   """Of two exchangeable learners, in one and in several cross-validations."""
   differences = _exchangeable_learners(
-    np.random.default_rng(2), 3000, num_graphs, width, 10, repeats, signal
+    np.random.default_rng(2), 2000, num_graphs, width, 10, repeats, signal
   )
 
   def level(tested_per_trained):
@@ -131,4 +135,4 @@ def test_level_of_the_test_of_folds(
 
   assert 0.04 < level(1 / 9) < 0.06
   # As if the folds were independent.
-  assert level(0) == pytest.approx(uncorrected, abs=0.03)
+  assert level(0) == pytest.approx(uncorrected, abs=0.04)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from gnn_readout.runs import locks, settings
-from gnn_readout.sweeps import run_spec
+from gnn_readout.sweeps import pool, run_spec
 from gnn_readout.sweeps.run_spec import State
 from gnn_readout.sweeps.sweep import run_sweep
 from tests.sweeps import fakes
@@ -24,7 +24,7 @@ def test_a_population_is_done_when_all_its_members_are(tmp_path):
     (latest / step).mkdir(parents=True)
   assert run_spec.state(run, tmp_path / "w") == State(True, 37)
   records = (tmp_path / "records", "tiny")
-  assert run_sweep([run], tmp_path / "w", 1, None, None, *records)
+  assert run_sweep([run], tmp_path / "w", pool.run_jobs, None, None, *records)
   assert sorted(path.name for path in records[0].iterdir()) == [
     "tiny_one_seed=0.json",
     "tiny_one_seed=1.json",
@@ -81,7 +81,7 @@ def test_records_are_copied_under_a_name_of_their_own(tmp_path, capsys):
     tmp_path / "w" / "one" / "record.json", fakes.record(run)
   )
   for _ in range(2):
-    assert run_sweep([run], tmp_path / "w", 1, None, None, *records)
+    assert run_sweep([run], tmp_path / "w", pool.run_jobs, None, None, *records)
     copy = json.loads(target.read_text())
     assert copy.pop("name") == "tiny_one"
     assert copy.items() <= json.loads(source.read_text()).items()
@@ -89,5 +89,5 @@ def test_records_are_copied_under_a_name_of_their_own(tmp_path, capsys):
   text = fakes.record(fakes.run(seed=1))
   target.write_text(text)
   with pytest.raises(ValueError, match="seed: here 0, there 1"):
-    run_sweep([run], tmp_path / "w", 1, None, None, *records)
+    run_sweep([run], tmp_path / "w", pool.run_jobs, None, None, *records)
   assert target.read_text() == text

@@ -41,20 +41,19 @@ def inner_steps(ours: Sequence[Line], published: Line) -> dict[str, bytes]:
       metrics = dict.fromkeys(line.metric for line in lines)
       axes.set_ylabel(f"valid {', '.join(metrics)}")
       axes.set_xscale("log")
-    looks = style.LOOKS * (len(ours) + 1)
+    # All of them are of equilibrium, in its colour.
+    names = [f"equilibrium, {line.name}" for line in ours]
+    looks = [*style.looks(names).values(), style.PUBLISHED]
     places = [*([top] * len(ours)), bottom]
-    for axes, line, look in zip(
-      places, [*ours, published], looks, strict=False
-    ):
-      color, line_style, marker = look
+    for axes, line, look in zip(places, [*ours, published], looks, strict=True):
       steps = sorted(line.points)
       axes.errorbar(
         steps,
         [line.points[s][0] for s in steps],
         [line.points[s][1] or 0 for s in steps],
-        color=color,
-        linestyle=line_style,
-        marker=marker,
+        color=look.color,
+        linestyle=look.line,
+        marker=look.marker,
         markersize=4,
         elinewidth=0.8,
       )

@@ -9,7 +9,6 @@ from gnn_readout.report.figures import style
 
 _COLUMNS = 4
 _ROW_INCHES = 0.7
-_COLOR = "#0072B2"  # Of the palette of Okabe and Ito.
 
 
 def rank_weights(
@@ -36,7 +35,7 @@ def rank_weights(
   counts = {len(values) for values in knots}
   if len(counts) != 1 or min(counts) < 2:
     raise ValueError(
-      "knots must have at least one row, and rows of one length of at least 2,"
+      "knots must have at least one row, and rows of one length, at least two,"
       f" got lengths {sorted(counts)}"
     )
   with style.context():
@@ -51,15 +50,16 @@ def _figure(knots: Sequence[Sequence[float]], title: str) -> Any:
   grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
   panels = grid.ravel()
   last = len(knots[0]) - 1
+  color = style.looks(["fspool"])["fspool"].color
   for number, (axes, values) in enumerate(zip(panels, knots, strict=False), 1):
     axes.axhline(0, color="0.6", linewidth=0.6)
-    axes.plot([i / last for i in range(last + 1)], values, color=_COLOR)
+    axes.plot([i / last for i in range(last + 1)], values, color=color)
     axes.set_title(str(number), fontsize=6, pad=2)
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.5, 1], ["0", "", "1"])
   for axes in panels[len(knots) :]:
     axes.set_axis_off()
   figure.suptitle(title)
-  figure.supxlabel("rank r, 0 the highest element, 1 the lowest", fontsize=7)
+  figure.supxlabel("rank r, from the highest element to the lowest", fontsize=7)
   figure.supylabel("weight f(r, w)", fontsize=7)
   return figure

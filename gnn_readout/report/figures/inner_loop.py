@@ -28,41 +28,29 @@ class _Curve(NamedTuple):
   style: str | tuple[int, tuple[float, ...]]
 
 
-_DASHED, _DOTTED = (0, (5, 1.5)), (0, (1, 1))
-
-_CONVERGENCE = (
-  _Curve(
-    "inner_max_norm",
-    "max-norm of the last gradient, largest of the batch",
-    "#E69F00",
-    _DOTTED,
-  ),
-  _Curve(
-    "inner_mean_max_norm",
-    "max-norm of the last gradient, mean of the batch",
-    "#0072B2",
-    "solid",
-  ),
-  _Curve(
-    "inner_aux_loss",
-    "auxiliary loss, unweighted, mean of the batch",
-    "#D55E00",
-    _DASHED,
-  ),
+_NORMS = (
+  _Curve("inner_max_norm", "largest of the batch", style.ORANGE, style.DOTTED),
+  _Curve("inner_mean_max_norm", "mean of the batch", style.BLUE, "solid"),
 )
+_AUX_LOSS = _Curve("inner_aux_loss", "auxiliary loss", style.RED, style.DASHED)
 _PARAMETERS = (
-  _Curve("inner_learning_rate", "learning rate", "#0072B2", "solid"),
-  _Curve("inner_momentum", "momentum", "#D55E00", _DASHED),
-  _Curve("inner_regulariser", "regularisation\nweight", "#009E73", _DOTTED),
+  _Curve("inner_learning_rate", "learning rate", style.BLUE, "solid"),
+  _Curve("inner_momentum", "momentum", style.RED, style.DASHED),
+  _Curve(
+    "inner_regulariser", "regularisation\nweight", style.GREEN, style.DOTTED
+  ),
 )
 
 
 def convergence(record: Record) -> dict[str, bytes]:
-  """Draws the inner gradient and auxiliary loss of a run (Figure 5).
+  """Draws the last inner gradient and the auxiliary loss of a run (Figure 5).
 
-  Both against the training step, on a logarithmic axis. The last gradient is
-  that of the last inner step, max_d |dE/dy_d|; the paper does not say how it
-  puts the graphs of a batch together, so their mean and largest are there.
+  Each has a panel with a logarithmic axis, against the training step. Above is
+  the max-norm max_d |dE/dy_d| at the last inner step; the paper does not say
+  how it puts the graphs of a batch together, so their mean and largest are
+  there. Below is the auxiliary loss before its weight, the mean over the batch:
+  it is of squared gradients, averaged over all inner steps (eq. 5), and no
+  norm.
 
   Args:
     record: With the curves, see `has_curves`.
@@ -71,12 +59,16 @@ def convergence(record: Record) -> dict[str, bytes]:
     The files, by name extension: 'png' and 'svg'.
   """
   with style.context():
-    figure, (axes,) = _figure(record, 1, height=2.6)
-    axes.set_yscale("log")
-    axes.set_ylabel("size of the inner gradient")
-    for curve in _CONVERGENCE:
-      _draw(axes, record, curve, positive=True)
-    figure.legend(loc="outside lower left")
+    figure, (norms, loss) = _figure(record, 2, height=3.4)
+    for axes, curves in ((norms, _NORMS), (loss, (_AUX_LOSS,))):
+      axes.set_yscale("log")
+      for curve in curves:
+        _draw(axes, record, curve, positive=True)
+    norms.set_ylabel("max-norm of the\nlast inner gradient")
+    loss.set_ylabel("auxiliary loss,\nunweighted")
+    figure.align_ylabels((norms, loss))
+    handles, labels = norms.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return style.save(figure)
 
 
@@ -108,7 +100,8 @@ def inner_parameters(record: Record) -> dict[str, bytes]:
 def has_curves(record: Record) -> bool:
   """Returns whether a record has all that the figures show."""
   curves = record["curves"]["diagnostics"]
-  return all(curves.get(c.name) for c in (*_CONVERGENCE, *_PARAMETERS))
+  names = [curve.name for curve in (*_NORMS, _AUX_LOSS, *_PARAMETERS)]
+  return all(curves.get(name) for name in names)
 
 
 def title(record: Record) -> str:

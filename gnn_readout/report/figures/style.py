@@ -7,21 +7,54 @@ same bytes with the same version of matplotlib.
 from __future__ import annotations
 
 import io
-from typing import Any
+import zlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from gnn_readout.report.figures import svg
 
 FORMATS = ("png", "svg")
 
+
+class Look(NamedTuple):
+  """How a readout is drawn, in every figure.
+
+  Attributes:
+    color: Its own, see `looks`.
+    line: Line style.
+    marker: What a single value is marked with.
+  """
+
+  color: str
+  line: str | tuple[int, tuple[float, ...]]
+  marker: str
+
+
+DASHED, DOTTED = (0, (5, 1.5)), (0, (1, 1))
 # Colours of Okabe and Ito, which the colour-blind can tell apart; in print
 # without colours the line styles and markers can be.
-LOOKS = (
-  ("#0072B2", "solid", "o"),
-  ("#D55E00", (0, (5, 1.5)), "s"),
-  ("#009E73", (0, (1, 1)), "^"),
-  ("#CC79A7", (0, (5, 1, 1, 1)), "D"),
-  ("#E69F00", (0, (3, 1, 1, 1, 1, 1)), "v"),
-  ("#56B4E9", (0, (8, 2)), "P"),
+BLUE, RED, GREEN, PINK, ORANGE, CYAN = (
+  "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
+)  # fmt: skip
+PUBLISHED = Look("black", DOTTED, "D")
+_READOUTS = {
+  "equilibrium": BLUE,
+  "attention": RED,
+  "sum": GREEN,
+  "pna": PINK,
+  "fspool": ORANGE,
+  "mean": CYAN,
+}
+_OTHERS = ("#332288", "#882255", "#44AA99", "#999933", "#AA4499", "0.5")
+_SHAPES = (
+  ("solid", "o"),
+  (DASHED, "s"),
+  (DOTTED, "^"),
+  ((0, (5, 1, 1, 1)), "P"),
+  ((0, (3, 1, 1, 1, 1, 1)), "v"),
+  ((0, (8, 2)), "X"),
+  ((0, (2, 2)), "p"),
+  ((0, (8, 2, 1, 2)), "*"),
 )
 
 # A column of a journal is about 3.4 inches wide; 7 points are legible there.
@@ -42,6 +75,33 @@ _STYLE = {
   "savefig.dpi": 300,
   "svg.hashsalt": "gnn_readout",  # Names of elements are random without it.
 }
+
+
+def looks(names: Sequence[str]) -> dict[str, Look]:
+  """Returns how each of the names is drawn.
+
+  What comes before a comma is a readout, which has one colour in all figures.
+  Line and marker are its own as well, unless a name before has taken them: the
+  names of one figure differ in them even where they share the readout.
+
+  Args:
+    names: Such as 'sum' and 'equilibrium, squared', in the figure's order.
+  """
+  result: dict[str, Look] = {}
+  free = list(range(len(_SHAPES)))
+  # A readout as it is keeps its own shape before a variant of another.
+  for name in sorted(names, key=lambda name: "," in name):
+    readout = name.partition(",")[0]
+    if readout in _READOUTS:
+      own, color = list(_READOUTS).index(readout), _READOUTS[readout]
+    else:
+      own = zlib.crc32(readout.encode()) % len(_OTHERS)
+      color = _OTHERS[own]
+    free = free or list(range(len(_SHAPES)))
+    shape = own if own in free else free[-1]
+    free.remove(shape)
+    result[name] = Look(color, *_SHAPES[shape])
+  return {name: result[name] for name in names}
 
 
 def context() -> Any:

@@ -21,16 +21,13 @@ _COLORS = {
 def with_values(svg: bytes, figure: Any) -> bytes:
   """Adds an invisible spot with a title to everything that has a value.
 
-  Those are the points of lines and of scatter plots, and bars that have a label
-  of their own, which is what they say.
+  Those are the points of lines and of scatter plots.
 
   Args:
     svg: As `figure` was saved.
     figure: From matplotlib, drawn.
   """
-  spots = [
-    spot for axes in figure.axes for spot in (*_bars(axes), *_points(axes))
-  ]
+  spots = [spot for axes in figure.axes for spot in _points(axes)]
   if not spots:
     return svg
   scale = _POINTS / figure.dpi
@@ -60,17 +57,6 @@ def inline(svg: bytes, name: str, caption: str) -> str:
     text = text.replace(color, ours)
   label = html.escape(caption)
   return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
-
-
-def _bars(axes: Any) -> Iterator[str]:
-  """Yields an element for each bar with a label of its own."""
-  for bar in axes.patches:
-    if not bar.get_label().startswith("_"):
-      box = bar.get_window_extent()
-      yield (
-        f'<rect x="{box.x0:.1f}" y="{box.y0:.1f}" width="{box.width:.1f}"'
-        f' height="{box.height:.1f}">{_title(bar.get_label())}</rect>'
-      )
 
 
 def _points(axes: Any) -> Iterator[str]:

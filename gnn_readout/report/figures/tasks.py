@@ -44,23 +44,27 @@ def error_by_width(rows: Sequence[Selection]) -> dict[str, bytes]:
     axes = figure.subplots()
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    for name, look in zip(names, itertools.cycle(style.LOOKS), strict=False):
-      color, line_style, marker = look
+    for name, look in style.looks(names).items():
       line = sorted(
         (key[1], row) for key, row in drawn.items() if key[0] == name
       )
       axes.plot(
         [size for size, _ in line],
         [statistics.fmean(row.tests) for _, row in line],
-        color=color,
-        linestyle=line_style,
-        marker=marker,
+        color=look.color,
+        linestyle=look.line,
+        marker=look.marker,
         markersize=4,
         label=name,
       )
       dots = [(size, value) for size, row in line for value in row.tests]
       axes.scatter(
-        *zip(*dots, strict=True), s=9, color=color, alpha=0.35, linewidths=0
+        *zip(*dots, strict=True),
+        s=9,
+        color=look.color,
+        marker=look.marker,
+        alpha=0.35,
+        linewidths=0,
       )
     axes.set_xticks(widths, list(map(str, widths)))
     axes.xaxis.minorticks_off()
@@ -70,7 +74,9 @@ def error_by_width(rows: Sequence[Selection]) -> dict[str, bytes]:
     return style.save(figure)
 
 
-def learning_curves(rows: Sequence[Selection]) -> dict[str, bytes]:
+def learning_curves(
+  rows: Sequence[Selection], chance: float | None = None
+) -> dict[str, bytes]:
   """Draws the metric against the training step (Figure 4b).
 
   Dashed on what is trained on, as the mean of all steps since the evaluation
@@ -79,6 +85,7 @@ def learning_curves(rows: Sequence[Selection]) -> dict[str, bytes]:
   Args:
     rows: From `results.tasks.rows`; of several with the same label the best on
       validation is drawn.
+    chance: The metric of guessing, a line across the figure.
 
   Returns:
     The files, by name extension: 'png' and 'svg'.
@@ -92,22 +99,23 @@ def learning_curves(rows: Sequence[Selection]) -> dict[str, bytes]:
     figure = style.empty(height=2.6)
     axes = figure.subplots()
     metric = rows[0].metric
-    for name, look in zip(
-      sorted(drawn), itertools.cycle(style.LOOKS), strict=False
-    ):
-      color, _, marker = look
+    for name, look in style.looks(sorted(drawn)).items():
       runs = drawn[name].runs
       train = [run["curves"]["diagnostics"].get(metric, []) for run in runs]
-      axes.plot(*_mean_curve(train), color=color, linestyle=(0, (3, 1.5)))
+      axes.plot(*_mean_curve(train), color=look.color, linestyle=style.DASHED)
       axes.plot(
         *_mean_curve([run["curves"]["valid"] for run in runs]),
-        color=color,
-        marker=marker,
+        color=look.color,
+        marker=look.marker,
         markersize=2.5,
         label=f"{name} (test {statistics.fmean(drawn[name].tests):.3g})",
       )
+    if chance is not None:
+      axes.axhline(
+        chance, color="0.35", linestyle=style.DOTTED, label="guessing"
+      )
     axes.set_xlabel("training step")
-    axes.set_ylabel(f"{metric}, train (dashed) and valid (solid)")
+    axes.set_ylabel(f"{metric}\ntrain dashed, valid solid")
     axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))  # 2M, 500k
     figure.legend(loc="outside upper center", ncols=2)
     return style.save(figure)

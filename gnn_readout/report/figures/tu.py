@@ -1,21 +1,21 @@
-"""Accuracies on the TU collection, as bars beside the published ones."""
+"""Accuracies on the TU collection, beside the published ones."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from gnn_readout.report import markup
 from gnn_readout.report.figures import style
 from gnn_readout.report.results.crossvals import PUBLISHED_BY
 
-_BAR = 0.8  # Of the room of a dataset, for the bars of that with most.
+_SHARE = 0.8  # Of the room of a dataset, for the marks of that with most.
 
 
-def bars(rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
-  """Draws the accuracies of each dataset, a bar for each row.
+def accuracies(rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
+  """Draws the accuracies of each dataset, a mark for each row.
 
-  Lines are sample deviations; a diamond is the published mean.
+  Lines are sample deviations; a diamond is the published mean. The axis holds
+  what is drawn, and need not begin at 0: no bar says that it does.
 
   Args:
     rows: From `crossvals.rows`; those of another metric are left out.
@@ -24,29 +24,35 @@ def bars(rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
     The files, by name extension: 'png' and 'svg'.
   """
   rows = [row for row in rows if row["metric"] == "accuracy"]
-  names = list(dict.fromkeys(_name(row) for row in rows))
-  looks = dict(zip(names, style.LOOKS * len(names), strict=False))
+  looks = style.looks(sorted({_name(row) for row in rows}))
   groups: dict[str, list[dict[str, Any]]] = {}
   for row in rows:
     groups.setdefault(row["dataset"].removeprefix("tu/"), []).append(row)
   with style.context():
-    figure = style.empty(height=2.4)
+    figure = style.empty(height=2.6)
     axes = figure.subplots()
     handles = {}
-    width = _BAR / max(map(len, groups.values()), default=1)
-    for place, group in enumerate(groups.values()):
+    width = _SHARE / max(map(len, groups.values()), default=1)
+    for place, (dataset, group) in enumerate(groups.items()):
       for number, row in enumerate(group):
         x = place + width * (number - (len(group) - 1) / 2)
-        color, _, _ = looks[_name(row)]
-        bar = _bar(axes, row, x, 0.9 * width, color)
-        handles.setdefault(_name(row), bar)
+        name = _name(row)
+        mark = _mark(axes, row, ("test", "deviation"), x, looks[name])
+        mark.lines[0].set_label(f"{dataset}, {name}{_plus_minus(row)}")
+        handles.setdefault(name, mark)
         if row["published"] is not None:
-          handles["published"] = _diamond(axes, row, x + width / 4)
+          columns = ("published", "published_deviation")
+          mark = _mark(axes, row, columns, x + width / 3, style.PUBLISHED)
+          mark.lines[0].set_markerfacecolor("white")
+          mark.lines[0].set_label(f"{dataset}, {row['readout']}, published")
+          handles["published"] = mark
     axes.set_xticks(range(len(groups)), list(groups), rotation=30, ha="right")
+    axes.set_xlim(-0.6, len(groups) - 0.4)
     axes.tick_params(axis="x", length=0)
     axes.grid(visible=False, axis="x")
+    for place in range(1, len(groups)):
+      axes.axvline(place - 0.5, color="0.88", linewidth=0.5)
     axes.set_axisbelow(True)
-    axes.set_ylim(0, 100)
     axes.set_ylabel("test accuracy (%)")
     figure.legend(
       list(handles.values()),
@@ -60,36 +66,32 @@ def bars(rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
 def _name(row: dict[str, Any]) -> str:
   """The readout; what is not of the thesis' model and protocol says so."""
   name = row["readout"] + ", GIN-0" * (row["model"] == "gin0")
+  name += f", eps = {row['eps']}" * (row["eps"] != "zero")
   differs = row["protocol"] != PUBLISHED_BY[row["model"]]
   return f"{name}, {row['protocol']}" if differs else name
 
 
-def _bar(
-  axes: Any, row: dict[str, Any], x: float, width: float, color: str
+def _mark(
+  axes: Any,
+  row: dict[str, Any],
+  columns: tuple[str, str],
+  x: float,
+  look: style.Look,
 ) -> Any:
-  value, deviation = 100 * row["test"], row["deviation"]
-  error = None if deviation is None else 100 * deviation
-  (bar,) = axes.bar(
-    x, value, width, yerr=error, color=color, error_kw={"linewidth": 0.8}
-  )
-  score = markup.plus_minus(value, error, 1)
-  bar.set_label(f"{row['dataset'].removeprefix('tu/')}, {_name(row)}: {score}")
-  return bar
-
-
-def _diamond(axes: Any, row: dict[str, Any], x: float) -> Any:
-  value, deviation = 100 * row["published"], row["published_deviation"]
-  drawn = axes.errorbar(
+  """Draws a mean and its deviation, of fractions, in percent."""
+  value, deviation = (row[column] for column in columns)
+  return axes.errorbar(
     x,
-    value,
+    100 * value,
     None if deviation is None else 100 * deviation,
-    fmt="D",
-    markersize=3,
-    color="black",
-    markerfacecolor="white",
+    fmt=look.marker,
+    markersize=4,
+    color=look.color,
     elinewidth=0.8,
   )
-  line = drawn.lines[0]
-  name = row["dataset"].removeprefix("tu/")
-  line.set_label(f"{name}, {row['readout']}, published")
-  return line
+
+
+def _plus_minus(row: dict[str, Any]) -> str:
+  if row["deviation"] is None:
+    return ""
+  return f", deviation {100 * row['deviation']:.1f}"

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
-from gnn_readout.records import METRIC_NAMES, Record, group
+from gnn_readout.records import METRIC_NAMES, Record, field, group
 from gnn_readout.report import markup
 from gnn_readout.report.results import published
 
@@ -16,7 +16,6 @@ BASE, FSPOOL = "GIN-Base", "FSPool"
 # By which protocol a model's published numbers were made.
 PUBLISHED_BY = {"gin": "fspool2019", "gin0": "gin2019"}
 _MODEL_NAMES = {"gin": "GIN", "gin0": "GIN-0"}
-_FAR = 2  # Published deviations.
 
 
 def runs(records: Iterable[Record]) -> list[Record]:
@@ -42,12 +41,10 @@ def display(row: dict[str, Any]) -> dict[str, str]:
   protocol = row["protocol"]
   if row["selected_on"] == "test":
     protocol += ", selected on test"
-  away = row["difference_in_deviations"]
-  far = ", more than two" if away is not None and abs(away) > _FAR else ""
-  readout = row["readout"]
+  away, readout = row["difference_in_deviations"], row["readout"]
   return {
     "dataset": row["dataset"].removeprefix("tu/"),
-    "model": _MODEL_NAMES[row["model"]],
+    "model": _model_name(row["model"], row["eps"]),
     "readout": f"{readout} ({BASE})"
     if _label(row["dataset"], readout) == BASE
     else readout,
@@ -57,9 +54,7 @@ def display(row: dict[str, Any]) -> dict[str, str]:
     "published": _score(
       "accuracy", row["published"], row["published_deviation"]
     ),
-    "apart, in published deviations": (
-      "" if away is None else f"{away:+.1f}{far}"
-    ),
+    "apart, in published deviations": "" if away is None else f"{away:+.1f}",
     "epochs to converge": _epochs(row["converged"], row["converged_deviation"]),
     "published epochs": _epochs(
       row["published_converged"], row["published_converged_deviation"]
@@ -69,7 +64,6 @@ def display(row: dict[str, Any]) -> dict[str, str]:
       f" {row['epochs']:g}"
     ),
     "reduced": row["reduced"],
-    "minutes": f"{row['minutes']:.1f}",
   }
 
 
@@ -101,7 +95,8 @@ def label(record: Record) -> str:
 
 def setting(record: Record) -> str:
   """Returns such as 'GIN, fspool2019'."""
-  return f"{_MODEL_NAMES[_model(record)]}, {record['protocol']['name']}"
+  name = _model_name(_model(record), _eps(record))
+  return f"{name}, {record['protocol']['name']}"
 
 
 def _row(record: Record) -> dict[str, Any]:
@@ -119,6 +114,7 @@ def _row(record: Record) -> dict[str, Any]:
   return {
     "dataset": dataset,
     "model": model,
+    "eps": _eps(record),
     "readout": _readout(record),
     "protocol": protocol["name"],
     "selected_on": protocol["selected_on"],
@@ -174,6 +170,7 @@ def _order(record: Record) -> tuple[Any, ...]:
     protocol["name"],
     first.index(label(record)) if label(record) in first else len(first),
     readout,
+    _eps(record) != "zero",
     -protocol["epochs"],
     -len(protocol["grid"]),
     record["command"],
@@ -194,6 +191,15 @@ def _model(record: Record) -> str:
   """'gin' of the thesis, or 'gin0' of Xu et al., that scores every layer."""
   head = record["config"]["model"]["head"]["name"]
   return "gin0" if head == "layerwise" else "gin"
+
+
+def _eps(record: Record) -> str:
+  """What GIN adds to the weight of a node's own state; 0 in older records."""
+  return field(record, "model.message_passing.eps") or "zero"
+
+
+def _model_name(model: str, eps: str) -> str:
+  return _MODEL_NAMES[model] + f", eps = {eps}" * (eps != "zero")
 
 
 def _score(metric: str, value: float | None, deviation: float | None) -> str:

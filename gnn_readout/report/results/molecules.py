@@ -12,14 +12,15 @@ from gnn_readout.report import markup
 from gnn_readout.report.results import published
 
 # OGB's length and width, which configs/molpcba.py has as well.
-_EPOCHS, WIDTH = 100, 300
+_EPOCHS = int(published.number("ogb_epochs"))
+WIDTH = int(published.number("ogb_width"))
 
 CAPTION = (
   "Mean and sample deviation over the seeds. The learning rate is the one of"
   " those that ran with the best mean validation score. `reduced` says what is"
-  " smaller than OGB's 300 wide and 100 epochs; runs of less than an epoch are"
-  " made for their speed, and left out. All runs and their commands are in"
-  " [runs.md](runs.md)."
+  f" smaller than OGB's {WIDTH} wide and {_EPOCHS} epochs; runs of less than an"
+  " epoch are made for their speed, and left out. All runs and their commands"
+  " are in [runs.md](runs.md)."
 )
 
 
@@ -37,7 +38,7 @@ def is_scored(record: Record) -> bool:
 
 
 def reduced(record: Record, width: int | None = WIDTH) -> str:
-  """Says what of a run is smaller than OGB's 300 wide and 100 epochs.
+  """Says what of a run is smaller than OGB's width and number of epochs.
 
   Args:
     record: From `runs`.
@@ -109,7 +110,6 @@ def display(row: dict[str, Any]) -> dict[str, str]:
     "valid": markup.plus_minus(row["valid"], row["valid_deviation"]),
     "published test": level,
     "parameters": f"{row['num_parameters']:,}",
-    "minutes a run": f"{row['wall_seconds'] / 60:.1f}",
     "note": row["note"],
     "command": row["command"],
   }

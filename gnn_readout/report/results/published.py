@@ -90,6 +90,20 @@ def find(
 
 
 @functools.cache
+def _numbers() -> dict[str, float]:
+  return {row["name"]: float(row["value"]) for row in _rows("numbers")}
+
+
+def number(name: str) -> float:
+  """Returns a published number that stands in a sentence, not in a table.
+
+  Args:
+    name: That of a row of numbers.csv.
+  """
+  return _numbers()[name]
+
+
+@functools.cache
 def _polygons() -> dict[tuple[str, str, int], float]:
   return {
     (row["metric"], row["variant"], int(row["num_points"])): (

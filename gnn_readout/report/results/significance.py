@@ -17,9 +17,9 @@ from gnn_readout.statistics.t_tests import LEVEL, TTest
 
 RULE = (
   "Two results are said to differ if Student's t test of their seeds has"
-  " p < 0.05, after Holm's correction where several are compared in one"
-  " sentence; the interval is that of a single comparison, at 95%. Of a result"
-  " with one seed nothing is said."
+  f" p < {LEVEL}, after Holm's correction where several are compared in one"
+  f" sentence; the interval is that of a single comparison, at {1 - LEVEL:.0%}."
+  " Of a result with one seed nothing is said."
 )
 VERDICTS = {1: "ahead", 0: "within noise", -1: "behind", None: "not compared"}
 

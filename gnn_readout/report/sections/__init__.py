@@ -71,13 +71,13 @@ SECTIONS: dict[str, Row] = {
     " --protocol=fspool2019 --workdir=DIR --records=results/records",
   ),
   "median": Row(
-    "Median of 100 numbers (Figure 3 of the paper)",
+    "Median of a set of numbers (Figure 3 of the paper)",
     tasks.median,
     "record of task 'median' with a score",
     "python -m launch.train --config=configs/median.py --workdir=DIR",
   ),
   "omniglot": Row(
-    "How many characters 16 drawings show (Figure 4b of the paper)",
+    "How many characters a set of drawings shows (Figure 4b of the paper)",
     tasks.omniglot,
     "record of task 'omniglot' with a score",
     "python -m launch.train --config=configs/omniglot.py --workdir=DIR",

@@ -9,6 +9,16 @@ from gnn_readout.report.blocks import Block, Figure, Pair
 from gnn_readout.report.figures import inner_loop as figures
 from gnn_readout.report.results import molecules
 
+# What is said of a run, by curve.
+_SAID = {
+  "inner_mean_max_norm": (
+    "the max-norm of the last inner gradient, mean of the batch,"
+  ),
+  "inner_learning_rate": "the learning rate",
+  "inner_momentum": "the momentum",
+  "inner_regulariser": "the regularisation weight",
+}
+
 
 def make(records: Sequence[Record]) -> list[Block]:
   """Makes the section: two figures for each dataset, model and readout.
@@ -32,15 +42,16 @@ def make(records: Sequence[Record]) -> list[Block]:
       Pair(
         Figure(
           f"{name}_convergence",
-          f"convergence of {name}",
+          f"{title}: the last inner gradient, and the auxiliary loss",
           figures.convergence(record),
         ),
         Figure(
           f"{name}_inner_parameters",
-          f"inner parameters of {name}",
+          f"{title}: the learned parameters of the inner loop",
           figures.inner_parameters(record),
         ),
       ),
+      statement(record),
     ]
   intro = (
     "Left, does the inner loop converge (Figure 5 of the paper); right, its"
@@ -48,6 +59,22 @@ def make(records: Sequence[Record]) -> list[Block]:
     " configurations the best on validation, of several seeds the lowest."
   )
   return made and [intro, *made]
+
+
+def statement(record: Record) -> str:
+  """Says from where to where the curves of a run go.
+
+  Args:
+    record: One that is drawn.
+  """
+  said = []
+  for name, what in _SAID.items():
+    (first, start), *_, (last, end) = record["curves"]["diagnostics"][name]
+    said.append(f"{what} goes from {start:.2g} to {end:.2g}")
+  return (
+    f"Between step {first:,} and step {last:,} {'; '.join(said)}. This is one"
+    " run; others may do otherwise."
+  )
 
 
 def drawn(records: Iterable[Record]) -> list[Record]:

@@ -53,8 +53,9 @@ def make(records: Sequence[Record]) -> list[Block]:
   knots = _knots(scored)
   if knots:
     title = (
-      "What FSPool learned: weight by rank (Figure 5.7); the weights start from"
-      " draws of N(0, 1), and most of what is seen here is still that"
+      "What FSPool learned: weight by rank (Figure 5.7), a panel for each"
+      " feature; the weights start from standard normal draws, and most of what"
+      " is seen here is still that"
     )
     drawn = fspool.rank_weights(knots)
     blocks.append(Figure("polygons_rank_weights", title, drawn))

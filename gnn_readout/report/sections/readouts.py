@@ -31,24 +31,28 @@ def make(records: Sequence[Record]) -> list[Block]:
 
 
 def _blocks(record: Record) -> list[Block]:
-  rows, large, hardware = record["rows"], record["large"], record["hardware"]
+  rows, hardware = record["rows"], record["hardware"]
+  given, large = record["given"], record["large"]
   base = next(row for row in rows if row["name"] == "sum")
   device = hardware["device"]
   if hardware["platform"] == "cpu":
     device = f"{hardware['cpu_count']} cores ({device})"
   return [
-    "Every readout of the table `READOUTS`, by itself: 256 molecules of"
-    " ogbg-molhiv, 300 wide, float32, default arguments. Times are relative to"
+    f"Every readout of the table `READOUTS`, by itself: {given['graphs']}"
+    f" graphs of {given['dataset']}, {given['width']} wide,"
+    f" {given['dtype']}, default arguments. Times are relative to"
     f" `sum`, which takes {base['forward']:.1f} µs forward and"
     f" {base['training']:.1f} µs for the gradient per molecule on {device}, jax"
     f" {record['versions']['jax']}; memory is what the gradient needs besides"
-    " its arguments and results, and 'large' the same for 32 graphs of"
-    f" REDDIT-BINARY, 64 wide, {large['nodes']:,} nodes in all and"
+    f" its arguments and results, and 'large' the same for {large['graphs']}"
+    f" graphs of {large['dataset'].removeprefix('tu/')}, {large['width']} wide,"
+    f" {large['nodes']:,} nodes in all and"
     f" {large['largest']:,} in the largest: no readout lays sets out side by"
-    " side. Checked: the values stay the same, to 1e-3 of the largest in"
-    " float32, when the elements of a set change places (order), when a set is"
+    f" side. Checked: the values stay the same, to {_TOLERANCE:g} of the"
+    " largest, when the elements of a set change places (order), when a set is"
     " alone in its batch (company), and when there is more padding, filled with"
-    " NaN (padding). The contract tests check the same and more in float64."
+    " NaN (padding). The contract tests check the same and more in double"
+    " precision."
     f" Made by `{record['command']}`.",
     Table("Readouts by themselves", [_cells(row, base) for row in rows]),
   ]

@@ -6,10 +6,11 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from gnn_readout.records import Record
+from gnn_readout.records import Record, field
 from gnn_readout.report import markup
 from gnn_readout.report.blocks import Block, Figure, File, Table
 from gnn_readout.report.figures import tasks as figures
+from gnn_readout.report.results import published
 from gnn_readout.report.results.selection import Selection
 from gnn_readout.report.results.tasks import label, length, rows, width
 from gnn_readout.statistics import holm, t_tests
@@ -20,13 +21,19 @@ _LONG = ("note", "command")  # Too long for a table to look at.
 def median(records: Sequence[Record]) -> list[Block]:
   """Makes the section of the task 'median'."""
   found = rows(records, "median")
+  steps, seeds, mean, best = (
+    published.number(f"median_{name}")
+    for name in ("steps", "seeds", "mean_factor", "best_factor")
+  )
   return found and [
-    "Published, a figure without numbers: after 1e7 steps the error of"
-    " Equilibrium Aggregation is about 10 times (mean of 5 seeds) and 100 times"
-    f" (best seed) lower than that of sum and attention. {_how('median')}",
+    f"Published, a figure without numbers: after {steps:,.0f} steps the error"
+    f" of Equilibrium Aggregation is about {mean:.0f} times (mean of"
+    f" {seeds:.0f} seeds) and {best:.0f} times (best seed) lower than that of"
+    f" sum and attention. {_how('median')}",
     Figure(
       "median_error",
-      "Test error against the embedding size",
+      "Test error against the embedding size: means over the seeds, and faint"
+      " the single seeds",
       figures.error_by_width(found),
     ),
     *_scores(found, "median"),
@@ -36,12 +43,21 @@ def median(records: Sequence[Record]) -> list[Block]:
 def omniglot(records: Sequence[Record]) -> list[Block]:
   """Makes the section of the task 'omniglot'."""
   found = rows(records, "omniglot")
-  return found and [
-    _how("omniglot"),
+  if not found:
+    return []
+  most, size = (
+    field(found[0].record, f"sets.{name}")
+    for name in ("num_classes", "set_size")
+  )
+  return [
+    f"Sets of {size} drawings, of one to {most} characters, each number as"
+    f" likely as any other: guessing is right with probability {1 / most:g}."
+    f" {_how('omniglot')}",
     Figure(
       "omniglot_curves",
-      "Score against the training step",
-      figures.learning_curves(found),
+      "Accuracy against the training step, on what is trained on and on"
+      " characters kept out; the dotted line is guessing",
+      figures.learning_curves(found, 1 / most),
     ),
     *_scores(found, "omniglot"),
   ]
@@ -68,9 +84,6 @@ def display(row: Selection) -> dict[str, str]:
     "steps": f"{best['steps']:,}",
     "sets a step": f"{best['config'].get('batch_size', '')}",
     "parameters": f"{best['num_parameters']:,}",
-    "minutes": (
-      f"{best['wall_seconds'] / 60:.1f} for {best['num_members']} at once"
-    ),
     "note": best["note"],
     "command": best["command"],
   }

@@ -8,16 +8,17 @@ from gnn_readout.records import Record
 from gnn_readout.report import markup
 from gnn_readout.report.blocks import Block, Figure, File, Table
 from gnn_readout.report.figures import tu as figures
-from gnn_readout.report.results import crossvals
+from gnn_readout.report.results import crossvals, published
 from gnn_readout.report.results.crossvals import BASE, FSPOOL, label, setting
 from gnn_readout.report.results.folds import Paired, compare
 from gnn_readout.statistics import holm
 from gnn_readout.statistics.t_tests import LEVEL
 from gnn_readout.statistics.wilcoxon import MIN_PAIRS, signed_rank
 
+_INTERVAL = f"{1 - LEVEL:.0%} interval"
 _CELLS = dict.fromkeys(
   ("repeats x folds", "second better, level, worse", "mean difference",
-   "95% interval", "p", "p, corrected", "finding"), ""
+   _INTERVAL, "p", "p, corrected", "finding"), ""
 )  # fmt: skip
 
 
@@ -37,7 +38,12 @@ def make(records: Sequence[Record]) -> list[Block]:
   ]
   if any(row["metric"] == "accuracy" for row in found):
     blocks.append(
-      Figure("tu_accuracy", "Test accuracy of readouts", figures.bars(found))
+      Figure(
+        "tu_accuracy",
+        "Test accuracy of readouts, with sample deviations where there are"
+        " several repeats; diamonds are published",
+        figures.accuracies(found),
+      )
     )
   blocks.append(
     Table("Cross-validation", [crossvals.display(row) for row in found])
@@ -149,7 +155,7 @@ def _paired_cells(
       f"{found.wins}, {found.ties}, {found.losses}"
     ),
     "mean difference": f"{scale * test.difference:+.2f}",
-    "95% interval": f"[{scale * test.low:+.2f}, {scale * test.high:+.2f}]",
+    _INTERVAL: f"[{scale * test.low:+.2f}, {scale * test.high:+.2f}]",
     "p": f"{test.p:.3f}",
     "p, corrected": f"{p:.3f}",
     "finding": finding,
@@ -162,7 +168,12 @@ def _across(gaps: Sequence[float]) -> str:
   if len(gaps) < MIN_PAIRS:
     return (
       f"{text}. Fewer than {MIN_PAIRS} datasets are too few for a test:"
-      " no outcome could have p < 0.05."
+      f" no outcome could have p < {LEVEL}."
     )
-  p = signed_rank(gaps)
-  return f"{text}, p = {p:.3f} (the thesis: 6 of 9, p = 0.07)."
+  ahead, of, p = map(
+    published.number, ("wilcoxon_ahead", "wilcoxon_datasets", "wilcoxon_p")
+  )
+  return (
+    f"{text}, p = {signed_rank(gaps):.3f} (the thesis: {ahead:.0f} of {of:.0f},"
+    f" p = {p:.2f})."
+  )

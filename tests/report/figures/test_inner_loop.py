@@ -64,20 +64,23 @@ def test_the_same_record_gives_the_same_bytes(inner_loop_run, draw):
     assert word not in first["svg"] + first["png"]
 
 
-def test_figure_5_has_norms_and_auxiliary_loss_on_a_logarithmic_axis(
+def test_figure_5_has_norms_and_below_them_the_auxiliary_loss(
   inner_loop_run, drawn
 ):
   inner_loop.convergence(inner_loop_run())
-  ((figure, (axes,)),) = drawn
-  assert axes.get_yscale() == "log"
-  assert axes.get_xlabel() == "training step"
+  ((figure, (norms, loss)),) = drawn
+  assert norms.get_yscale() == loss.get_yscale() == "log"
+  assert loss.get_xlabel() == "training step"
+  assert "auxiliary loss" in loss.get_ylabel()
+  assert "norm" not in loss.get_ylabel()
   title = "ogbg-moltox21, gcn, equilibrium readout"
   assert figure.get_suptitle() == title
-  lines = {line.get_label(): line for line in axes.lines}
   (legend,) = figure.legends
-  assert [text.get_text() for text in legend.get_texts()] == list(lines)
-  for numerator, words in ((10, "largest"), (3, "norm"), (1, "auxiliary")):
-    line = [line for label, line in lines.items() if words in label][-1]
+  labels = [line.get_label() for line in norms.lines]
+  assert [text.get_text() for text in legend.get_texts()] == labels
+  assert ["largest" in labels[0], "mean" in labels[1]] == [True, True]
+  lines = [*norms.lines, *loss.lines]
+  for numerator, line in zip((10, 3, 1), lines, strict=True):
     assert line.get_ydata() == pytest.approx([numerator / s for s in STEPS])
     assert list(line.get_xdata()) == list(STEPS)
 
@@ -98,7 +101,7 @@ def test_figure_6_has_a_panel_for_each_parameter(inner_loop_run, drawn):
 
 
 def test_lines_differ_in_colour_and_in_style():
-  for curves in (inner_loop._CONVERGENCE, inner_loop._PARAMETERS):
+  for curves in (inner_loop._NORMS, inner_loop._PARAMETERS):
     assert len({curve.color for curve in curves}) == len(curves)
     assert len({curve.style for curve in curves}) == len(curves)
 
@@ -114,8 +117,8 @@ def test_what_cannot_be_drawn_is_left_out(inner_loop_run, drawn):
   curves["inner_aux_loss"] = [[101, 0.5]]
   curves["inner_mean_max_norm"] = [[s, 0.0] for s in STEPS]
   inner_loop.convergence(record)
-  ((_, (axes,)),) = drawn
-  largest, mean, aux = axes.lines
+  ((_, (norms, loss)),) = drawn
+  largest, mean, aux = *norms.lines, *loss.lines
   assert list(largest.get_xdata()) == list(STEPS)[3:]
   assert list(mean.get_xdata()) == []
   assert list(aux.get_ydata()) == [0.5]

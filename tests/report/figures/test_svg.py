@@ -14,7 +14,7 @@ NAME = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture(scope="module")
 def picture():
-  """A line at known places, dots, a bar, and what has no value."""
+  """A line at known places, dots, and what has no value."""
   with style.context():
     figure = style.empty(height=2.0)
     axes = figure.subplots()
@@ -22,8 +22,6 @@ def picture():
     axes.plot([1], [float("nan")], label="nowhere")
     axes.scatter([500], [0.5])
     axes.axhline(0.75)
-    (bar,) = axes.bar([200], [0.7], 100)
-    bar.set_label("bar, 0.7")
     axes.bar([400], [0.7], 100)
     axes.set_xlim(0, 1000)
     axes.set_ylim(0, 1)
@@ -44,7 +42,6 @@ def test_what_has_a_value_says_it(picture):
     "a < b: step 0, 0.25",
     "a < b: step 1,000, 1",
     "step 500, 0.5",
-    "bar, 0.7",
   }
 
 
@@ -64,12 +61,6 @@ def test_values_lie_where_they_are_drawn(picture):
   x, y = a * float(spot.get("cx")), d * float(spot.get("cy")) + f
   assert x == pytest.approx((left + right) / 2, abs=0.2)
   assert y == pytest.approx((top + bottom) / 2, abs=0.2)
-  bar = _values(data)["bar, 0.7"]
-  assert a * float(bar.get("width")) == pytest.approx(
-    (right - left) / 10, abs=0.2
-  )
-  height = a * float(bar.get("height"))
-  assert height == pytest.approx(0.7 * (bottom - top), abs=0.2)
 
 
 def test_a_page_can_hold_several(picture):

@@ -40,9 +40,11 @@ def test_learning_curves_of_train_and_valid(task, drawn):
     "valid": [[500, 0.5]],
     "diagnostics": {"mse": [[500, 0.45], [1009, 0.25]]},
   }
-  figures.learning_curves(tasks.rows(records, "median"))
+  figures.learning_curves(tasks.rows(records, "median"), chance=0.3)
   (axes,) = drawn[0].axes
-  train, valid = axes.get_lines()
+  train, valid, guessing = axes.get_lines()
+  assert set(guessing.get_ydata()) == {0.3}
+  assert guessing.get_label() == "guessing"
   assert train.get_xdata().tolist() == valid.get_xdata().tolist() == [500, 1009]
   assert train.get_ydata() == pytest.approx([0.4, 0.2])
   assert valid.get_ydata() == pytest.approx([0.4, 0.1])

@@ -30,20 +30,28 @@ def test_what_a_row_says(crossval):
     "published epochs": "244 ± 95",
     "points x folds x repeats x epochs": "4 x 2 x 2 x 100",
     "reduced": "2 of 10 repeats; 100 of 500 epochs; 4 of 8 points; short",
-    "minutes": "1.5",
   }
   more = crossvals.display_long(row)
   assert more["command"] == record["command"]
   assert "table 5.10" in more["source of the published"]
 
 
-def test_what_is_far_from_the_published_number_is_flagged(crossval):
+def test_how_far_the_published_number_is(crossval):
   (row,) = crossvals.rows([crossval(tests=[[0.8, 0.81]])])
   away = (0.805 - 0.85) / 0.015
   assert row["difference_in_deviations"] == pytest.approx(away, abs=1e-3)
   shown = crossvals.display(row)
-  assert shown["apart, in published deviations"] == "-3.0, more than two"
+  assert shown["apart, in published deviations"] == "-3.0"
   assert (shown["test"], shown["over"]) == ("80.5", "1 repeat")
+
+
+def test_another_eps_is_another_model(crossval):
+  record = crossval()
+  record["config"]["model"]["message_passing"] = {"eps": "inputs"}
+  (row,) = crossvals.rows([record])
+  assert crossvals.display(row)["model"] == "GIN, eps = inputs"
+  assert crossvals.setting(record) == "GIN, eps = inputs, fspool2019"
+  assert crossvals.pairs([record, crossval(readout="fspool")]) == []
 
 
 def test_another_protocol_has_no_published_number_of_this_one(crossval):

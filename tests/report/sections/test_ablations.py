@@ -125,7 +125,7 @@ def test_table_e2_needs_the_papers_batches(molecule):
   ]
   groups = ablations.time_groups(select(records))
   rows = ablations.time_rows(groups)
-  titles = ("inner steps", "hours for 2M steps", "of sum", "published hours",
+  titles = ("inner steps", "hours", "of sum", "published hours",
             "published, of sum")  # fmt: skip
   found = [tuple(row[title] for title in titles) for row in rows]
   assert found == [

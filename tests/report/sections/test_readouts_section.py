@@ -19,7 +19,8 @@ def test_the_card(card, molecule):
   assert "| 2.5 | 1.5 |" in line  # Relative to the sum.
   assert "2.0 µs forward" in text and "3.0 µs for the gradient" in text
   assert "on 3 cores (a machine), jax 1;" in text
-  assert "70 nodes in all and 30 in the largest" in text
+  assert "by itself: 7 graphs of some, 5 wide, float64, default" in text
+  assert "for 3 graphs of LARGE, 2 wide, 70 nodes in all and 30 in" in text
 
 
 def test_the_newest_record_counts(card):

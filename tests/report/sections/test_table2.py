@@ -81,9 +81,8 @@ def test_ogbs_models(molecule):
   ]
   entries = table2.baselines(select(records))
   assert table2.baseline_sentence(entries) == (
-    "Within 2 published deviations of the published number: gcn on ogbg-molhiv"
-    " (-1.1). Not within 2 published deviations of the published number: gin on"
-    " ogbg-molhiv (-4.0)."
+    "From the published mean to ours, in published deviations of a seed: gcn on"
+    " ogbg-molhiv -1.1, gin on ogbg-molhiv -4.0."
   )
   text = markdown(Section("table2", "title", table2.make(records)))
   assert "| 0.7500 | 0.7606 ± 0.0097 (OGB leaderboard) |" in text

@@ -25,7 +25,6 @@ def test_what_a_reader_sees(medians):
     "steps": "1,009",
     "sets a step": "64",
     "parameters": "4,321",
-    "minutes": "1.5 for 6 at once",
     "note": "short",
     "command": medians[0]["command"],
   }
@@ -51,7 +50,11 @@ def test_the_section(medians):
 
 
 def test_another_task(task, medians):
-  blocks = tasks.omniglot([*medians, task(problem="omniglot")])
+  record = task(problem="omniglot")
+  record["config"]["sets"] = {"num_classes": 4, "set_size": 7}
+  blocks = tasks.omniglot([*medians, record])
+  assert blocks[0].startswith("Sets of 7 drawings, of one to 4 characters,")
+  assert "guessing is right with probability 0.25." in blocks[0]
   assert blocks[1].name == "omniglot_curves"
   assert len(blocks[2].rows) == 1
 

@@ -1,0 +1,34 @@
+"""Commands that stand for training runs, and what they leave."""
+
+from __future__ import annotations
+
+# It saves every step, goes on from the last, and on SIGTERM ends with status 0.
+# After a step it waits while its folder has a file `wait`, until it is told to
+# stop, or a file `deaf`, whatever it is told.
+FAKE_RUN = """
+import pathlib, signal, sys, time
+folder = pathlib.Path(sys.argv[1])
+stop = []
+signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+step = len(list(folder.glob("saved*")))
+print(f"start {step}", flush=True)
+while step < 5 and not stop:
+  step += 1
+  (folder / f"saved{step}").touch()
+  print(f"step {step}/5", flush=True)
+  while (folder / "deaf").exists() or (folder / "wait").exists() and not stop:
+    time.sleep(0.01)
+if step == 5:
+  (folder / "record").touch(exist_ok=False)
+print("end", flush=True)
+"""
+
+
+def is_complete(job):
+  """Whether a fake run has reached its last step."""
+  return (job.folder / "record").exists()
+
+
+def saved_step(job):
+  """The step that a fake run goes on from."""
+  return len(list(job.folder.glob("saved*")))
