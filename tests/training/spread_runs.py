@@ -37,7 +37,8 @@ def make_problem(dataset: str, variant: str, **fields) -> GraphProperty:
     store = folds.with_fold(store, config.fold, **config.folds)
   config.update_from_flattened_dict(TU if is_tu else MOLECULES)
   config.batching.update(batch_size=32, num_buckets=1)
-  config.update(num_steps=20, num_epochs=0.0, eval_every=20, **fields)
+  config.update(num_steps=20, num_epochs=0.0, eval_every=20)
+  config.update_from_flattened_dict(fields)
   return GraphProperty(config, store)
 
 

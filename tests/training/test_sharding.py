@@ -8,9 +8,11 @@ import re
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
+from gnn_readout.training.program import Program
 from tests.training import spread_runs
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -80,3 +82,31 @@ def test_five_gcn_layers_take_seventeen_messages():
   problem.config.model.message_passing.num_layers = 5
   (found, _) = spread_runs.train(problem, 1)
   assert 5 < found["collectives"] <= 17
+
+
+@pytest.mark.parametrize("seeds", [(3, 3), (3, 5)])
+def test_members_and_shares_together(seeds):
+  # Members that share their batches, and members that do not.
+  found = []
+  with jax.enable_x64(True):
+    for num_devices in (1, 2):
+      problems = [
+        spread_runs.make_problem(
+          "demo",
+          "gcn,mean",
+          seed=seed,
+          num_devices=num_devices,
+          **{"optimizer.learning_rate": rate},
+        )
+        for seed, rate in zip(seeds, (0.01, 0.001), strict=True)
+      ]
+      program = Program(problems)
+      program.initialise()
+      program.advance(3)
+      program.close()
+      found.append((program.arrays()["state"].params, program.real))
+      assert program.mesh.shape["data"] == num_devices
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, atol=TOLERANCE), *found
+  )
+  assert not np.array_equal(*found[0][0]["head"]["w"])
