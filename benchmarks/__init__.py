@@ -62,10 +62,11 @@ def write_record(folder: str, command: str, result: Mapping[str, Any]) -> str:
     command: What makes it again; its name is made of that.
     result: As `run` returns it.
   """
-  from gnn_readout import records
+  from gnn_readout import paths, records
 
   words = command.removeprefix("python -m launch.").replace("--", "")
   name = re.sub(r"[^\w,.=-]+", "_", words.replace("configs/", ""))
+  name = paths.part(name)
   facts = {
     "kind": "benchmark",
     "name": name,

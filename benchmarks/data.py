@@ -217,7 +217,8 @@ def _peak_megabytes() -> float:
   status = pathlib.Path("/proc/self/status")
   if status.exists():
     fields = dict(
-      line.split(":", 1) for line in status.read_text().splitlines()
+      line.split(":", 1)
+      for line in status.read_text(encoding="utf-8").splitlines()
     )
     return int(fields["VmHWM"].split()[0]) / 1024
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -41,7 +41,7 @@ def run(
         {"num_steps": num_steps, "adjoint": adjoint},
       )
   # At initialisation an implicit solve may not converge; its cost is the same.
-  logging.getLogger("gnn_readout.minimise").setLevel(logging.ERROR)
+  logging.getLogger("gnn_readout.minimisation").setLevel(logging.ERROR)
   functions, memory = {}, {}
   for name, (readout, arguments) in rows.items():
     config = molpcba.get_config(f"gcn,{readout}").unlock()

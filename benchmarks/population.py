@@ -15,6 +15,7 @@ from gnn_readout.runs import devices, settings
 from gnn_readout.tasks import GraphProperty
 from gnn_readout.training import members
 from gnn_readout.training.program import Program, group_by_program
+from gnn_readout.wording import counted
 
 _MEMBERS = (
   "fold=0,1,2,3,4,5,6,7,8,9 model.message_passing.width=16,32"
@@ -69,9 +70,10 @@ def run(
     peer="peer",
   )
   timing.print_compared(
-    f"{len(configs)} members in {len(programs)} programs against one after"
-    f" another, batch {config.batching.batch_size}, {jax.device_count()}"
-    f" devices ({jax.default_backend()}), {os.cpu_count()} cores, float32",
+    f"{counted(len(configs), 'member')} in {counted(len(programs), 'program')}"
+    f" against one after another, batch {config.batching.batch_size},"
+    f" {counted(jax.device_count(), 'device')} ({jax.default_backend()}),"
+    f" {counted(os.cpu_count(), 'core')}, float32",
     [record],
   )
   return record

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import rich
 from rich.table import Table
+from rich.text import Text
 
 
 class Measurement(NamedTuple):
@@ -129,7 +130,7 @@ def print_table(
   """Prints a table with the first column to the left, the others right."""
   table = Table()
   for i, column in enumerate(columns):
-    table.add_column(column, justify="right" if i else "left")
+    table.add_column(Text(column), justify="right" if i else "left")
   for row in rows:
-    table.add_row(*row)
-  rich.print(title, table, sep="\n")
+    table.add_row(*map(Text, row))
+  rich.print(Text(title), table, sep="\n")

@@ -96,6 +96,8 @@ def get_config(variant: str = "equilibrium") -> ml_collections.ConfigDict:
   )
   config.num_steps = 10_000
   config.eval_every = 1_000
+  # Steps; 0: with every evaluation, unless saving took over 5% of the time.
+  config.checkpoint_every = 0
   config.num_eval_sets = 8_192  # Of validation, and as many of testing.
   config.note = ""  # What was reduced; printed beside the result.
   return config.lock()

@@ -110,10 +110,13 @@ def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
     }
   )
   config.num_steps = 0
-  config.num_epochs = 100.0  # More than 0: used instead of num_steps.
+  # More than 0: used instead of num_steps. On a command line the one that is
+  # given counts.
+  config.num_epochs = 100.0
   config.eval_every = 0  # Steps; 0: once per epoch.
   config.eval_batch_size = 128
-  config.checkpoint_every = 0  # Steps; 0: with every evaluation.
+  # Steps; 0: with every evaluation, unless saving took over 5% of the time.
+  config.checkpoint_every = 0
   config.log_every = 50
   config.tensorboard = True
   # Fields and their values, all combinations of which are trained as one

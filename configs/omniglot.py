@@ -88,6 +88,8 @@ def get_config(variant: str = "sum") -> ml_collections.ConfigDict:
   )
   config.num_steps = 100_000
   config.eval_every = 5_000
+  # Steps; 0: with every evaluation, unless saving took over 5% of the time.
+  config.checkpoint_every = 0
   config.num_eval_sets = 4_000
   config.note = ""  # What was reduced; printed beside the result.
   return config.lock()

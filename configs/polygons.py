@@ -66,6 +66,8 @@ def get_config(variant: str = "fspool,direct") -> ml_collections.ConfigDict:
   config.optimizer = ml_collections.ConfigDict({"learning_rate": 1e-3})
   config.num_steps = 10240
   config.eval_every = 1024
+  # Steps; 0: with every evaluation, unless saving took over 5% of the time.
+  config.checkpoint_every = 0
   config.num_eval_sets = 1024
   # Fields and their values: all combinations are trained as one program.
   config.population = ""

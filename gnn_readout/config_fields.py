@@ -50,6 +50,9 @@ PARTS = {
   "model.readout": _readout,
 }
 
+# Each of them says how long a run is; the other one is then 0.
+LENGTHS = ("num_epochs", "num_steps")
+
 _WORDS = {
   bool: "true or false",
   int: "a whole number",
@@ -80,7 +83,8 @@ def with_fields(
   """Returns a copy of a config with some fields set anew.
 
   Where a part gets another name, arguments of the old one that the new one does
-  not take are left out.
+  not take are left out. A length that is set takes the place of the other one:
+  with `num_steps` set, `num_epochs` is 0, and the other way round.
 
   Args:
     config: It may be locked, and the copy is as well then.
@@ -88,7 +92,8 @@ def with_fields(
     prefix: Of the fields in messages, such as "--config.".
 
   Raises:
-    ValueError: If there is no such field, or a value is not of its type.
+    ValueError: If there is no such field, a value is not of its type, or both
+      lengths of a run are set.
   """
   result = config.copy_and_resolve_references()
   named = dict(_named(config))  # The copy does not know the type of a None.
@@ -103,6 +108,7 @@ def with_fields(
     _set(result, part, last, value)
     if _is_part_name(field):
       _leave_out(result, part)
+  _keep_one_length(result, values, prefix)
   return result
 
 
@@ -241,6 +247,19 @@ def _set(config: ConfigDict, part: str, name: str, value: Any) -> None:
         holder[step] = ConfigDict()
       holder = holder[step]
     holder[name] = value
+
+
+def _keep_one_length(
+  config: ConfigDict, values: Mapping[str, Any], prefix: str
+) -> None:
+  """Sets the length that was not given to 0, if the other one was."""
+  given = [name for name in LENGTHS if name in values and config[name] > 0]
+  if len(given) > 1:
+    words = " and ".join(f"{prefix}{name}={config[name]:g}" for name in given)
+    raise ValueError(f"{words} both say how long the run is: give one of them")
+  for name in set(LENGTHS) - set(given) if given else ():
+    if name in config:
+      _set(config, "", name, type(config[name])(0))
 
 
 def _leave_out(config: ConfigDict, part: str) -> None:

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 _MOST = 60  # Characters of a quotation.
+_MOST_NAMES = 40  # Of a list of what would have been right.
+
+
+class Damaged(ValueError):
+  """What a run left is not what it wrote.
+
+  Attributes:
+    flags: What the same command needs besides in order to go on; None where
+      no command is known that does.
+  """
+
+  flags: tuple[str, ...] | None = None
 
 
 def suggest(name: str, valid: Iterable[str]) -> str:
@@ -19,9 +32,12 @@ def suggest(name: str, valid: Iterable[str]) -> str:
     Such as `" Did you mean 'sum'? Known: max, mean, sum."`.
   """
   valid = sorted(valid)
-  near = difflib.get_close_matches(str(name), valid, n=1, cutoff=0.5)
+  near = difflib.get_close_matches(str(name)[:_MOST], valid, n=1, cutoff=0.5)
   hint = f" Did you mean {near[0]!r}?" if near else ""
-  return f"{hint} Known: {', '.join(valid)}."
+  more = ""
+  if len(valid) > _MOST_NAMES:
+    more = f", ... ({len(valid):,} in all)"
+  return f"{hint} Known: {', '.join(valid[:_MOST_NAMES])}{more}."
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
@@ -55,3 +71,27 @@ def quoted(text: str | bytes) -> str:
   if len(text) <= _MOST:
     return repr(text)
   return f"{text[:_MOST] + '...'!r} ({len(text):,} characters)"
+
+
+def quoted_value(value: Any) -> str:
+  """Returns a value of any kind as a message shows it: short, on one line."""
+  if isinstance(value, str | bytes):
+    return quoted(value)
+  text = " ".join(repr(value).split())
+  if len(text) <= _MOST:
+    return text
+  return f"{text[:_MOST]}... ({len(text):,} characters)"
+
+
+def brief(text: str, most: int) -> str:
+  """Returns both ends of a text on one line, of at most so many characters.
+
+  Args:
+    text: Such as an error message, which may be pages long.
+    most: Of what is returned.
+  """
+  text = " ".join(text.split())
+  if len(text) <= most:
+    return text
+  half = (most - 5) // 2
+  return f"{text[:half]} ... {text[-half:]}"

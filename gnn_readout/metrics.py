@@ -16,6 +16,7 @@ import numpy as np
 
 from gnn_readout import shares
 from gnn_readout.errors import suggest
+from gnn_readout.wording import counted
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
@@ -99,10 +100,34 @@ def evaluate(metric: str, labels: np.ndarray, logits: np.ndarray) -> Score:
   scored = ~np.isnan(per_task)
   if not scored.any():
     raise ValueError(
-      f"no task qualifies for {metric!r}: of {len(per_task)} tasks none has"
-      f" {_metric(metric).needs} among {len(labels)} graphs"
+      f"no task qualifies for {metric!r}: of"
+      f" {counted(len(per_task), 'task')} none has {_metric(metric).needs}"
+      f" among {counted(len(labels), 'graph')}"
     )
   return Score(float(per_task[scored].mean()), int(scored.sum()), per_task)
+
+
+def evaluate_constant(
+  metric: str, train_labels: np.ndarray, labels: np.ndarray, num_outputs: int
+) -> Score:
+  """Scores a constant prediction on a split: what every model has to beat.
+
+  It is the training mean of each task for 'rmse' and 'mae', and the most
+  frequent class of the training set for 'accuracy'. By 'ap' any constant scores
+  the share of positives, and by 'rocauc' one half.
+
+  Args:
+    metric: As `evaluate` takes it.
+    train_labels: [G', T] of the training set, NaN = not measured.
+    labels: [G, T] of the split.
+    num_outputs: T, or for 'accuracy' the number of classes C.
+
+  Raises:
+    ValueError: As `evaluate`.
+  """
+  logits = _metric(metric).constant(np.asarray(train_labels), num_outputs)
+  shape = len(labels), num_outputs
+  return evaluate(metric, labels, np.broadcast_to(logits, shape))
 
 
 def higher_is_better(metric: str) -> bool:
@@ -180,18 +205,36 @@ def accuracy(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
   return _mean_labelled(np.where(known, correct, np.nan))
 
 
+def _any_constant(labels: np.ndarray, num_outputs: int) -> np.ndarray:
+  return np.zeros(num_outputs)
+
+
+def _training_mean(labels: np.ndarray, num_outputs: int) -> np.ndarray:
+  """The mean label of each task, [T]; 0 where there is none."""
+  return np.nan_to_num(_mean_labelled(labels.astype(np.float64)))
+
+
+def _frequent_class(labels: np.ndarray, num_outputs: int) -> np.ndarray:
+  """Logits [C] that are largest for the most frequent class."""
+  classes = labels[~np.isnan(labels)].astype(np.int64)
+  return np.bincount(classes, minlength=num_outputs).astype(np.float64)
+
+
 class _Metric(NamedTuple):
   function: Callable[[np.ndarray, np.ndarray], np.ndarray]
   higher_is_better: bool
   needs: str  # What a task must have to qualify.
+  # Training labels and the number of outputs -> logits of a constant.
+  constant: Callable[[np.ndarray, int], np.ndarray]
 
 
+_BOTH = "a positive and a negative label"
 _METRICS = {
-  "ap": _Metric(average_precision, True, "a positive and a negative label"),
-  "rocauc": _Metric(roc_auc, True, "a positive and a negative label"),
-  "rmse": _Metric(rmse, False, "a label"),
-  "mae": _Metric(mae, False, "a label"),
-  "accuracy": _Metric(accuracy, True, "a label"),
+  "ap": _Metric(average_precision, True, _BOTH, _any_constant),
+  "rocauc": _Metric(roc_auc, True, _BOTH, _any_constant),
+  "rmse": _Metric(rmse, False, "a label", _training_mean),
+  "mae": _Metric(mae, False, "a label", _training_mean),
+  "accuracy": _Metric(accuracy, True, "a label", _frequent_class),
 }
 
 

@@ -20,6 +20,11 @@ SCHEDULES = {
 }
 
 
+# Those whose factor depends on the share: with them a longer run is another one
+# from its first step on.
+OF_LENGTH = frozenset({"cosine"})
+
+
 def make_optimizer(
   learning_rate: float | Array,
   schedule: str,

@@ -16,15 +16,14 @@ import pathlib
 import platform
 import re
 import subprocess
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
-
-from gnn_readout.errors import suggest
+from gnn_readout import paths
+from gnn_readout.errors import quoted, quoted_value, suggest
 from gnn_readout.fields import flatten
-from gnn_readout.files import atomic_write_text
+from gnn_readout.files import atomic_write_text, read_json, read_text
+from gnn_readout.wording import counted
 
 VERSION = 2
 
@@ -64,6 +63,9 @@ KINDS: dict[str, Fields] = {
     "dataset.num_valid": int,
     "dataset.num_test": int,
     "dataset.fingerprint": str,
+    "dataset.task_names?": list,
+    "dataset.description?": list,
+    "dataset.parts?": dict,
     "num_parameters": int,
     "steps": int,
     "epochs": (*_NUMBER, _NULL),
@@ -78,9 +80,11 @@ KINDS: dict[str, Fields] = {
     "test.value": _NUMBER,
     "test.step": int,
     "test.scores": dict,
+    "test.constant_scores?": dict,  # By metric, of a constant prediction.
     "test.num_tasks_scored?": int,
     "lower_is_better": bool,
     "failure": str,
+    "restarts?": list,  # Steps; there if a latest checkpoint was damaged.
     "wall_seconds": _NUMBER,
     "steps_per_second": _NUMBER,
     "graphs_per_second": (*_NUMBER, _NULL),
@@ -119,6 +123,7 @@ KINDS: dict[str, Fields] = {
     "test.value": _NUMBER,
     "test.deviation": (*_NUMBER, _NULL),
     "test.count": int,
+    "test.constant_scores?": dict,  # The mean over the folds.
     "wall_seconds": _NUMBER,
     "note": str,
   },
@@ -200,37 +205,6 @@ def environment() -> dict[str, Any]:
   }
 
 
-def dataset_facts(store: Any) -> dict[str, Any]:
-  """Returns name, sizes and a checksum of the content of a dataset.
-
-  Args:
-    store: A `GraphStore`.
-  """
-  return {
-    "name": store.schema.name,
-    "num_graphs": store.num_graphs,
-    "num_train": len(store.splits["train"]),
-    "num_valid": len(store.splits["valid"]),
-    "num_test": len(store.splits["test"]),
-    "fingerprint": fingerprint(store, store.splits.values()),
-  }
-
-
-def fingerprint(store: Any, splits: Iterable[np.ndarray] = ()) -> str:
-  """Returns 8 hexadecimal digits that change with any column of a dataset.
-
-  Args:
-    store: A `GraphStore`.
-    splits: What else is to be counted.
-  """
-  checksum = 0
-  columns = (store.node_offsets, store.edge_offsets, store.nodes, store.edges)
-  columns += (store.senders, store.receivers, store.labels)
-  for column in (*columns, *splits):
-    checksum = zlib.crc32(np.ascontiguousarray(column), checksum)
-  return f"{checksum:08x}"
-
-
 def write(
   folder: str | os.PathLike[str],
   facts: Mapping[str, Any],
@@ -284,7 +258,7 @@ def read(path: str | os.PathLike[str]) -> Record:
   """
   path = pathlib.Path(path)
   try:
-    record = json.loads(path.read_text())
+    record = read_json(path)
   except ValueError as error:
     raise ValueError(f"{path}: not a JSON file: {error}") from error
   return check(record, path)
@@ -315,9 +289,10 @@ def check(record: Any, where: str | os.PathLike[str]) -> Record:
   kind = record["kind"]
   if kind not in KINDS:
     raise ValueError(
-      f"{where}: field 'kind' cannot be {kind!r}.{suggest(kind, KINDS)}"
+      f"{where}: field 'kind' cannot be {quoted(kind)}.{suggest(kind, KINDS)}"
     )
   _check_fields(record, KINDS[kind], where)
+  paths.check_part(record["name"], f"{where}: field 'name'")
   if kind == "crossval":
     _check_folds(record, where)
   return record
@@ -338,8 +313,7 @@ def read_folder(
   Raises:
     ValueError: As `read`, or if two are of the same run.
   """
-  paths = sorted(pathlib.Path(folder).glob("*.json"))
-  found = {path: read(path) for path in paths}
+  found = {p: read(p) for p in sorted(pathlib.Path(folder).glob("*.json"))}
   first: dict[str, pathlib.Path] = {}
   for path, record in found.items():
     if record["kind"] == "benchmark":
@@ -425,7 +399,9 @@ def _check_fields(
         raise ValueError(f"{where}: field {name!r} is missing")
       not_finite = isinstance(value, float) and not math.isfinite(value)
       if not isinstance(value, types) or not_finite:
-        raise ValueError(f"{where}: field {name!r} cannot be {value!r}")
+        raise ValueError(
+          f"{where}: field {quoted(name)} cannot be {quoted_value(value)}"
+        )
 
 
 def _values(
@@ -456,8 +432,8 @@ def _check_folds(record: Record, where: str | os.PathLike[str]) -> None:
   for field, (length, right) in lengths.items():
     if length != right or not length:
       raise ValueError(
-        f"{where}: field {field!r} has {length} elements, the protocol in it"
-        f" has {right}"
+        f"{where}: field {field!r} has {counted(length, 'element')}, the"
+        f" protocol in it has {right}"
       )
 
 
@@ -469,7 +445,8 @@ def _git(*arguments: str) -> str | None:
       ["git", *arguments],
       cwd=folder,
       capture_output=True,
-      text=True,
+      encoding="utf-8",
+      errors="replace",
       check=True,
     ).stdout.strip()
   except (OSError, subprocess.CalledProcessError):
@@ -478,7 +455,7 @@ def _git(*arguments: str) -> str | None:
 
 def _processor() -> str:
   try:
-    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    lines = read_text("/proc/cpuinfo").splitlines()
   except OSError:
     return platform.processor()
   names = [line for line in lines if line.startswith("model name")]

@@ -24,11 +24,13 @@ from gnn_readout import cli
 _FLAGS = {
   "config": cli.define_config("Measure what it trains.", is_required=False),
   "against": flags.DEFINE_multi_string(
-    "against", [], "Measure against pyg, say."
+    "against", [], "A peer to measure against, such as pyg."
   ),
-  "rounds": flags.DEFINE_integer("rounds", 5, "Each side runs so often.", 1),
+  "rounds": flags.DEFINE_integer(
+    "rounds", 5, "Number of rounds; in each, every side runs once.", 1
+  ),
   "dataset": flags.DEFINE_string(
-    "dataset", None, "Measure on ogbg-molhiv, say."
+    "dataset", None, "The dataset to measure on, such as ogbg-molhiv."
   ),
   "data_dir": cli.define_data_dir(),
   "cache_dir": cli.define_cache_dir(),

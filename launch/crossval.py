@@ -22,10 +22,11 @@ _CONFIG = cli.define_config(
   "Train what a config says, such as configs/tu.py:MUTAG,fspool."
 )
 _PROTOCOL = flags.DEFINE_string(
-  "protocol", "fspool2019", "It is fspool2019, gin2019 or errica2020."
+  "protocol", "fspool2019", "The protocol: fspool2019, gin2019 or errica2020."
 )
 _WORKDIR = cli.define_workdir(
-  "Cross-validations of many datasets and readouts may share this folder."
+  "Folder of the results; cross-validations of many datasets and readouts may"
+  " share it."
 )
 _RECORDS = flags.DEFINE_string(
   "records", None, "Copy the record to this folder, such as results/records."
@@ -53,8 +54,8 @@ def main(argv: Sequence[str]) -> None:
     name = f"{record['name']}.json"
     text = pathlib.Path(_WORKDIR.value) / record["name"] / "record.json"
     target = pathlib.Path(_RECORDS.value) / name
-    files.atomic_write_text(target, text.read_text())
+    files.atomic_write_text(target, files.read_text(text))
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  cli.run(main, resumes=True)

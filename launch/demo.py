@@ -15,7 +15,7 @@ from absl import flags
 from gnn_readout import cli
 
 _WORKDIR = flags.DEFINE_string(
-  "workdir", "runs/demo", "Every run has a folder in this one."
+  "workdir", "runs/demo", "Folder of the demo; one subfolder per run."
 )
 
 
@@ -53,4 +53,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  cli.run(main, resumes=True)

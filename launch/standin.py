@@ -19,16 +19,16 @@ from gnn_readout import cli
 
 _DATA_DIR = cli.define_data_dir()
 _OUTPUT = flags.DEFINE_string(
-  "output", None, "ogb/ogbg_molpcba is written in this folder.", required=True
+  "output", None, "Write ogb/ogbg_molpcba into this folder.", required=True
 )
 _NUM_GRAPHS = flags.DEFINE_integer(
-  "num_graphs", 437_929, "So many graphs are written.", 10
+  "num_graphs", 437_929, "Number of graphs to write.", 10
 )
 _SEED = flags.DEFINE_integer(
-  "seed", 0, "Molecules and labels are drawn by this seed.", 0
+  "seed", 0, "Random seed of the molecules and labels.", 0
 )
 _MISSING = flags.DEFINE_float(
-  "missing", 0.6, "This share of the labels is missing.", 0.0
+  "missing", 0.6, "Share of the labels that is missing.", 0.0
 )
 
 

@@ -25,30 +25,40 @@ from absl import flags
 from gnn_readout import cli
 
 _SWEEP = flags.DEFINE_string(
-  "sweep", None, "FILE:NAME yields the runs.", required=True
+  "sweep",
+  None,
+  "The sweep, as FILE:NAME: a config file and a function in it.",
+  required=True,
 )
-_WORKDIR = cli.define_workdir("Every run has a folder in this one.")
+_WORKDIR = cli.define_workdir("Folder of the sweep; one subfolder per run.")
 _SET = flags.DEFINE_multi_string(
-  "set", [], "FIELD=VALUE sets a field of every run; may be repeated."
+  "set", [], "Set a field of every run, as FIELD=VALUE."
 )
 _WORKERS = flags.DEFINE_integer(
   "workers",
   1,
-  "So many runs go at a time, each on its share of the cores. On an accelerator"
+  "Number of runs at a time, each on its share of the cores. On an accelerator"
   " divide its memory by XLA_PYTHON_CLIENT_MEM_FRACTION.",
   lower_bound=1,
 )
-_TOGETHER = flags.DEFINE_bool("together", True, "Train as one what can.")
-_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only say what is to do.")
+_TOGETHER = flags.DEFINE_bool(
+  "together",
+  True,
+  "Train runs that differ only in learning rate, seed and the like as one"
+  " program.",
+)
+_DRY_RUN = flags.DEFINE_bool(
+  "dry_run", False, "Time a few steps of each model and print what is left."
+)
 _PRINT_COMMANDS = flags.DEFINE_bool(
   "print_commands", False, "Only print a command for each run to do."
 )
 _RECORDS = flags.DEFINE_string(
-  "records", None, "Records are copied to this folder, as SWEEP_NAME.json."
+  "records", None, "Copy all records to this folder, as SWEEP_NAME.json."
 )
 _DATA_DIR = cli.define_data_dir()
 _CACHE_DIR = cli.define_cache_dir()
-_ENGINE = cli.define_cluster()
+_SLURM = cli.define_cluster()
 
 
 def main(argv: Sequence[str]) -> int:
@@ -64,10 +74,10 @@ def main(argv: Sequence[str]) -> int:
   if _DRY_RUN.value:
     forecast.print_plan(runs, _WORKDIR.value, _WORKERS.value, *folders)
     return 0
-  engine = _ENGINE(_WORKDIR.value, _WORKERS.value)
+  engine = sweep.make_engine(_WORKDIR.value, _WORKERS.value, _SLURM())
   given = _WORKDIR.value, engine, *folders, _RECORDS.value, name
   return 0 if sweep.run_sweep(runs, *given) else 1
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  cli.run(main, resumes=True)

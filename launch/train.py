@@ -4,8 +4,9 @@ python -m launch.train --config=configs/molpcba.py:gcn,sum \
   --config.dataset=ogbg-molhiv --workdir=runs/gcn_sum
 
 SIGTERM, Ctrl-C and a closed terminal save a checkpoint and exit with status 0;
-the same command goes on from there. At the end WORKDIR/record.json holds the
-test result; of a population, WORKDIR/members/NAME/record.json of each member.
+the same command goes on from there, and with a greater length also from the end
+of a complete run. At the end WORKDIR/record.json holds the test result; of a
+population, WORKDIR/members/NAME/record.json of each member.
 
 Several processes train one model if Slurm or Open MPI starts them together, or
 each is told of the others:
@@ -27,8 +28,13 @@ _CONFIG = cli.define_config(
   " --config.FIELD=VALUE sets a field of it."
 )
 _WORKDIR = cli.define_workdir(
-  "The run keeps its checkpoints, curves and record in this folder, and goes on"
-  " with what it holds."
+  "Folder of the run: checkpoints, curves and record. A run that was stopped"
+  " there is resumed."
+)
+_FROM_BEST = flags.DEFINE_bool(
+  "from_best",
+  False,
+  "If the latest checkpoint is damaged, go on from the best one.",
 )
 _DATA_DIR = cli.define_data_dir()
 _CACHE_DIR = cli.define_cache_dir()
@@ -61,8 +67,9 @@ def main(argv: Sequence[str]) -> None:
     _DATA_DIR.value,
     _CACHE_DIR.value,
     command=cli.command("launch.train"),
+    from_best=_FROM_BEST.value,
   )
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  cli.run(main, resumes=True)

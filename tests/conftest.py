@@ -113,10 +113,15 @@ def _build_model(config, schema):
 
 
 @pytest.fixture
-def store(make_store, monkeypatch):
+def quick_model(monkeypatch):
+  """Every model is one that compiles at once."""
+  monkeypatch.setattr(models, "build_model", _build_model)
+
+
+@pytest.fixture
+def store(make_store, quick_model, monkeypatch):
   """The tiny dataset, whatever is asked for."""
   tiny = make_store()
-  monkeypatch.setattr(models, "build_model", _build_model)
   monkeypatch.setattr(data, "load_config", lambda *unused: tiny)
   return tiny
 
@@ -141,3 +146,12 @@ def data_dir() -> pathlib.Path:
   if not root:
     pytest.skip("GNN_READOUT_DATA is not set: no real datasets here")
   return pathlib.Path(root)
+
+
+@pytest.fixture(scope="session")
+def cases(data_dir) -> pathlib.Path:
+  """The folder of small inputs beside the data, or a skip that says why."""
+  folder = data_dir.parent / "cases"
+  if not folder.is_dir():
+    pytest.skip(f"{folder} is not there: no small inputs from reports")
+  return folder

@@ -49,6 +49,15 @@ def test_every_argument_of_every_readout_is_a_field(get_config, name):
     assert after | {field: before.get(field)} == {field: None} | before
 
 
+@pytest.mark.parametrize("get_config", CONFIGS.values(), ids=CONFIGS)
+def test_how_often_a_run_is_saved_is_a_field(get_config):
+  config = get_config("mean")
+  changed = config_fields.with_fields(config, {"checkpoint_every": "7"})
+  assert changed.checkpoint_every == 7
+  # It makes no other run.
+  assert not settings.differences(*map(settings.as_json, (config, changed)))
+
+
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_every_argument_of_every_network_is_a_field(config, name):
   field = "model.message_passing.name"
@@ -79,6 +88,49 @@ def test_what_is_not_set_is_not_there(config):
   assert changed.model.readout.num_knots == 10
   assert "num_knots" not in config.model.readout
   assert "initialisation" not in changed.model.readout
+
+
+@pytest.mark.parametrize(
+  ("values", "lengths"),
+  [
+    ({"num_steps": "200"}, (200, 0.0)),
+    ({"num_epochs": "2"}, (0, 2.0)),
+    ({"num_steps": "200", "num_epochs": "0"}, (200, 0.0)),
+    ({"num_steps": 0, "num_epochs": 3.0}, (0, 3.0)),
+    ({"num_steps": "0"}, (0, 100.0)),
+    ({"seed": "1"}, (0, 100.0)),
+  ],
+)
+def test_the_length_that_is_given_counts(config, values, lengths):
+  changed = config_fields.with_fields(config, values)
+  assert (changed.num_steps, changed.num_epochs) == lengths
+  assert type(changed.num_epochs) is float
+
+
+def test_two_lengths_are_one_too_many(config):
+  values = {"num_steps": "200", "num_epochs": "3"}
+  message = (
+    "^--config.num_epochs=3 and --config.num_steps=200 both say how long the"
+    " run is: give one of them$"
+  )
+  with pytest.raises(ValueError, match=message):
+    config_fields.with_fields(config, values, "--config.")
+  # A task counts steps alone.
+  changed = config_fields.with_fields(median.get_config(), {"num_steps": "7"})
+  assert changed.num_steps == 7 and "num_epochs" not in changed
+
+
+def test_a_placeholder_can_be_set_and_emptied():
+  config = polygons.get_config()
+  field = "model.latent_value"
+  full = config_fields.with_fields(config, {field: "0.5"})
+  assert full.model.latent_value == 0.5
+  assert config_fields.with_fields(config, {field: "None"}) == config
+  config = molpcba.get_config("gcn,equilibrium")
+  field = "model.readout.hidden"
+  full = config_fields.with_fields(config, {field: "7"})
+  assert full.model.readout.hidden == 7
+  assert config_fields.with_fields(full, {field: "None"}) == config
 
 
 def test_the_name_of_a_part_comes_first_and_decides():

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
+import signal
 import stat
+import subprocess
+import sys
 import tempfile
 
 import pytest
@@ -96,3 +100,87 @@ def test_an_exception_leaves_the_previous_folder(tmp_path):
   with files.atomic_directory(path) as folder:
     (folder / "b").touch()
   assert [p.name for p in path.iterdir()] == ["b"]
+
+
+_KILLED = """
+import os, signal, sys
+from gnn_readout import files
+kind, path = sys.argv[1:]
+kill = lambda *unused, **unused_too: os.kill(os.getpid(), signal.SIGKILL)
+if kind == "file":
+  os.fsync = kill
+  files.atomic_write_bytes(path, b"after")
+with files.atomic_directory(path) as folder:
+  (folder / "a").write_text("after")
+  if kind == "folder":
+    kill()
+  rename, files.shutil.rmtree = os.rename, kill
+  def between(old, new):
+    rename(old, new)
+    kill()
+  if kind == "between":
+    os.rename = between
+"""
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "between", "late"])
+def test_what_a_killed_writer_left_is_swept(tmp_path, kind):
+  path = tmp_path / "x"
+  if kind == "file":
+    path.write_text("before")
+  else:
+    path.mkdir()
+    (path / "a").write_text("before")
+  command = [sys.executable, "-c", _KILLED, kind, str(path)]
+  assert subprocess.run(command, timeout=600).returncode == -signal.SIGKILL
+  names = {p.name for p in tmp_path.iterdir()}
+  assert any(name.startswith(".x.tmp-") for name in names)
+  if kind != "file":
+    # What was there is there again, even if the next writer fails.
+    with pytest.raises(ZeroDivisionError), files.atomic_directory(path):
+      raise ZeroDivisionError
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+    expected = "after" if kind == "late" else "before"
+    assert (path / "a").read_text() == expected
+  else:
+    files.atomic_write_text(path, "anew")
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+    assert path.read_text() == "anew"
+
+
+def test_what_is_being_written_is_not_swept(tmp_path):
+  path = tmp_path / "x"
+  with files.atomic_directory(path) as slow:
+    (slow / "a").write_text("slow")
+    with files.atomic_directory(path) as fast:
+      (fast / "a").write_text("fast")
+    assert (path / "a").read_text() == "fast"
+  assert (path / "a").read_text() == "slow"
+  assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize(
+  ("text", "message"),
+  [
+    ("[" * 100_000, "more than 50 levels deep"),
+    ('{"a":' * 51 + "1" + "}" * 51, "more than 50 levels deep"),
+    ('{"a": 1, "b": 2, "a": 1}', "an object has the field 'a' twice"),
+    ("1" * 5000, "digits"),
+    ("{", "line 1 column 2"),
+    ("", "Expecting value"),
+  ],
+)
+def test_what_is_no_json_of_ours(text, message):
+  with pytest.raises(ValueError, match=message):
+    files.parse_json(text)
+
+
+def test_json_of_fifty_levels():
+  text = "[" * 49 + "1" + "]" * 49
+  assert files.parse_json(text) == json.loads(text)
+
+
+def test_a_name_of_an_unknown_encoding_can_be_written(tmp_path):
+  files.atomic_write_text(tmp_path / "x", "l\udcc3\udca4uf ä\n")
+  text = (tmp_path / "x").read_text(encoding="utf-8")
+  assert text == "l\\udcc3\\udca4uf ä\n"

@@ -23,8 +23,9 @@ _BINARIES = sorted(
 
 # Which parts of gnn_readout each part may import. Everything may import itself
 # and those that stand below all.
-_BELOW_ALL = {"errors", "fields", "files", "shares", "signatures", "wording"}
-_BASE = {"graphs", "segments", "minimise", "transport", "layers"}
+_BELOW_ALL = {"errors", "fields", "files", "paths"}
+_BELOW_ALL |= {"shares", "signatures", "wording"}
+_BASE = {"graphs", "segments", "minimisation", "transport", "layers"}
 _READOUTS = _BASE | {"readouts"}
 _MESSAGES = _READOUTS | {"message_passing"}
 _MODELS = _MESSAGES | {"models"}
@@ -36,6 +37,7 @@ ALLOWED = {
   "": _READOUTS,  # gnn_readout/__init__.py
   "errors": set(),
   "files": set(),
+  "paths": set(),
   "wording": set(),
   "fields": set(),
   "shares": set(),

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import sklearn.metrics
+from sklearn import dummy
 
 from gnn_readout import metrics
 from tests.work import lines_of_python
@@ -258,7 +259,7 @@ def test_no_task_qualifies():
   for metric in ("ap", "rocauc"):
     with pytest.raises(ValueError, match="no task qualifies for"):
       metrics.evaluate(metric, labels, np.zeros((7, 3)))
-  with pytest.raises(ValueError, match="of 1 tasks none has a label among 7"):
+  with pytest.raises(ValueError, match="of 1 task none has a label among 7"):
     metrics.evaluate("rmse", np.full((7, 1), np.nan), np.zeros((7, 1)))
 
 
@@ -304,3 +305,47 @@ def test_higher_is_better():
   assert better == {
     "ap": True, "rocauc": True, "accuracy": True, "rmse": False, "mae": False
   }  # fmt: skip
+
+
+@pytest.mark.parametrize("metric", ["ap", "rocauc", "rmse", "mae", "accuracy"])
+def test_a_constant_scores_as_sklearns_dummy_does(metric):
+  rng = np.random.default_rng(7)
+  train = rng.integers(0, 2, (41, 3)).astype(np.float64)
+  test = rng.integers(0, 2, (29, 3)).astype(np.float64)
+  if metric in ("rmse", "mae"):
+    train, test = rng.normal(3, 2, (41, 3)), rng.normal(3, 2, (29, 3))
+  outputs = 3
+  if metric == "accuracy":
+    train, test = rng.choice(4, (41, 1), p=[0.1, 0.2, 0.4, 0.3]), test[:, :1]
+    outputs = 4
+  train = train.astype(np.float64)
+  missing = rng.random(train.shape) < 0.3
+  train = np.where(missing, np.nan, train)
+  expected = []
+  for before, now in zip(train.T, test.T):
+    before = before[~np.isnan(before)]
+    features = np.zeros((len(before), 1)), np.zeros((len(now), 1))
+    if metric in ("rmse", "mae"):
+      model = dummy.DummyRegressor().fit(features[0], before)
+      errors = model.predict(features[1]) - now
+      squared = np.sqrt(np.mean(errors**2))
+      expected.append(squared if metric == "rmse" else np.abs(errors).mean())
+      continue
+    model = dummy.DummyClassifier(strategy="most_frequent")
+    model.fit(features[0], before)
+    if metric == "accuracy":
+      expected.append(model.score(features[1], now))
+    else:
+      score = {
+        "ap": sklearn.metrics.average_precision_score,
+        "rocauc": sklearn.metrics.roc_auc_score,
+      }[metric]
+      expected.append(score(now, model.predict(features[1])))
+  found = metrics.evaluate_constant(metric, train, test, outputs)
+  np.testing.assert_allclose(found.per_task, expected)
+  assert found.value == pytest.approx(np.mean(expected))
+
+
+def test_a_constant_for_a_task_without_training_labels():
+  train, test = np.full((5, 1), np.nan), np.array([[3.0], [-4.0]])
+  assert metrics.evaluate_constant("mae", train, test, 1).value == 3.5

@@ -9,7 +9,7 @@ import pytest
 
 from gnn_readout import potentials
 from gnn_readout.graphs import make_sets
-from gnn_readout.minimise import minimise
+from gnn_readout.minimisation import minimise
 
 pytestmark = pytest.mark.usefixtures("double_precision")
 

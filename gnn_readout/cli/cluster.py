@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import pathlib
 import shlex
 from collections.abc import Callable
+from typing import Any
 
 from absl import flags
 
 
-def define_cluster() -> Callable[[str, int], functools.partial]:
+def define_cluster() -> Callable[[], dict[str, Any] | None]:
   """Defines --cluster and the flags of Slurm.
 
   Returns:
-    A function of the sweep's folder and the number of processes at a time on
-    this machine, which returns the engine that runs the sweep.
+    What to call for the arguments of `sweeps.slurm.Options`, or None if the
+    sweep runs on this machine.
   """
   cluster = flags.DEFINE_enum(
     "cluster",
@@ -49,20 +48,15 @@ def define_cluster() -> Callable[[str, int], functools.partial]:
     "Further options of sbatch, such as '--mem=16G --cpus-per-task=4'.",
   )
 
-  def engine(workdir: str, num_workers: int) -> functools.partial:
-    from gnn_readout.sweeps import pool, slurm
-
+  def options() -> dict[str, Any] | None:
     if cluster.value is None:
-      return functools.partial(pool.run_jobs, num_workers=num_workers)
-    options = slurm.Options(
-      partition.value,
-      time.value,
-      gres.value,
-      max_running.value,
-      shlex.split(more.value),
-    )
-    return functools.partial(
-      slurm.run_jobs, options=options, folder=pathlib.Path(workdir)
-    )
+      return None
+    return {
+      "partition": partition.value,
+      "time": time.value,
+      "gres": gres.value,
+      "max_running": max_running.value,
+      "more": shlex.split(more.value),
+    }
 
-  return engine
+  return options

@@ -8,6 +8,7 @@ import pathlib
 import re
 import runpy
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,13 +56,15 @@ def take_fields(argv: Sequence[str]) -> list[str]:
   """Returns the words that are no --config.FIELD=VALUE, and keeps those.
 
   Args:
-    argv: The command line.
+    argv: The command line; the words of its --flagfile=FILE count as its own.
 
   Raises:
     ValueError: If there are such words and no --config.
   """
+  words = flags.FLAGS.read_flags_from_files(argv, force_gnu=True)
+  argv = [expand_home(word) for word in words]
   if "config" not in flags.FLAGS:
-    return list(argv)
+    return argv
   rest, given = _split(argv)
   flags.FLAGS["config"].given = given
   if given and not any(re.match(r"--?config(=|$)", word) for word in rest):
@@ -101,6 +104,12 @@ def command(
   return shlex.join(["python", "-m", module, *words, *shown])
 
 
+def again(*more_flags: str) -> str:
+  """Returns the command line of this program, with some flags more."""
+  module = f"launch.{pathlib.Path(sys.argv[0]).stem}"
+  return shlex.join(["python", "-m", module, *sys.argv[1:], *more_flags])
+
+
 def read_config_file(path: str) -> dict[str, Any]:
   """Returns what a config file defines, by name.
 
@@ -113,7 +122,7 @@ def read_config_file(path: str) -> dict[str, Any]:
     known = [
       file.name
       for file in pathlib.Path(folder).glob("[a-z]*.py")
-      if "def get_config(" in file.read_text(errors="ignore")
+      if "def get_config(" in file.read_text(encoding="utf-8", errors="ignore")
     ]
     hint = suggest(os.path.basename(path), known) if known else ""
     raise FileNotFoundError(f"no config file {path!r}.{hint}")

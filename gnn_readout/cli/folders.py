@@ -9,7 +9,7 @@ def define_workdir(help_text: str) -> flags.FlagHolder:
   """Defines --workdir, which must be given.
 
   Args:
-    help_text: What becomes of the folder.
+    help_text: What the folder is for.
   """
   return flags.DEFINE_string("workdir", None, help_text, required=True)
 
@@ -19,8 +19,8 @@ def define_data_dir() -> flags.FlagHolder:
   return flags.DEFINE_string(
     "data_dir",
     None,
-    "Datasets lie in this folder; if it is not given, in $GNN_READOUT_DATA or"
-    " else in ./data.",
+    "Folder of the datasets as they were fetched (default: $GNN_READOUT_DATA,"
+    " or else ./data).",
   )
 
 
@@ -29,6 +29,6 @@ def define_cache_dir() -> flags.FlagHolder:
   return flags.DEFINE_string(
     "cache_dir",
     None,
-    "Converted datasets are kept in this folder; if it is not given, in"
-    " $GNN_READOUT_CACHE or else in ~/.cache/gnn_readout.",
+    "Folder where converted datasets are cached (default: $GNN_READOUT_CACHE,"
+    " or else ~/.cache/gnn_readout).",
   )

@@ -10,31 +10,48 @@ from collections.abc import Callable, Sequence
 from absl import app, flags, logging
 
 from gnn_readout.cli import config
-from gnn_readout.runs import memory, output, processes
+from gnn_readout.errors import Damaged, brief
+from gnn_readout.runs import memory, output, processes, signals
+
+_MOST = 1500  # Characters of a message.
 
 
 def run(
-  main: Callable[[Sequence[str]], int | None], takes_arguments: bool = False
+  main: Callable[[Sequence[str]], int | None],
+  takes_arguments: bool = False,
+  resumes: bool = False,
 ) -> None:
   """Runs `main` under absl; wrong input becomes one line and exit status 1.
 
-  With `--verbosity=1` the traceback is printed as well.
+  With `--verbosity=1` the traceback is printed as well. SIGTERM, SIGINT and
+  SIGHUP, where `main` does not handle them itself, become one line too.
 
   Args:
     main: Takes the positional arguments and returns an exit status or None.
     takes_arguments: Whether there may be any besides flags.
+    resumes: Whether the same command goes on with what a stopped one left. The
+      exit status after a signal is then 0, and else 128 plus its number.
   """
 
   def guarded(argv: Sequence[str]) -> int | None:
     try:
       if len(argv) > 1 and not takes_arguments:
         raise ValueError(f"unexpected argument {argv[1]!r}")
-      return main(argv)
+      with signals.stop_at_once():
+        return main(argv)
+    except signals.Stopped as stop:
+      hint = "; the same command resumes" if resumes else ""
+      print(f"{stop}: stopped{hint}", file=sys.stderr)
+      status = 0 if resumes else 128 + stop.number
+      processes.leave(status)
+      return status
     except (ValueError, OSError) as error:
       if logging.level_debug():
         raise
+      if isinstance(error, Damaged) and error.flags is not None:
+        error = Damaged(f"{error}: {config.again(*error.flags)}")
       status = _report(error)
-      processes.leave(error)
+      processes.leave(status)
       return status
 
   memory.keep_freed_memory()
@@ -55,7 +72,7 @@ def _report(error: Exception) -> int:
   text = str(error)
   if isinstance(error, OSError) and error.filename and error.strerror:
     text = f"{error.filename}: {error.strerror}"
-  print(f"error: {' '.join(text.split())}", file=sys.stderr)
+  print(f"error: {brief(text, _MOST)}", file=sys.stderr)
   return 1
 
 
@@ -69,7 +86,7 @@ def _ignore_late_answers(unraisable: sys.UnraisableHookArgs) -> None:
 def _parse_flags(argv: list[str]) -> list[str]:
   """Parses the command line; what is wrong with it becomes one line."""
   try:
-    argv = config.take_fields([config.expand_home(word) for word in argv])
+    argv = config.take_fields(argv)
     rest = flags.FLAGS(argv)
   except flags.IllegalFlagValueError as error:
     sys.exit(_report(_reworded(error)))

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from gnn_readout import paths
 from gnn_readout.data import folds, packed, sources
 from gnn_readout.data.folders import cache_folder, data_folder
 from gnn_readout.data.store import GraphStore, cached, fingerprint_of
@@ -64,7 +65,8 @@ def load(
       raise
     files, build = [file], functools.partial(packed.read, file, options)
   origin = json.dumps([os.path.abspath(files[0]), options], sort_keys=True)
-  key = f"{pathlib.Path(dataset).stem}-{zlib.crc32(origin.encode()):08x}"
+  stem = paths.part(pathlib.Path(dataset).stem)
+  key = f"{stem}-{zlib.crc32(origin.encode()):08x}"
   return cached(cache_dir, key, fingerprint_of(files), build)
 
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
-from gnn_readout.files import atomic_write_text
+from gnn_readout.files import atomic_write_text, read_json
+from gnn_readout.wording import counted
 
 _HOLDOUT = 10  # One of so many parts is held out.
 
@@ -48,8 +49,8 @@ def stratified_folds(
   if (counts < num_folds).any():
     rare = int(np.argmin(counts))
     raise ValueError(
-      f"class {names[rare]:g} has {counts[rare]} members, fewer than"
-      f" num_folds={num_folds}."
+      f"class {names[rare]:g} has"
+      f" {counted(counts[rare], 'member')}, fewer than num_folds={num_folds}."
     )
   # As if the graphs, class after class, were dealt one by one: that fixes how
   # many of a class each fold gets. Classes count in the order in which they
@@ -177,7 +178,7 @@ def keep_folds(
     atomic_write_text(path, json.dumps(facts) + "\n")
     return digest
   try:
-    there = json.loads(path.read_text())
+    there = read_json(path)
     same = there["fold_of_graph"] == facts["fold_of_graph"]
   except (ValueError, KeyError, TypeError) as error:
     raise ValueError(f"{path} is damaged: {error!r}; delete it.") from error

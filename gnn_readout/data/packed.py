@@ -40,7 +40,7 @@ def path_of(
     dataset: Its name, or the path of its file, which they lie beside.
     data_dir: The data folder.
   """
-  if not source.known:  # Written as a path.
+  if source.is_file:
     return pathlib.Path(f"{dataset}{SUFFIX}")
   name = dataset.replace("/", "_")
   return pathlib.Path(data_dir) / _FOLDER / f"{name}{SUFFIX}"

@@ -21,10 +21,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 from absl import logging
 
-from gnn_readout.errors import suggest
-from gnn_readout.files import atomic_directory
+from gnn_readout import paths
+from gnn_readout.errors import brief, quoted_value, suggest
+from gnn_readout.files import atomic_directory, naming, read_json
+from gnn_readout.wording import counted
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 # The metrics of each task type, the usual one first.
 METRICS = {
   "binary": ("ap", "rocauc"),
@@ -98,14 +100,19 @@ class Schema:
       object.__setattr__(self, field, tuple(getattr(self, field)))
     if len(self.task_names) != self.num_tasks:
       raise ValueError(
-        f"{self.name}: {len(self.task_names)} task names for"
-        f" {self.num_tasks} tasks"
+        f"{self.name}: {counted(len(self.task_names), 'task name')} for"
+        f" {counted(self.num_tasks, 'task')}"
       )
     if self.task_type == "multiclass" and self.num_tasks != 1:
       raise ValueError(
         f"{self.name}: a multiclass dataset has 1 column of labels, not"
         f" {self.num_tasks}"
       )
+
+  @property
+  def num_outputs(self) -> int:
+    """Numbers that a model predicts for a graph: classes, or tasks."""
+    return self.num_classes or self.num_tasks
 
   def to_json(self) -> dict[str, object]:
     """Returns plain values that `json.dumps` accepts."""
@@ -241,8 +248,9 @@ class GraphStore:
       names = schema.class_names or [str(c) for c in range(schema.num_classes)]
       sized = [f"{name} ({n:,})" for name, n in zip(names, counts, strict=True)]
       return [
-        f"task {schema.task_names[0]!r}: multiclass, {schema.num_classes}"
-        f" classes: {_listed(sized)}; {shares[0]:.1%} labelled"
+        f"task {schema.task_names[0]!r}: multiclass,"
+        f" {counted(schema.num_classes, 'class', 'classes')}: {_listed(sized)};"
+        f" {shares[0]:.1%} labelled"
       ]
     if schema.num_tasks > _MOST_NAMED:
       return [
@@ -281,8 +289,9 @@ class GraphStore:
     with atomic_directory(path) as folder:
       records = {}
       for name, array in columns.items():
-        file = folder / f"{name}.npy"
-        np.save(file, array, allow_pickle=False)
+        file = folder / f"{paths.check_part(name, 'a column')}.npy"
+        with naming(path):
+          np.save(file, array, allow_pickle=False)
         records[name] = {
           "dtype": str(array.dtype),
           "shape": list(array.shape),
@@ -295,7 +304,9 @@ class GraphStore:
         "schema": self.schema.to_json(),
         "columns": records,
       }
-      (folder / _META).write_text(json.dumps(meta, indent=1))
+      meta["crc32"] = _checksum_of_meta(meta)
+      text = json.dumps(meta, indent=1)
+      (folder / _META).write_text(text, encoding="utf-8")
 
 
 def open_store(
@@ -322,18 +333,22 @@ def open_store(
   path = pathlib.Path(path)
   meta_file = path / _META
   try:
-    meta = json.loads(meta_file.read_text())
+    meta = read_json(meta_file)
     version, records = meta["schema_version"], meta["columns"]
     if version != SCHEMA_VERSION:
       raise _StaleError(
-        f"{meta_file}: schema version {version}, but this program reads"
-        f" {SCHEMA_VERSION}"
+        f"{meta_file}: schema version {quoted_value(version)}, but this program"
+        f" reads {SCHEMA_VERSION}"
       )
+    if meta["crc32"] != _checksum_of_meta(meta):
+      raise ValueError("corrupt: its checksum does not match")
     if fingerprint is not None and meta["fingerprint"] != fingerprint:
       raise _StaleError(f"{meta_file}: made from another version of the source")
     schema = Schema.from_json(meta["schema"])
     columns = {
-      name: _open_column(path / f"{name}.npy", record, verify)
+      name: _open_column(
+        path / f"{paths.check_part(name, 'a column')}.npy", record, verify
+      )
       for name, record in records.items()
     }
     splits = _popped(columns, "split_")
@@ -349,7 +364,7 @@ def open_store(
   except (_ColumnError, _StaleError):
     raise
   except (ValueError, KeyError, TypeError, AttributeError) as error:
-    raise ValueError(f"{meta_file}: {error}") from error
+    raise ValueError(f"{meta_file}: {brief(str(error), 300)}") from error
 
 
 def _popped(
@@ -397,6 +412,12 @@ def _open_column(
       f" {record['dtype']} {record['shape']}"
     )
   return np.asarray(array)  # A plain view: np.memmap is slow to index.
+
+
+def _checksum_of_meta(meta: Mapping[str, object]) -> int:
+  """Returns a number that changes with any field but itself."""
+  others = {name: value for name, value in meta.items() if name != "crc32"}
+  return zlib.crc32(json.dumps(others, sort_keys=True).encode())
 
 
 def _checksum(file: pathlib.Path) -> int:

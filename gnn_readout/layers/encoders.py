@@ -82,12 +82,16 @@ def embedding_table(
     num_features: F', the sum of the sizes if there are any.
     width: D.
     dtype: Of the parameter.
+
+  Where there are no features there is nothing to learn, and no parameter.
   """
+  if not num_features:
+    return jnp.zeros((0, width), dtype)
 
   def initialise(shape, dtype):
     key = hk.next_rng_key()
     if not sizes:
-      scale = max(num_features, 1) ** -0.5
+      scale = num_features**-0.5
       return scale * jax.random.normal(key, shape, dtype)
     bounds = [(6 / (size + width)) ** 0.5 for size in sizes]
     bound = jnp.repeat(

@@ -36,7 +36,13 @@ LAYERS: dict[str, type[Layer]] = {
 
 
 class OGBNetwork:
-  """Encoder and OGB's stack of layers with edge features; one state."""
+  """Encoder and OGB's stack of layers with edge features; one state.
+
+  Attributes:
+    reads_edges: Whether edge features have an influence.
+  """
+
+  reads_edges = True
 
   def __init__(
     self,
@@ -97,7 +103,13 @@ class OGBNetwork:
 
 
 class GINNetwork:
-  """`GINBlocks`, with the states of all of them."""
+  """`GINBlocks`, with the states of all of them.
+
+  Attributes:
+    reads_edges: Whether edge features have an influence.
+  """
+
+  reads_edges = False
 
   def __init__(
     self,

@@ -22,6 +22,7 @@ from jax import Array
 
 from gnn_readout import segments, signatures
 from gnn_readout.graphs import Sets
+from gnn_readout.wording import counted
 
 # In the order of the tables that are made of them.
 FAMILIES = (
@@ -163,8 +164,8 @@ def check_elements(elements: Array, sets: Sets) -> None:
     raise ValueError(f"elements must have shape [N, D], got {elements.shape}.")
   if elements.shape[0] != sets.segment_ids.shape[0]:
     raise ValueError(
-      f"elements has {elements.shape[0]} rows but sets describe "
-      f"{sets.segment_ids.shape[0]} elements."
+      f"elements has {counted(elements.shape[0], 'row')} but sets describe "
+      f"{counted(sets.segment_ids.shape[0], 'element')}."
     )
   if not jnp.issubdtype(elements.dtype, jnp.floating):
     raise ValueError(f"elements must be real numbers, got {elements.dtype}.")

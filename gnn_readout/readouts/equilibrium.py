@@ -14,7 +14,7 @@ from jax import Array
 from gnn_readout.errors import suggest
 from gnn_readout.graphs import Sets
 from gnn_readout.layers import folded_potential
-from gnn_readout.minimise import Minimum, minimise
+from gnn_readout.minimisation import Minimum, minimise
 from gnn_readout.readouts.base import Aggregate, Readout
 
 # (factor of o^2, factor of o) in F, for K outputs o.

@@ -12,7 +12,7 @@ import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from gnn_readout import files
+from gnn_readout import files, paths
 from gnn_readout.report import markup
 
 _README = "README.md"
@@ -94,10 +94,12 @@ def write(results_dir: str | os.PathLike[str], section: Section) -> None:
   results_dir = pathlib.Path(results_dir)
   for block in section.blocks:
     if isinstance(block, File):
-      files.atomic_write_text(results_dir / block.name, block.text)
+      name = paths.check_part(block.name, "the file of a section")
+      files.atomic_write_text(results_dir / name, block.text)
     for figure in _figures(block):
       for extension, data in figure.data.items():
-        path = results_dir / "figures" / f"{figure.name}.{extension}"
+        name = paths.check_part(figure.name, "the name of a figure")
+        path = results_dir / "figures" / f"{name}.{extension}"
         files.atomic_write_bytes(path, data)
   path, text = results_dir / section.file, markdown(section)
   if section.file == _README:
@@ -117,7 +119,7 @@ def write_missing(
     command: What makes its records.
   """
   path = pathlib.Path(results_dir, _README)
-  if path.exists() and f"<!-- {name}:begin -->" in path.read_text():
+  if path.exists() and f"<!-- {name}:begin -->" in files.read_text(path):
     markup.write_section(path, name, f"No record yet: `{command}`")
 
 
@@ -130,9 +132,10 @@ def _figures(block: Block) -> Iterator[Figure]:
 
 def _markdown(block: str | Table | Figure | Pair) -> str:
   if isinstance(block, str):
-    return block
+    return markup.escaped(block)
   if isinstance(block, Table):
-    return f"**{block.caption}**\n\n{markup.markdown_table(block.rows)}"
+    caption = markup.escaped(block.caption)
+    return f"**{caption}**\n\n{markup.markdown_table(block.rows)}"
   if isinstance(block, Pair):
     pictures = "\n".join(_picture(figure, "49%") for figure in block)
     left, right = (html.escape(figure.caption) for figure in block)

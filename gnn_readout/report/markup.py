@@ -1,4 +1,8 @@
-"""How numbers and tables are written down, in Markdown and CSV."""
+"""How numbers and tables are written down, in Markdown and CSV.
+
+What comes from records may hold anything; none of it becomes HTML, a formula
+of a spreadsheet, or a comment between which sections stand.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,25 @@ import csv
 import io
 import os
 import pathlib
+import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gnn_readout import files
+
+# What is code in Markdown: between two runs of as many backticks.
+CODE = re.compile(r"(?<![`\\])(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
+
+# What begins a tag, a comment or a character's name in HTML, and a link or an
+# image that leads elsewhere than into this folder.
+_HTML = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)")
+_LINK = re.compile(r"\](?=\((?![\w./#-]*\)))")
+_ENTITIES = {"<": "&lt;", "&": "&amp;"}
+
+# How a formula begins, as far as spreadsheets know.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?")
 
 
 def mean_deviation(values: Iterable[float]) -> tuple[float, float | None]:
@@ -39,21 +57,23 @@ def markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
   """Returns rows with the same keys as Markdown, the keys as titles."""
   if not rows:
     return ""
-  lines = [list(rows[0]), ["---"] * len(rows[0])]
-  lines += [
-    [" ".join(cell.split()).replace("|", "\\|") for cell in row.values()]
-    for row in rows
-  ]
+  lines = [[_cell(title) for title in rows[0]], ["---"] * len(rows[0])]
+  lines += [[_cell(text) for text in row.values()] for row in rows]
   return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
-  """Returns rows with the same keys as CSV, the keys as titles."""
+  """Returns rows with the same keys as CSV, the keys as titles.
+
+  A text that a spreadsheet would take for a formula begins with an apostrophe.
+  """
   text = io.StringIO()
   titles = list(rows[0]) if rows else []
   writer = csv.DictWriter(text, titles, lineterminator="\n")
   writer.writeheader()
-  writer.writerows(rows)
+  writer.writerows(
+    {title: _no_formula(cell) for title, cell in row.items()} for row in rows
+  )
   return text.getvalue()
 
 
@@ -62,8 +82,9 @@ def write_section(
 ) -> None:
   """Rewrites the generated section of a Markdown file, and nothing else in it.
 
-  The section lies between `<!-- name:begin -->` and `<!-- name:end -->`. A file
-  with neither gets them at its end, a file that is not there is made.
+  The section lies between `<!-- name:begin -->` and `<!-- name:end -->`, each a
+  line of its own. A file with neither gets them at its end, a file that is not
+  there is made.
 
   Args:
     path: The Markdown file.
@@ -75,13 +96,60 @@ def write_section(
     ValueError: If the comments are not one pair, begin before end.
   """
   path = pathlib.Path(path)
-  text = path.read_text() if path.exists() else "# Results\n"
+  text = files.read_text(path) if path.exists() else "# Results\n"
   begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-  if begin not in text and end not in text:
+  if not _starting_with((begin, end), text):
     heading = f"## {title}\n\n" if title else ""
     text = f"{text.rstrip()}\n\n{heading}{begin}\n{end}\n"
-  before, _, rest = text.partition(begin)
-  _, found_end, after = rest.partition(end)
-  if not found_end or begin in rest or end in before + after:
-    raise ValueError(f"{path}: needs {begin} once and after it {end} once")
-  files.atomic_write_text(path, f"{before}{begin}\n{body}\n{end}{after}")
+  if _starting_with((begin, end), text) != [begin, end]:
+    raise ValueError(
+      f"{path}: needs {begin} once and after it {end} once, on lines of their"
+      " own"
+    )
+  if _starting_with((begin, end), body):
+    raise ValueError(f"{path}: the text of section {name!r} holds its own end")
+  lines = text.split("\n")
+  new = [*lines[: lines.index(begin) + 1], body, *lines[lines.index(end) :]]
+  files.atomic_write_text(path, "\n".join(new))
+
+
+def code(text: str) -> str:
+  """Returns a text as code in Markdown, whatever backticks are in it."""
+  runs = re.findall("`+", text)
+  ticks = "`" * next(n for n in range(1, len(runs) + 2) if "`" * n not in runs)
+  space = " " if text.startswith("`") or text.endswith("`") else ""
+  return f"{ticks}{space}{text}{space}{ticks}"
+
+
+def escaped(text: str) -> str:
+  """Returns Markdown in which nothing is HTML, and no link leads elsewhere.
+
+  Args:
+    text: A paragraph or a cell. What is code in it stays as it is.
+  """
+  parts, end = [], 0
+  for found in CODE.finditer(text):
+    # On one line, or what is in it may look like the end of a section.
+    inside = " ".join(found[0].split("\n"))
+    parts += [_escaped(text[end : found.start()]), inside]
+    end = found.end()
+  return "".join([*parts, _escaped(text[end:])])
+
+
+def _starting_with(marks: tuple[str, ...], text: str) -> list[str]:
+  return [line for line in text.split("\n") if line.startswith(marks)]
+
+
+def _cell(text: str) -> str:
+  return escaped(" ".join(text.split())).replace("|", "\\|")
+
+
+def _escaped(text: str) -> str:
+  text = _HTML.sub(lambda found: _ENTITIES[found[0]], text)
+  return _LINK.sub(r"]\\", text)
+
+
+def _no_formula(cell: Any) -> Any:
+  if not isinstance(cell, str) or not cell.startswith(_FORMULA):
+    return cell
+  return cell if _NUMBER.fullmatch(cell) else f"'{cell}"

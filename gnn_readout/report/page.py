@@ -11,6 +11,8 @@ import pathlib
 import re
 from collections.abc import Sequence
 
+from gnn_readout import files
+from gnn_readout.report import markup
 from gnn_readout.report.blocks import Block, Figure, Pair, Section, Table
 from gnn_readout.report.figures import svg
 
@@ -27,8 +29,8 @@ def html_page(sections: Sequence[Section]) -> str:
   Args:
     sections: In the order of the page.
   """
-  style = (_HERE / "page.css").read_text()
-  script = (_HERE / "page.js").read_text()
+  style = files.read_text(_HERE / "page.css")
+  script = files.read_text(_HERE / "page.js")
   links = [
     f'<li><a href="#{s.name}">{_text(s.title)}</a></li>' for s in sections
   ]
@@ -147,12 +149,19 @@ def _escape(text: str) -> str:
 
 def _text(text: str) -> str:
   """The little Markdown of sections: `code`, **bold** and [links](to)."""
-  parts = []
-  for number, part in enumerate(re.split("`([^`]+)`", _escape(text))):
-    if number % 2:  # As it is: it is for a shell.
-      parts.append(f"<code>{part}</code>")
-      continue
-    part = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", part)
-    link = r"\[([^]]+)\]\(([\w./#-]+)\)"
-    parts.append(re.sub(link, r'<a href="\2">\1</a>', part))
-  return "".join(parts)
+  parts, end = [], 0
+  for found in markup.CODE.finditer(text):
+    code = found[2]
+    if code.startswith(" ") and code.endswith(" "):  # Beside a backtick.
+      code = code[1:-1]
+    # As it is: it is for a shell.
+    words = _words(text[end : found.start()])
+    parts += [words, f"<code>{_escape(code)}</code>"]
+    end = found.end()
+  return "".join([*parts, _words(text[end:])])
+
+
+def _words(text: str) -> str:
+  text = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", _escape(text))
+  link = r"\[([^]]+)\]\(([\w./#-]+)\)"
+  return re.sub(link, r'<a href="\2">\1</a>', text)

@@ -16,6 +16,7 @@ def show(section: Section) -> None:
   """
   import rich.console
   import rich.table
+  import rich.text
 
   console = rich.console.Console()
   console.width = console.width if console.is_terminal else _WIDTH
@@ -24,7 +25,9 @@ def show(section: Section) -> None:
       console.print(block, markup=False, highlight=False)
     elif isinstance(block, Table) and block.rows:
       titles = [title for title in block.rows[0] if title not in _HIDDEN]
-      table = rich.table.Table(*titles, box=None, title=block.caption)
-      for row in block.rows:
-        table.add_row(*(row[title] for title in titles))
+      heads = [rich.table.Column(rich.text.Text(title)) for title in titles]
+      caption = rich.text.Text(block.caption)
+      table = rich.table.Table(*heads, box=None, title=caption)
+      for row in block.rows:  # As it is: brackets in it are no markup.
+        table.add_row(*(rich.text.Text(row[title]) for title in titles))
       console.print(table)

@@ -3,12 +3,14 @@
 `checkpoints/latest/STEP/` and `checkpoints/best/STEP/` each hold the arrays
 and a small JSON document. Orbax writes both under a temporary name and renames
 them together, and only then deletes the step before: at any moment there is a
-whole checkpoint or none.
+whole checkpoint or none. `checkpoints/latest.json` and `best.json` hold the
+checksums of their files.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging as standard_logging
 import os
 import pathlib
@@ -23,7 +25,9 @@ import numpy as np
 from absl import logging
 
 from gnn_readout.data.store import Schema
-from gnn_readout.errors import suggest
+from gnn_readout.errors import Damaged, brief, suggest
+from gnn_readout.files import atomic_write_text
+from gnn_readout.wording import counted
 
 NAMES = ("best", "latest")
 
@@ -46,11 +50,59 @@ def latest_step(
   workdir: str | os.PathLike[str], name: str = "latest"
 ) -> int | None:
   """Returns the step of the checkpoint, or None if there is none."""
+  # Those half-written have longer names.
+  steps = [path.name for path in _folder(workdir, name).glob("*")]
+  return max(map(int, filter(str.isdecimal, steps)), default=None)
+
+
+def damage(workdir: str | os.PathLike[str], name: str = "latest") -> str:
+  """Returns what is wrong with the files of a checkpoint, '' if nothing is.
+
+  Needs no model. Nothing is known of a checkpoint without checksums: a run may
+  have been killed before it wrote them.
+
+  Args:
+    workdir: The folder of the run.
+    name: 'latest' or 'best'.
+  """
+  folder, step = _folder(workdir, name), latest_step(workdir, name)
+  try:
+    known = json.loads(_sums_path(folder).read_text(encoding="utf-8"))
+    files, checksum = known["files"], known["checksum"]
+  except (OSError, ValueError, KeyError, TypeError):
+    return ""
+  if known.get("step") != step or checksum != _sum_of([step, files]):
+    return ""
+  found = _sums(folder / str(step))
+  for file in sorted(files.keys() | found.keys()):
+    if file not in found:
+      return f"the file {file} is missing"
+    if files.get(file) != found[file]:
+      return f"the file {file} does not have the checksum it was written with"
+  return ""
+
+
+def remove(workdir: str | os.PathLike[str], name: str) -> None:
+  """Deletes a checkpoint, if there is one."""
   folder = _folder(workdir, name)
-  if not folder.is_dir():
+  shutil.rmtree(folder, ignore_errors=True)
+  _sums_path(folder).unlink(missing_ok=True)
+
+
+def read_meta(
+  workdir: str | os.PathLike[str], name: str = "latest"
+) -> dict[str, Any] | None:
+  """Returns the JSON document of a checkpoint, None if there is none.
+
+  Raises:
+    Damaged: If it is not what was written.
+  """
+  step = latest_step(workdir, name)
+  if step is None:
     return None
+  folder = _folder(workdir, name)
   with _manager(folder) as manager:
-    return manager.latest_step()
+    return _read_meta(manager, folder, step)
 
 
 def save(
@@ -79,13 +131,15 @@ def save(
 
   folder = _folder(workdir, name)
   meta = {**meta, "checksum": _checksum(state)}
+  meta["meta_checksum"] = _checksum_of_meta(meta)
   items = ocp.args.Composite(
     state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
   )
   try:
     folder.mkdir(parents=True, exist_ok=True)
     with _manager(folder) as manager:
-      manager.save(step, args=items)
+      if manager.save(step, args=items):
+        _write_sums(folder, step)
   except (OSError, ValueError) as error:
     # Tensorstore reports a full disk as a ValueError.
     for half_written in folder.glob("*.orbax-checkpoint-tmp"):
@@ -114,8 +168,9 @@ def restore(
 
   Raises:
     FileNotFoundError: If there is none.
-    ValueError: If the name is unknown, the checkpoint is damaged, or it was
-      made for other features or another model.
+    Damaged: If it is not what was written.
+    ValueError: If the name is unknown, or the checkpoint was made for other
+      features or another model.
   """
   import orbax.checkpoint as ocp
 
@@ -123,15 +178,16 @@ def restore(
   step = latest_step(workdir, name)
   if step is None:
     raise FileNotFoundError(f"no checkpoint {name!r} in {folder.parent}")
+  if wrong := damage(workdir, name):
+    raise Damaged(f"{folder / str(step)} is damaged: {wrong}")
   like = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), like)
   with _manager(folder) as manager:
+    meta = _read_meta(manager, folder, step)
+    checksum = meta.pop("checksum", None)
     try:
-      items = ocp.args.Composite(meta=ocp.args.JsonRestore())
-      meta = manager.restore(step, args=items).meta
-      checksum = meta.pop("checksum", None)  # Early checkpoints have none.
       saved = Schema.from_json(meta["schema"]) if schema else None
-    except (ValueError, KeyError, TypeError, OSError) as error:
-      raise ValueError(
+    except Exception as error:  # As in `_read_meta`.
+      raise Damaged(
         f"{folder / str(step)} is damaged: {_brief(error)}"
       ) from error
     if schema:
@@ -139,13 +195,13 @@ def restore(
     try:
       items = ocp.args.Composite(state=ocp.args.StandardRestore(like))
       state = manager.restore(step, args=items).state
-    except (ValueError, KeyError, TypeError, OSError) as error:
-      raise ValueError(
+    except Exception as error:  # As above.
+      raise Damaged(
         f"{folder / str(step)} is damaged or of another model: {_brief(error)}"
       ) from error
   _check_shapes(state, like, folder / str(step))
   if checksum not in (None, _checksum(state)):
-    raise ValueError(
+    raise Damaged(
       f"{folder / str(step)} is damaged: its checksum does not match"
     )
   return Checkpoint(step, state, meta)
@@ -155,6 +211,29 @@ def _folder(workdir: str | os.PathLike[str], name: str) -> pathlib.Path:
   if name not in NAMES:
     raise ValueError(f"unknown checkpoint {name!r}.{suggest(name, NAMES)}")
   return pathlib.Path(workdir).absolute() / "checkpoints" / name
+
+
+def _sums_path(folder: pathlib.Path) -> pathlib.Path:
+  return folder.with_suffix(".json")
+
+
+def _sums(folder: pathlib.Path) -> dict[str, int]:
+  """Returns the checksum of every file below a folder, by relative path."""
+  return {
+    path.relative_to(folder).as_posix(): zlib.crc32(path.read_bytes())
+    for path in sorted(folder.rglob("*"))
+    if path.is_file()
+  }
+
+
+def _sum_of(value: Any) -> int:
+  return zlib.crc32(json.dumps(value, sort_keys=True).encode())
+
+
+def _write_sums(folder: pathlib.Path, step: int) -> None:
+  files = _sums(folder / str(step))
+  sums = {"step": step, "files": files, "checksum": _sum_of([step, files])}
+  atomic_write_text(_sums_path(folder), json.dumps(sums) + "\n")
 
 
 @contextlib.contextmanager
@@ -183,6 +262,22 @@ def _manager(folder: pathlib.Path) -> Iterator[Any]:
     yield manager
 
 
+def _read_meta(manager: Any, folder: pathlib.Path, step: int) -> dict[str, Any]:
+  import orbax.checkpoint as ocp
+
+  try:
+    items = ocp.args.Composite(meta=ocp.args.JsonRestore())
+    meta = dict(manager.restore(step, args=items).meta)
+    # Early checkpoints have no checksums.
+    if meta.pop("meta_checksum", None) not in (None, _checksum_of_meta(meta)):
+      raise ValueError("the checksum of its document does not match")
+    return meta
+  except Exception as error:  # What is damaged may raise anything.
+    raise Damaged(
+      f"{folder / str(step)} is damaged: {_brief(error)}"
+    ) from error
+
+
 def _is_not_orbax(record: standard_logging.LogRecord) -> bool:
   # What goes wrong is raised as well; its threads may log it after that.
   return "orbax" not in pathlib.Path(record.pathname).parts
@@ -196,10 +291,16 @@ def _checksum(state: Any) -> int:
   return checksum
 
 
+def _checksum_of_meta(meta: dict[str, Any]) -> int:
+  """Returns a number that changes with any field but itself."""
+  plain = json.loads(json.dumps(meta))  # As it will be read.
+  plain.pop("meta_checksum", None)
+  return zlib.crc32(json.dumps(plain, sort_keys=True).encode())
+
+
 def _brief(error: Exception) -> str:
   """Returns both ends of an error message, which may be pages long."""
-  text = " ".join(re.split(r" \[\w+(?:\[1\])?=", str(error))[0].split())
-  return text if len(text) <= 300 else f"{text[:150]} ... {text[-150:]}"
+  return brief(re.split(r" \[\w+(?:\[1\])?=", str(error))[0], 300)
 
 
 def _check_schema(saved: Schema, here: Schema, path: pathlib.Path) -> None:
@@ -209,16 +310,16 @@ def _check_schema(saved: Schema, here: Schema, path: pathlib.Path) -> None:
     if tables[0] == tables[1]:
       continue
     columns = [
-      f"column {column} has {there} rows there and {now} here"
+      f"column {column} has {counted(there, 'row')} there and {now} here"
       for column, (there, now) in enumerate(zip(*tables, strict=False))
       if there != now
     ]
     columns = columns or [
-      f"{len(tables[0])} columns there, {len(tables[1])} here"
+      f"{counted(len(tables[0]), 'column')} there, {len(tables[1])} here"
     ]
     raise ValueError(
       f"{path} was made for other {kind} feature tables:"
-      f" {sum(tables[0])} rows in all there, {sum(tables[1])} here"
+      f" {counted(sum(tables[0]), 'row')} in all there, {sum(tables[1])} here"
       f" ({'; '.join(columns)})"
     )
   fields = ("node_dim", "edge_dim", "task_type", "num_tasks", "num_classes")

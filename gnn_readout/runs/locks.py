@@ -82,6 +82,22 @@ def try_lock(folder: str | os.PathLike[str]) -> int | None:
   return lock
 
 
+def check_there(path: str | os.PathLike[str]) -> None:
+  """Refuses to go on where a folder was deleted while a run is at work in it.
+
+  Args:
+    path: A file that the run has put there at its start.
+
+  Raises:
+    OSError: If the file is not there; the message names it.
+  """
+  if not os.path.exists(path):
+    raise OSError(
+      f"{path} was deleted while a run was at work in its folder: start again"
+      " with the same command"
+    )
+
+
 def sign(lock: int, pid: int) -> None:
   """Writes down which process of this host holds a lock, for `holder`."""
   os.ftruncate(lock, 0)
@@ -91,7 +107,8 @@ def sign(lock: int, pid: int) -> None:
 def holder(folder: str | os.PathLike[str]) -> str:
   """Returns such as `process 123 on HOST`; `another process` if unknown."""
   try:
-    with open(os.path.join(folder, NAME), errors="replace") as file:
+    path = os.path.join(folder, NAME)
+    with open(path, encoding="utf-8", errors="replace") as file:
       pid, host = file.read(1000).split()
       return f"process {int(pid)} on {host}"
   except (OSError, ValueError):

@@ -15,7 +15,8 @@ from typing import Any
 
 from absl import logging
 
-from gnn_readout.files import atomic_write_text, naming
+from gnn_readout.files import atomic_write_text, naming, parse_json
+from gnn_readout.runs import locks
 
 
 class MetricsLog:
@@ -38,11 +39,16 @@ class MetricsLog:
     if path.exists():
       kept = [line for line in _whole_lines(path) if line["step"] <= step]
       atomic_write_text(path, "".join(json.dumps(x) + "\n" for x in kept))
-    self._path, self._file = path, path.open("a")
+    self._path, self._file = path, path.open("a", encoding="utf-8")
     self._events = _event_writer(workdir) if tensorboard else None
 
   def write(self, step: int, values: Mapping[str, float]) -> None:
-    """Appends one line, `{"step": step, ...}`."""
+    """Appends one line, `{"step": step, ...}`.
+
+    Raises:
+      OSError: If it cannot be written, or the folder was deleted.
+    """
+    locks.check_there(self._path)
     with naming(self._path):
       self._file.write(json.dumps({"step": step, **values}) + "\n")
       self._file.flush()
@@ -71,12 +77,25 @@ class MetricsLog:
 
 
 def _whole_lines(path: pathlib.Path) -> list[dict[str, Any]]:
-  lines = []
-  for line in path.read_text().splitlines():
+  """Returns the lines that are metrics; of others but the last it warns."""
+  lines, wrong = [], []
+  texts = path.read_text(encoding="utf-8", errors="replace").splitlines()
+  for number, text in enumerate(texts, start=1):
     try:
-      lines.append(json.loads(line))
-    except ValueError:  # The run was killed while it wrote this line.
-      break
+      line = parse_json(text)
+      if not isinstance(line["step"], int):
+        raise TypeError
+      lines.append(line)
+    except (ValueError, TypeError, KeyError):
+      wrong.append(number)
+  # The last is what a run was writing when it was killed.
+  if wrong and wrong != [len(texts)]:
+    logging.warning(
+      "%s: left out what holds no metrics: line %d%s",
+      path,
+      wrong[0],
+      f" and {len(wrong) - 1} more" if len(wrong) > 1 else "",
+    )
   return lines
 
 
@@ -90,7 +109,9 @@ def _event_writer(workdir: str | os.PathLike[str]) -> Any:
   except ImportError:
     logging.warning("TensorFlow is not installed: no TensorBoard event files")
     return None
-  return tf.summary.create_file_writer(os.path.join(workdir, "tensorboard"))
+  # As bytes, in which any name can be had.
+  path = os.fsencode(os.path.join(workdir, "tensorboard"))
+  return tf.summary.create_file_writer(path)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ T = TypeVar("T")
 _LONGEST = 2000  # Bytes of a message.
 
 _calls = itertools.count(1)
+_shared: list[Exception] = []  # Errors for which all processes end.
 
 
 class Launcher(NamedTuple):
@@ -42,10 +43,6 @@ LAUNCHERS = (
   Launcher("Slurm", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
   Launcher("Open MPI", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
 )
-
-
-class SharedError(ValueError):
-  """An error of one of several processes, for which all of them end."""
 
 
 def join(
@@ -159,7 +156,6 @@ def first(function: Callable[[], T]) -> T | None:
   Raises:
     ValueError: If the function does.
     OSError: Likewise.
-    SharedError: Instead of both, where there are several processes.
     SystemExit: In the other processes, with status 1.
   """
   return _together(function, is_first())
@@ -199,7 +195,8 @@ def _together(function: Callable[[], T], is_asked: bool) -> T | None:
       error = ValueError(f"process {number}: {said.decode(errors='replace')}")
     if error is None:  # Who had the error says so.
       sys.exit(1)
-    raise SharedError(str(error)) from error
+    _shared.append(error)
+    raise error
   return result
 
 
@@ -237,18 +234,18 @@ def agree_to_stop(stop: list[str]) -> None:
     stop.append("SIGTERM")
 
 
-def leave(error: Exception) -> None:
-  """Ends this process at once, if there are others that know of no error.
+def leave(status: int) -> None:
+  """Ends this process at once, if there are others that do not know why.
 
   Otherwise it would wait for them at its end, and they for it at a step.
 
   Args:
-    error: Why it ends.
+    status: With which it ends.
   """
-  if isinstance(error, SharedError):
+  if _shared:
     return
   jax = sys.modules.get("jax")
   if jax and jax.distributed.is_initialized():
     for stream in (sys.stdout, sys.stderr):
       stream.flush()
-    os._exit(1)
+    os._exit(status)

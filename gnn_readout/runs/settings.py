@@ -6,14 +6,17 @@ import functools
 import hashlib
 import json
 import math
+import os
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from gnn_readout import tasks
-from gnn_readout.config_fields import from_data
-from gnn_readout.errors import suggest
+from gnn_readout import files, optimizers, tasks
+from gnn_readout.config_fields import LENGTHS, from_data
+from gnn_readout.data import sources
+from gnn_readout.errors import quoted, suggest
 from gnn_readout.fields import flatten
 from gnn_readout.files import check_writable
 from gnn_readout.readouts import readout_class
@@ -65,16 +68,27 @@ def check_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> None:
     config: The run's configuration, as JSON.
 
   Raises:
-    ValueError: If the folder's config.json is of another configuration.
+    ValueError: If the folder's config.json is of another configuration, which
+      this one does not make longer.
     OSError: If the folder cannot be written.
   """
+  try:
+    str(workdir.absolute()).encode()
+  except UnicodeEncodeError:  # Libraries that take paths as UTF-8 would fail.
+    raise ValueError(
+      f"workdir {quoted(str(workdir))} cannot be spelled in this locale: set"
+      " PYTHONUTF8=1, or LC_ALL to a locale of UTF-8"
+    ) from None
   check_writable(workdir)
   file = workdir / "config.json"
   if file.exists():
-    differ = differences(config, read_json(file))
-    if differ:
+    there = read_json(file)
+    differ = differences(config, there)
+    if differ and not is_longer(config, there):
+      reason = _why_not_longer(config, there)
       raise ValueError(
-        f"workdir {workdir} belongs to another config; {'; '.join(differ)}"
+        f"workdir {workdir} belongs to another config;"
+        f" {'; '.join(differ)}{reason}"
       )
 
 
@@ -90,10 +104,40 @@ def as_json(config: ConfigDict) -> dict[str, Any]:
   return values
 
 
+def located(config: dict[str, Any]) -> dict[str, Any]:
+  """Returns a configuration in which a dataset's file has its whole path.
+
+  Args:
+    config: As JSON.
+  """
+  return _with_file(config, os.path.abspath)
+
+
+def without_folder(config: dict[str, Any]) -> dict[str, Any]:
+  """Returns a configuration in which a dataset's file has its name alone.
+
+  So it says nothing of this machine. Which data they are, their fingerprint
+  says.
+
+  Args:
+    config: As JSON.
+  """
+  return _with_file(config, os.path.basename)
+
+
+def _with_file(
+  config: dict[str, Any], change: Callable[[str], str]
+) -> dict[str, Any]:
+  dataset = config.get("dataset")
+  if isinstance(dataset, str) and sources.is_file(dataset):
+    return {**config, "dataset": change(dataset)}
+  return config
+
+
 def read_json(path: pathlib.Path) -> dict[str, Any]:
   """Returns the object in a JSON file; ValueError names a damaged one."""
   try:
-    values = json.loads(path.read_text())
+    values = files.read_json(path)
     if not isinstance(values, dict):
       raise ValueError("it holds no JSON object")
     return values
@@ -137,6 +181,52 @@ def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
   ]
 
 
+def is_longer(here: dict[str, Any], there: dict[str, Any]) -> bool:
+  """Returns whether a configuration is another one with more steps.
+
+  A run of that one can then go on as one of this.
+
+  Args:
+    here: A configuration, as JSON.
+    there: That of a run, as JSON.
+  """
+  return _differ_in_length(here, there) and not _why_not_longer(here, there)
+
+
+def _differ_in_length(here: dict[str, Any], there: dict[str, Any]) -> bool:
+  same = here | {name: there[name] for name in LENGTHS if name in there}
+  return bool(differences(here, there)) and not differences(same, there)
+
+
+def _why_not_longer(here: dict[str, Any], there: dict[str, Any]) -> str:
+  """Returns words on why a run cannot get this length, '' if it can.
+
+  Nor are there any where the configurations differ in more than that.
+  """
+  if not _differ_in_length(here, there):
+    return ""
+  schedule = flatten(here).get("optimizer.schedule", "constant")
+  if schedule in optimizers.OF_LENGTH:
+    return (
+      f". The length cannot be changed: the schedule {schedule!r} spreads over"
+      " the whole run; choose another folder"
+    )
+  (unit, wanted), (unit_there, has) = _length(here), _length(there)
+  if unit == unit_there and wanted > has:
+    return ""
+  return (
+    f". A run can only be made longer, by {unit_there} of more than {has:g};"
+    " choose another folder"
+  )
+
+
+def _length(config: dict[str, Any]) -> tuple[str, float]:
+  """Returns the field that says how long a run is, and its value."""
+  found = [name for name in LENGTHS if config.get(name, 0) > 0]
+  name = (found or ["num_steps"])[0]
+  return name, config.get(name, 0)
+
+
 def _decisive(config: dict[str, Any]) -> dict[str, Any]:
-  fields = flatten(config)
+  fields = flatten(without_folder(config))
   return {k: fields[k] for k in fields if k not in NON_RESULT_FIELDS}

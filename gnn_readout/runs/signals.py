@@ -13,6 +13,49 @@ from gnn_readout.runs import processes
 _STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
+class Stopped(BaseException):
+  """A signal asked a program to stop that has nothing to save.
+
+  It is no Exception, so that nothing that handles errors swallows it.
+
+  Attributes:
+    number: Of the signal.
+  """
+
+  def __init__(self, number: int):
+    """Keeps the number of the signal."""
+    super().__init__(signal.Signals(number).name)
+    self.number = number
+
+
+@contextlib.contextmanager
+def stop_at_once() -> Iterator[None]:
+  """Raises `Stopped` in the block at the first of the signals to stop.
+
+  What a block inside this one does with them, by `stop_signals`, goes first.
+  While the program ends another SIGTERM or SIGINT kills it, and another SIGHUP
+  does nothing. SIGHUP is not heard in a program started by `nohup`.
+  """
+  before = {}
+
+  def handle(number: int, frame: Any) -> None:
+    for other in before:
+      is_fatal = other != signal.SIGHUP
+      signal.signal(other, signal.SIG_DFL if is_fatal else signal.SIG_IGN)
+    raise Stopped(number)
+
+  for number in _STOP:
+    handler = signal.getsignal(number)
+    if (number, handler) != (signal.SIGHUP, signal.SIG_IGN):
+      before[number] = handler
+      signal.signal(number, handle)
+  try:
+    yield
+  finally:
+    for number, handler in before.items():
+      signal.signal(number, handler or signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def stop_signals() -> Iterator[list[str]]:
   """Yields a list that gets the name of the first signal to stop.

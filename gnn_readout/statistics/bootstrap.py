@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gnn_readout import metrics
+from gnn_readout.wording import counted
 
 _CHUNK = 32  # Resamples at a time: what is gathered for them fits a cache.
 
@@ -53,7 +54,8 @@ class Comparison(NamedTuple):
     return (
       f"A - B: {self.difference:+.5f} {self.metric}, 95% interval"
       f" [{self.low:+.5f}, {self.high:+.5f}]; A is better in"
-      f" {self.share_better:.1%} of {len(self.differences):,} resamples"
+      f" {self.share_better:.1%} of"
+      f" {counted(len(self.differences), 'resample')}"
     )
 
   def summary(self) -> dict[str, str | float]:
@@ -120,8 +122,9 @@ def compare(
   differences = differences[~np.isnan(differences)]
   if not len(differences):
     raise ValueError(
-      f"no task qualifies for {metric!r} in any of {num_resamples} resamples"
-      f" of {len(labels)} graphs"
+      f"no task qualifies for {metric!r} in any of"
+      f" {counted(num_resamples, 'resample')} of"
+      f" {counted(len(labels), 'graph')}"
     )
   low, high = np.percentile(differences, [2.5, 97.5])
   sign = 1 if metrics.higher_is_better(metric) else -1

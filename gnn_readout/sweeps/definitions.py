@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from gnn_readout import cli
-from gnn_readout.config_fields import write
+from gnn_readout.config_fields import LENGTHS, write
 from gnn_readout.errors import suggest
 from gnn_readout.fields import flatten
 from gnn_readout.runs import settings
@@ -34,7 +34,8 @@ def read(
   Args:
     sweep: FILE:NAME, a config file and a function in it.
     changes: FIELD=VALUE, over what the sweep and the config say. Runs that
-      become the same by that are one.
+      become the same by that are one. A length of the runs takes the place of
+      the sweep's own, be it in steps or in epochs.
     together: Whether what can be trained as one program becomes one run with a
       population: all combinations of some learning rates and seeds, say. Only
       of configs that have the field `population`, if it is empty.
@@ -47,9 +48,14 @@ def read(
   path, _, name = sweep.partition(":")
   function = _function(path, name)
   changed = dict(_field_and_value(change) for change in changes)
+  replaced = set(LENGTHS) - changed.keys()
+  replaced = replaced if len(replaced) < len(LENGTHS) else set()
   points: dict[str, _Point] = {}
   for overrides in _overrides(function, sweep):
     variant = str(overrides.pop("variant", ""))
+    for length in replaced:
+      if overrides.get(length):  # One of 0 stays: the run keeps its name.
+        del overrides[length]
     config = _config(path, variant, overrides | changed)
     key = run_name(variant, overrides, config)
     points.setdefault(key, _Point(variant, overrides, config))

@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from gnn_readout import tasks
+from gnn_readout.config_fields import LENGTHS
+from gnn_readout.records import NON_RESULT_FIELDS
 from gnn_readout.runs import devices
 from gnn_readout.runs.progress import ProgressLine, duration
 from gnn_readout.sweeps import run_spec
@@ -28,6 +30,11 @@ from gnn_readout.wording import counted
 _NUM_BATCHES = 8  # Enough to hold the shapes about as often as an epoch does.
 _MIN_PASSES = 3
 _MIN_SECONDS = 1.0
+# What decides how many steps a run has, but not how long one takes.
+_NOT_OF_A_STEP = (*LENGTHS, *NON_RESULT_FIELDS, "eval_every", "num_eval_sets")
+
+# What decides the time of a step, and the members that make it together.
+_Shape = tuple[str, int]
 
 
 class Cost(NamedTuple):
@@ -53,6 +60,7 @@ def print_plan(
 ) -> None:
   """Prints how far every run is and the hours that the rest will take.
 
+  What differs in nothing that a step takes is timed once, and told at once.
   Writes nothing but the cache of converted datasets.
 
   Args:
@@ -75,20 +83,23 @@ def print_plan(
   states = [run_spec.state(run, workdir) for run in runs]
   costs: dict[int, Cost] = {}
   missing: dict[str, None] = {}  # In order.
-  groups = members.group_by_program([run.config for run in runs])
-  groups = [[i for i in group if not states[i].is_done] for group in groups]
-  groups = [group for group in groups if group]
+  groups: dict[tuple[_Shape, ...], list[int]] = {}
+  for i, (run, state) in enumerate(zip(runs, states, strict=True)):
+    if not state.is_done:
+      groups.setdefault(_shapes(run.config), []).append(i)
+  known: dict[_Shape, Cost] = {}
   cores = devices.shares_of_cores(num_workers)[0]
   with ProgressLine(len(groups)) as line, _on_cores(cores):
     began = time.monotonic()
-    for n, group in enumerate(groups):
+    for n, group in enumerate(groups.values()):
       first = runs[group[0]]
       try:
-        cost = measure(first.config, data_dir, cache_dir)
+        for i in group:
+          costs[i] = measure(runs[i].config, data_dir, cache_dir, known)
       except FileNotFoundError as error:
         missing[f"their dataset is not there: {error}"] = None
         continue
-      costs |= dict.fromkeys(group, cost)
+      cost = costs[group[0]]
       left = (time.monotonic() - began) / (n + 1) * (len(groups) - n - 1)
       line.say(
         f"{first.name}: {1e3 * cost.seconds:.1f} ms a step, over"
@@ -105,6 +116,7 @@ def measure(
   config: ConfigDict,
   data_dir: str | os.PathLike[str] | None = None,
   cache_dir: str | os.PathLike[str] | None = None,
+  known: dict[_Shape, Cost] | None = None,
 ) -> Cost:
   """Times training steps on the first batches of a run.
 
@@ -115,21 +127,37 @@ def measure(
       one of all its members.
     data_dir: Where the datasets are.
     cache_dir: Where their converted columns are.
+    known: What was timed for other runs; gets what is timed for this one.
 
   Raises:
     ValueError: If the dataset is unknown, damaged or not fit for the config.
     OSError: If the dataset is not there.
   """
-  config = config.copy_and_resolve_references()
-  problems = tasks.make_problems(members.expand(config), data_dir, cache_dir)
-  costs = [
-    _measure_program([problems[i] for i in group])
-    for group in group_by_program(problems)
-  ]
+  known = {} if known is None else known
+  configs = members.expand(config.copy_and_resolve_references())
+  # Before they are completed, as `_shapes` has them.
+  keys = [members.program_key(each, _NOT_OF_A_STEP) for each in configs]
+  problems = tasks.make_problems(configs, data_dir, cache_dir)
+  costs = []
+  for group in group_by_program(problems):
+    shape = keys[group[0]], len(group)
+    if shape not in known:
+      known[shape] = _measure_program([problems[i] for i in group])
+    num_steps = problems[group[0]].num_steps
+    costs.append(known[shape]._replace(num_steps=num_steps))
   num_steps = sum(cost.num_steps for cost in costs)
   total = sum(cost.num_steps * cost.seconds for cost in costs)
   measured = sum(cost.measured for cost in costs)
   return Cost(num_steps, total / max(num_steps, 1), measured)
+
+
+def _shapes(config: ConfigDict) -> tuple[_Shape, ...]:
+  """Returns what decides the time of a step of each program of a run."""
+  configs = members.expand(config)
+  return tuple(
+    (members.program_key(configs[group[0]], _NOT_OF_A_STEP), len(group))
+    for group in members.group_by_program(configs)
+  )
 
 
 def _measure_program(problems: Sequence[Problem]) -> Cost:
@@ -178,7 +206,7 @@ def _on_cores(cores: set[int]) -> Iterator[None]:
 def _configured(config: ConfigDict) -> str:
   """Returns the length of a run as far as it is known without the data."""
   if config.get("num_epochs", 0) > 0:
-    return f"{config.num_epochs:g} epochs"
+    return counted(config.num_epochs, "epoch")
   return f"{config.num_steps:,}"
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
 import pathlib
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from gnn_readout import paths
+from gnn_readout.data import identity
 from gnn_readout.fields import flatten
 from gnn_readout.records import NON_RESULT_FIELDS
-from gnn_readout.runs import settings
+from gnn_readout.runs import checkpoints, settings
 from gnn_readout.training import members
-
-_LONGEST_NAME = 160  # Names of files may have 255 bytes.
 
 
 class RunSpec(NamedTuple):
@@ -68,11 +67,7 @@ def run_name(variant: str, fields: Iterable[str], config: ConfigDict) -> str:
   for field in fields:
     if field not in NON_RESULT_FIELDS:
       words.append(f"{_shortest(field, known)}={known[field]}")
-  text = "-".join(words)
-  name = re.sub(r"^[^A-Za-z0-9]|[^A-Za-z0-9._,=+-]", "_", text)[:_LONGEST_NAME]
-  if name != text:  # Two texts may have become one name.
-    name += f"-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-  return name
+  return paths.made("-".join(words))
 
 
 def state(run: RunSpec, workdir: str | os.PathLike[str]) -> State:
@@ -89,12 +84,14 @@ def state(run: RunSpec, workdir: str | os.PathLike[str]) -> State:
   folder = pathlib.Path(workdir, run.name)
   records = record_configs(run)
   there = [file for file in records if (folder / file).exists()]
+  shorter = 0
   for file in there:
-    check_record(folder / file, records[file])
+    shorter += check_record(folder / file, records[file], may_be_shorter=True)
   if (folder / "config.json").exists():
     saved = settings.read_json(folder / "config.json")
-    _check_same(folder / "config.json", saved, run.config)
-  return State(len(there) == len(records), saved_step(folder))
+    _check_same(folder / "config.json", saved, run.config, True)
+  done = len(there) - shorter
+  return State(done == len(records), saved_step(folder))
 
 
 def record_configs(run: RunSpec) -> dict[str, ConfigDict]:
@@ -104,8 +101,18 @@ def record_configs(run: RunSpec) -> dict[str, ConfigDict]:
   return dict(zip(files, members.expand(run.config), strict=True))
 
 
-def check_record(path: pathlib.Path, config: ConfigDict) -> None:
+def check_record(
+  path: pathlib.Path, config: ConfigDict, may_be_shorter: bool = False
+) -> bool:
   """Refuses a record that is damaged or of another config.
+
+  Args:
+    path: Of the record.
+    config: That of the run.
+    may_be_shorter: Whether it may be of the same run with fewer steps.
+
+  Returns:
+    Whether it is.
 
   Raises:
     ValueError: If that is so; the message names the file and the fields.
@@ -118,15 +125,22 @@ def check_record(path: pathlib.Path, config: ConfigDict) -> None:
       f"{path} is damaged: it lacks a test result, or its config_hash is not"
       " that of its config; delete it to have it written again"
     )
-  _check_same(path, there, config)
+  return _check_same(path, there, config, may_be_shorter)
 
 
 def _check_same(
-  path: pathlib.Path, there: dict[str, Any], here: ConfigDict
-) -> None:
-  differ = settings.differences(settings.as_json(here), there)
-  if differ:
+  path: pathlib.Path,
+  there: dict[str, Any],
+  config: ConfigDict,
+  may_be_shorter: bool,
+) -> bool:
+  """Returns whether the config there is of the same run with fewer steps."""
+  here = settings.as_json(config)
+  differ = settings.differences(here, there)
+  is_shorter = settings.is_longer(here, there)
+  if differ and not (is_shorter and may_be_shorter):
     raise ValueError(f"{path} is of another config; {'; '.join(differ)}")
+  return is_shorter
 
 
 def saved_step(folder: pathlib.Path) -> int:
@@ -134,13 +148,30 @@ def saved_step(folder: pathlib.Path) -> int:
 
   Of a population, the sum over its programs.
   """
+  return sum(_saved_steps(folder).values())
+
+
+def datasets(folder: pathlib.Path) -> list[identity.Facts | None]:
+  """Returns what identifies the datasets of the checkpoints below a folder."""
+  found = []
+  for program in _saved_steps(folder):
+    # One that is damaged is for the run to tell of.
+    with contextlib.suppress(ValueError):
+      meta = checkpoints.read_meta(program)
+      found += identity.of_checkpoint(meta or {})
+  return found
+
+
+def _saved_steps(folder: pathlib.Path) -> dict[pathlib.Path, int]:
+  """Returns the step of the last checkpoint by the folder of its program."""
   # Read by name: orbax clears up whatever a run has not finished writing.
-  total = 0
+  found = {}
   for program in (folder, *folder.glob("programs/*")):
     latest = program / "checkpoints" / "latest"
     steps = [int(x.name) for x in latest.glob("*") if x.name.isdecimal()]
-    total += max(steps, default=0)
-  return total
+    if steps:
+      found[program] = max(steps)
+  return found
 
 
 def _shortest(field: str, known: Iterable[str]) -> str:

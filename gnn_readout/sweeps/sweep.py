@@ -7,19 +7,23 @@ An engine runs the processes: `pool` on this machine, `slurm` on a cluster.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pathlib
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ml_collections import ConfigDict
 
-from gnn_readout import data
-from gnn_readout.files import atomic_write_text, check_writable
+from gnn_readout import data, paths, tasks
+from gnn_readout.data import identity
+from gnn_readout.data.identity import differences
+from gnn_readout.files import atomic_write_text, check_writable, read_text
 from gnn_readout.runs import locks, settings
-from gnn_readout.sweeps import pool, run_spec
+from gnn_readout.sweeps import pool, run_spec, slurm
 from gnn_readout.sweeps.jobs import Engine, Hooks, Job
 from gnn_readout.sweeps.run_spec import RunSpec, State
 from gnn_readout.wording import counted
@@ -51,7 +55,7 @@ def run_sweep(
 
   Raises:
     ValueError: If another sweep is at work in the folder, the folder holds runs
-      of other configs, or a dataset is unknown or damaged.
+      of other configs or of other data, or a dataset is unknown or damaged.
     OSError: If a file is missing or cannot be written.
   """
   workdir = pathlib.Path(workdir)
@@ -59,7 +63,28 @@ def run_sweep(
   with locks.hold(workdir):
     states = {run.name: run_spec.state(run, workdir) for run in runs}
     copies = _copies(runs, records, sweep)
+    begun = [run for run in runs if states[run.name] != State(False, 0)]
+    _check_data(begun, workdir, copies, data_dir, cache_dir)
     return _run_rest(runs, states, workdir, engine, data_dir, cache_dir, copies)
+
+
+def make_engine(
+  workdir: str | os.PathLike[str],
+  num_workers: int,
+  cluster: Mapping[str, Any] | None = None,
+) -> Engine:
+  """Returns what runs the processes of a sweep.
+
+  Args:
+    workdir: The folder of the sweep.
+    num_workers: Processes at a time, on this machine.
+    cluster: The arguments of `slurm.Options`; None for this machine.
+  """
+  if cluster is None:
+    return functools.partial(pool.run_jobs, num_workers=num_workers)
+  options = slurm.Options(**cluster)
+  folder = pathlib.Path(workdir)
+  return functools.partial(slurm.run_jobs, options=options, folder=folder)
 
 
 def print_commands(
@@ -134,6 +159,43 @@ def _run_rest(
   return not outcome.failed
 
 
+def _check_data(
+  runs: Sequence[RunSpec],
+  workdir: pathlib.Path,
+  copies: Mapping[str, Mapping[str, pathlib.Path]],
+  data_dir: str | None,
+  cache_dir: str | None,
+) -> None:
+  """Refuses runs, complete or begun, of other data than are there now."""
+  configs = {
+    (run.name, file): config
+    for run in runs
+    for file, config in run_spec.record_configs(run).items()
+  }
+  try:
+    found = tasks.dataset_facts([*configs.values()], data_dir, cache_dir)
+  except FileNotFoundError as error:
+    print(f"a dataset is not there to compare what is done: {error}")
+    return
+  facts = dict(zip(configs, found, strict=True))
+  remedy = "Restore the dataset, or give another folder"
+  for (name, file), here in facts.items():
+    for path in (workdir / name / file, copies[name].get(file)):
+      if path and path.exists():
+        there = settings.read_json(path).get("dataset")
+        identity.check(str(path), there, here, remedy)
+  for run in runs:
+    files = run_spec.record_configs(run)
+    if all((workdir / run.name / file).exists() for file in files):
+      continue
+    known = [facts[run.name, file] for file in files]
+    for there in run_spec.datasets(workdir / run.name):
+      # Which of the members it is of, only the run itself knows.
+      if there and all(here and differences(there, here) for here in known):
+        where = f"the checkpoint in {workdir / run.name}"
+        identity.check(where, there, known[0], remedy)
+
+
 def _job(
   run: RunSpec,
   workdir: pathlib.Path,
@@ -165,7 +227,8 @@ def _copies(
   for run in runs:
     for file, config in run_spec.record_configs(run).items():
       words = [sweep, run.name, pathlib.Path(file).parent.name]
-      copy = pathlib.Path(folder, "_".join(filter(None, words)) + ".json")
+      name = paths.part("_".join(filter(None, words)))
+      copy = pathlib.Path(folder, f"{name}.json")
       if copy.exists():
         run_spec.check_record(copy, config)
       copies[run.name][file] = copy
@@ -190,9 +253,9 @@ def _copy_record(record: pathlib.Path, target: pathlib.Path) -> None:
 
   The figures of a report are named after it, so it must tell sweeps apart.
   """
-  text = record.read_text()
+  text = read_text(record)
   name = json.loads(text)["name"]
   old, new = (f'"name": {json.dumps(word)}' for word in (name, target.stem))
   text = text.replace(old, new, 1)
-  if not target.exists() or target.read_text() != text:
+  if not target.exists() or read_text(target) != text:
     atomic_write_text(target, text)

@@ -80,6 +80,32 @@ def make_problems(
   return problems
 
 
+def dataset_facts(
+  configs: Sequence[Any],
+  data_dir: str | os.PathLike[str] | None = None,
+  cache_dir: str | os.PathLike[str] | None = None,
+) -> list[dict[str, Any] | None]:
+  """Returns what identifies the dataset of every config; None without one.
+
+  Args:
+    configs: Each of one run; they stay as they are.
+    data_dir: As `make_problem` takes it.
+    cache_dir: Likewise.
+
+  Raises:
+    ValueError: If a dataset is unknown or damaged.
+    OSError: If a file is missing.
+  """
+  found: dict[Any, dict[str, Any] | None] = {}
+  keys = []
+  for config in configs:
+    kind = problem_class(config)
+    keys.append((kind, kind.data_key(config)))
+    if keys[-1] not in found:
+      found[keys[-1]] = kind.dataset_facts(config, data_dir, cache_dir)
+  return [found[key] for key in keys]
+
+
 def problem_class(config: Mapping[str, Any]) -> type[Problem]:
   """Returns the class of a config's problem, which knows its traced fields."""
   make = TASKS[task_name(config)]
@@ -91,6 +117,7 @@ __all__ = [
   "GraphProperty",
   "Problem",
   "SampledProblem",
+  "dataset_facts",
   "make_problem",
   "make_problems",
   "problem_class",

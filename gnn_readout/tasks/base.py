@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import abc
 import copy
+import os
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -30,7 +31,9 @@ _EVALUATION_SEED = 2**31 - 1
 
 
 class Functions(NamedTuple):
-  """The pure functions of one member; `hyper` holds its traced fields.
+  """The pure functions of one member.
+
+  `hyper` holds its traced fields and its `hyper_arrays`.
 
   Attributes:
     init: (hyper, key, batch) -> (parameters, model state).
@@ -114,7 +117,6 @@ class Problem(abc.ABC):
     metric: The score that a run is judged by.
     lower_is_better: Whether a smaller one is a better one.
     schema: That of the dataset, which a checkpoint must fit; None without one.
-    fingerprint: Changes with the dataset; empty without one.
     num_steps: Training steps of the whole run.
     epoch_steps: Those of an epoch; None where there are no epochs.
     eval_every: Steps between evaluations.
@@ -150,7 +152,6 @@ class Problem(abc.ABC):
   metric: str
   lower_is_better: bool
   schema: Any = None
-  fingerprint: str = ""
   num_steps: int
   epoch_steps: int | None = None
   eval_every: int
@@ -191,6 +192,30 @@ class Problem(abc.ABC):
   def example(self) -> Any:
     """Returns a batch of one member; only its shapes and types matter."""
 
+  def hyper_arrays(self) -> dict[str, np.ndarray]:
+    """Returns what the functions get in `hyper` besides the traced fields.
+
+    Arrays of this member alone, such as what was measured on its training set.
+    """
+    return {}
+
+  @classmethod
+  def dataset_facts(
+    cls,
+    config: Any,
+    data_dir: str | os.PathLike[str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+  ) -> dict[str, Any] | None:
+    """Returns what identifies the dataset of a config; None without one.
+
+    Args:
+      config: Of one run; it stays as it is.
+      data_dir: Where the datasets are.
+      cache_dir: Where their converted columns are.
+    """
+    del config, data_dir, cache_dir
+    return None
+
   def is_shared(self, problems: Sequence[Problem]) -> bool:
     """Returns whether all members are trained on the same batches."""
     del problems
@@ -226,7 +251,10 @@ class Problem(abc.ABC):
     """Returns such as 'gcn, mean readout'."""
 
   def facts(self) -> dict[str, Any]:
-    """Returns what the record says of the data: `dataset` and `epochs`."""
+    """Returns what the record says of the data: `dataset` and `epochs`.
+
+    `dataset` is as `dataset_facts` has it, None where examples are drawn.
+    """
     return {"dataset": None, "epochs": None}
 
   def describe_params(self, params: hk.Params) -> dict[str, Any]:

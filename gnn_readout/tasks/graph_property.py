@@ -13,13 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import data, metrics, models, optimizers, records, shares
-from gnn_readout.data import batches, sources
+from gnn_readout import data, metrics, models, optimizers, shares
+from gnn_readout.data import batches, identity, sources
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
 from gnn_readout.fields import nested
 from gnn_readout.message_passing import network_class
+from gnn_readout.tasks import scaling, scoring
 from gnn_readout.tasks.base import Batch, Exam, Functions, Problem, Scores
+from gnn_readout.tasks.scaling import Scaling
+from gnn_readout.wording import counted
 
 # Allowed for every traced field: what is compiled does not depend on it.
 _ANY_VALUE = 0.5
@@ -31,7 +34,9 @@ class GraphProperty(Problem):
   """One or more properties of each graph of a dataset.
 
   objective = masked loss of the task type + mean over the real graphs of the
-  auxiliary losses, which the model has weighted.
+  auxiliary losses, which the model has weighted. The loss of a regression is
+  that of the scaled targets, see `scaling`; its predictions are in the units of
+  the labels.
   """
 
   TRACED = (
@@ -72,6 +77,7 @@ class GraphProperty(Problem):
       facts: Those of the dataset, which take a while, from another member.
     """
     self._facts = {} if facts is None else facts
+    self._constants: dict[str, dict[str, float]] = {}
     graphs = store.splits["train"]
     models.complete_config(
       config.model,
@@ -110,7 +116,7 @@ class GraphProperty(Problem):
       cache_dir: Where their converted columns are.
     """
     store = data.load_config(config, data_dir, cache_dir)
-    check_scorable(store, ("valid", "test"))
+    scoring.check_scorable(store, ("valid", "test"))
     return cls(config, store)
 
   @classmethod
@@ -157,11 +163,6 @@ class GraphProperty(Problem):
     return self.config.get("num_devices", 0) or jax.process_count()
 
   @property
-  def fingerprint(self) -> str:
-    """Changes with any column of the dataset, and with the splits."""
-    return self.facts()["dataset"]["fingerprint"]
-
-  @property
   def identity(self) -> Hashable:
     """Seeds, folds and traced fields do not change what is compiled."""
     parts = self.config.to_dict()
@@ -169,6 +170,27 @@ class GraphProperty(Problem):
     parts = nested(parts, dict.fromkeys(self.TRACED, _ANY_VALUE))
     text = json.dumps(parts, sort_keys=True)
     return text, self.schema, self.num_steps, self.epoch_steps
+
+  @classmethod
+  def dataset_facts(
+    cls,
+    config: Any,
+    data_dir: str | os.PathLike[str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+  ) -> dict[str, Any]:
+    """Returns what identifies the dataset of a config, see `identity`."""
+    return identity.facts(data.load_config(config, data_dir, cache_dir))
+
+  @functools.cached_property
+  def targets(self) -> Scaling | None:
+    """How the labels of a regression are scaled; None for classes."""
+    if self.schema.task_type != "regression":
+      return None
+    return Scaling.of(self.store.labels[self.store.splits["train"]])
+
+  def hyper_arrays(self) -> dict[str, np.ndarray]:
+    """Returns the scale of the targets: members differ in training sets."""
+    return self.targets.fields() if self.targets else {}
 
   def functions(self) -> Functions:
     """Returns the pure functions of a member."""
@@ -187,16 +209,22 @@ class GraphProperty(Problem):
         steps_per_epoch=epoch_steps,
       )
 
+    is_scaled = schema.task_type == "regression"
+
     def init(hyper, key, batch):
-      return model(hyper).init(key, batch)
+      params, model_state = model(hyper).init(key, batch)
+      targets = Scaling.from_fields(hyper) if is_scaled else None
+      return params, scaling.put(model_state, targets)
 
     def loss(hyper, params, model_state, key, batch):
+      targets, model_state = scaling.take(model_state)
       output, model_state = model(hyper).apply(
         params, model_state, key, batch, is_training=True
       )
-      mask = batch.globals["mask"]  # [G]
+      mask, labels = (batch.globals[name] for name in ("mask", "labels"))
+      labels = targets.scaled(labels) if targets else labels
       # Of a share, its part of the loss of the whole batch.
-      value = task_loss(output.logits, batch.globals["labels"], mask)
+      value = task_loss(output.logits, labels, mask)
       aux = jnp.where(mask, output.aux_loss, 0).sum()
       graphs = jnp.maximum(shares.total(mask.sum()), 1)
       aux, diagnostics = aux / graphs, output.diagnostics
@@ -204,14 +232,15 @@ class GraphProperty(Problem):
         part = mask.sum() / graphs
         diagnostics = {name: part * x for name, x in diagnostics.items()}
       scalars = {"loss": value, "aux": aux, **diagnostics}
-      return value + aux, (model_state, scalars)
+      return value + aux, (scaling.put(model_state, targets), scalars)
 
     def predict(hyper, params, model_state, batch):
+      targets, model_state = scaling.take(model_state)
       # No key: evaluation draws nothing, and would fail if it did.
       output, _ = model(hyper).apply(
         params, model_state, None, batch, is_training=False
       )
-      return output.logits
+      return targets.unscaled(output.logits) if targets else output.logits
 
     return Functions(init, loss, predict, optimizer)
 
@@ -280,31 +309,41 @@ class GraphProperty(Problem):
     def score(member, split, predictions):
       place = places[0 if is_shared else member][split]
       logits = np.concatenate(predictions)[place]
-      store = problems[member].store
-      labels = store.labels[store.splits[split]]
-      return score_logits(self.metric, labels, logits, split)
+      return problems[member].score(split, logits)
 
     if is_shared:
       made = [jax.tree.map(lambda x: x[0], batch) for batch in made]
     return Exam(made, is_shared, score)
 
+  def score(self, split: str, logits: np.ndarray) -> Scores:
+    """Scores the predictions of a split, see `scoring.score`.
+
+    Args:
+      split: Its name.
+      logits: [G, T], or [G, C] for C classes, in the order of the split.
+    """
+    if split not in self._constants:
+      self._constants[split] = scoring.constant_scores(self.store, split)
+    return scoring.score(self.store, split, logits, self._constants[split])
+
   def describe(self) -> list[str]:
-    """Returns lines on the dataset and the batches."""
+    """Returns lines on the dataset, how it was understood, and the batches."""
     store, plan, schema = self.store, self.plan, self.schema
-    sizes = [f"{name} {len(ids):,}" for name, ids in store.splits.items()]
     summary = plan.summary()
     fill = [
       f"{summary[f'{kind}_fill']:.1%} of {kind}s"
       for kind in ("graph", "node", "edge")
     ]
     shapes = [f"{nodes}/{edges}" for _, nodes, edges in plan.budgets]
-    spread = f" in {plan.num_shares} shares" * (plan.num_shares > 1)
+    size = counted(plan.batch_size, "graph")
+    size += f" in {plan.num_shares} shares" * (plan.num_shares > 1)
     return [
-      f"dataset  {schema.name}: {store.num_graphs:,} graphs"
-      f" ({', '.join(sizes)}), {schema.num_tasks} tasks"
-      f" ({schema.task_type}), metric {schema.metric}",
-      f"batches  {plan.mode}, up to {plan.batch_size} graphs{spread}, padded to"
-      f" {', '.join(shapes)} nodes/edges, {', '.join(fill)} real",
+      f"dataset  {schema.name}: {counted(store.num_graphs, 'graph')},"
+      f" {counted(schema.num_tasks, 'task')} ({schema.task_type}), metric"
+      f" {schema.metric}",
+      *(f"         {line}" for line in self.facts()["dataset"]["description"]),
+      f"batches  {plan.mode}, up to {size}, padded to {', '.join(shapes)}"
+      f" nodes/edges, {', '.join(fill)} real",
     ]
 
   def model_name(self) -> str:
@@ -313,59 +352,27 @@ class GraphProperty(Problem):
     return f"{model.message_passing.name}, {model.readout.name} readout"
 
   def facts(self) -> dict[str, Any]:
-    """Returns name, sizes and fingerprint of the dataset, and the epochs."""
+    """Returns what identifies the dataset, see `identity`, and the epochs."""
     if not self._facts:
-      self._facts.update(records.dataset_facts(self.store))
+      self._facts.update(identity.facts(self.store))
+    told = [*self._facts["description"], *self._notes()]
     epochs = self.num_steps / self.epoch_steps
-    return {"dataset": dict(self._facts), "epochs": epochs}
+    return {"dataset": {**self._facts, "description": told}, "epochs": epochs}
 
-
-def score_logits(
-  metric: str, labels: np.ndarray, logits: np.ndarray, split: str
-) -> Scores:
-  """Scores the predictions of a whole split.
-
-  Args:
-    metric: One that the task can be scored by.
-    labels: [G, T], NaN = missing.
-    logits: [G, T], or [G, C] for C classes.
-    split: Its name, for messages.
-
-  Raises:
-    ValueError: If a logit is not finite, or no task qualifies.
-  """
-  bad = ~np.isfinite(logits).all(axis=1)
-  if bad.any():
-    raise ValueError(
-      f"the predictions for {bad.sum()} of {len(bad)} graphs of split"
-      f" {split!r} are not finite"
-    )
-  score = metrics.evaluate(metric, labels, logits)
-  details = {"num_tasks_scored": score.num_tasks_scored}
-  return Scores({metric: score.value}, details)
-
-
-def check_scorable(store: GraphStore, splits: Sequence[str]) -> None:
-  """Raises ValueError unless each split has labels that its metric can score.
-
-  A run would otherwise only find out when its first evaluation is due. Nor is
-  there anything to train without a label in the training set.
-  """
-  schema = store.schema
-  if np.isnan(store.labels[store.splits["train"]]).all():
-    raise ValueError(f"split 'train' of dataset {schema.name!r} has no label")
-  for split in splits:
-    if not len(store.splits.get(split, ())):
-      raise ValueError(f"split {split!r} of {schema.name} is empty.")
-    labels = store.labels[store.splits[split]]
-    outputs = schema.num_classes or schema.num_tasks
-    logits = np.zeros((len(labels), outputs), np.float32)
-    try:
-      metrics.evaluate(schema.metric, labels, logits)
-    except ValueError as error:
-      raise ValueError(
-        f"split {split!r} of dataset {schema.name!r}: {error}"
-      ) from error
+  def _notes(self) -> list[str]:
+    """Returns what becomes of the dataset in this run, a sentence each."""
+    notes, network = [], self.config.model.message_passing.name
+    if self.schema.edge_dim and not network_class(network).reads_edges:
+      notes.append(f"{network} takes no edge features: they are not used")
+    if self.targets:
+      notes.append("targets are scaled by the training mean and deviation")
+    size, graphs = self.config.batching.batch_size, self.store.splits["train"]
+    if self.config.batching.mode == "bucketed" and size > len(graphs):
+      notes.append(
+        f"the {counted(len(graphs), 'training graph')} are one batch: there are"
+        f" fewer than batching.batch_size={size}"
+      )
+    return notes
 
 
 def _positions(index: np.ndarray, graphs: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gnn_readout.data import identity
 from gnn_readout.runs.progress import counting
 from gnn_readout.statistics import bootstrap
 from gnn_readout.training.evaluation import Evaluation
@@ -95,3 +96,9 @@ def _check_same(a: Evaluation, b: Evaluation) -> None:
       f" not the same for A and B, the first of them graph"
       f" {ours.index[differ[0]]} of {a.dataset}"
     )
+  if a.facts and b.facts:
+    differ = identity.differences(a.facts, b.facts, ("for A", "for B"))
+    if differ:
+      raise ValueError(
+        f"cannot compare: the data of A and B differ: {'; '.join(differ)}"
+      )

@@ -21,6 +21,7 @@ one half of the grid and by validation loss in the other.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -33,17 +34,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import data, metrics, records
-from gnn_readout.data import folds
+from gnn_readout import data, metrics, paths, records
+from gnn_readout.data import folds, identity
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_write_text, check_writable
 from gnn_readout.runs import locks, settings
 from gnn_readout.runs.progress import ProgressLine, duration
 from gnn_readout.runs.signals import stop_signals
+from gnn_readout.tasks import scoring
 from gnn_readout.tasks.graph_property import GraphProperty
 from gnn_readout.training import members
 from gnn_readout.training.program import group_by_program
 from gnn_readout.training.trainer import Member, Trainer
+from gnn_readout.wording import counted
 
 RECORD_KIND = "crossval"
 _FINAL_SEED = 1000  # Of the first of the runs that repeat what was chosen.
@@ -230,11 +233,13 @@ class _Study:
     self._repeats = config.repeats or self._protocol.repeats
     self._grid = members.overrides(config, config.grid)
     self._store = data.load_config(config, data_dir, cache_dir, with_fold=False)
-    name = config.dataset.rpartition("/")[2]
+    # Of the graphs and labels: the splits are the folds of each repeat.
+    self._facts = identity.facts(dataclasses.replace(self._store, splits={}))
+    name = paths.part(config.dataset.rpartition("/")[2])
     variant = f"{name}-{config.model.readout.name}"
     if config.model.head.name == "layerwise":
       variant += "-gin0"
-    self.folder = workdir / f"{variant}-{protocol}"
+    self.folder = workdir / paths.part(f"{variant}-{protocol}")
     self._metric = self._store.schema.metric
     self._sign = 1 if metrics.higher_is_better(self._metric) else -1
     self._num_folds = config.folds.num_folds
@@ -248,6 +253,7 @@ class _Study:
       for r in range(self._repeats)
     ]
     self._clock, self._done, self._trained = time.monotonic(), 0, 0
+    self._epochs = config.num_epochs  # Measured if the config counts steps.
 
   def train(self, stop: Sequence[str]) -> list[dict[str, Any]] | None:
     """Trains what is not trained yet, and selects.
@@ -262,11 +268,15 @@ class _Study:
     per_fold = len(self._grid) + self._protocol.final_runs
     total = per_fold * self._num_folds * self._repeats
     schema = self._store.schema
+    factors = (
+      counted(per_fold, "run"),
+      counted(self._num_folds, "fold"),
+      counted(self._repeats, "repeat"),
+    )
     print(
-      f"{schema.name}: {self._store.num_graphs:,} graphs,"
-      f" {self._config.model.readout.name}, {self._name}: {per_fold} runs x"
-      f" {self._num_folds} folds x {self._repeats} repeats = {total:,} runs, in"
-      f" {self.folder}",
+      f"{schema.name}: {counted(self._store.num_graphs, 'graph')},"
+      f" {self._config.model.readout.name}, {self._name}:"
+      f" {' x '.join(factors)} = {counted(total, 'run')}, in {self.folder}",
       flush=True,
     )
     rows = []
@@ -349,6 +359,8 @@ class _Study:
       GraphProperty(c, folds.with_fold(self._store, c.fold, **c.folds))
       for c in configs
     ]
+    if not self._config.num_epochs > 0:
+      self._epochs = problems[0].num_steps / problems[0].epoch_steps
     scores: list[dict[str, list[float]]] = [{} for _ in runs]
     for n, group in enumerate(group_by_program(problems)):
       path = self.folder / f"{name}-{n}.json"
@@ -372,6 +384,8 @@ class _Study:
     if not path.exists():
       return None
     chunk = settings.read_json(path)
+    remedy = "Restore the dataset, or give another workdir"
+    identity.check(str(path), chunk.get("dataset"), self._facts, remedy)
     for config, there in zip(configs, chunk["configs"], strict=True):
       differ = settings.differences(settings.as_json(config), there)
       if differ:
@@ -418,10 +432,12 @@ class _Study:
     ]
     chunk = {
       "seconds": trainer.seconds,
+      "dataset": self._facts,
       "configs": [settings.as_json(p.config) for p in problems],
       "scores": scores,
     }
     self._trained += size
+    locks.check_there(self.folder / locks.NAME)
     atomic_write_text(path, json.dumps(chunk) + "\n")
     shutil.rmtree(folder, ignore_errors=True)
     return scores
@@ -430,9 +446,20 @@ class _Study:
     seconds = time.monotonic() - self._clock
     left = seconds / max(self._trained + share, 1e-9) * (total - before - share)
     return (
-      f"{before + share:,.0f}/{total:,} runs  {duration(seconds)} so far  ETA"
-      f" {duration(left)}"
+      f"{before + share:,.0f} of {counted(total, 'run')}"
+      f"  {duration(seconds)} so far  ETA {duration(left)}"
     )
+
+  def _constant_score(self) -> float:
+    """Returns the test score of a constant prediction, the mean over folds."""
+    fields = dict(self._config.folds)
+    stores = [
+      folds.with_fold(self._store, k, **{**fields, "seed": seed})
+      for seed in range(self._repeats)
+      for k in range(self._num_folds)
+    ]
+    scores = (scoring.constant_scores(store, "test") for store in stores)
+    return statistics.fmean(score[self._metric] for score in scores)
 
   def write(
     self, rows: Sequence[dict[str, Any]], command: str
@@ -443,6 +470,7 @@ class _Study:
       rows: From `train`.
       command: What to type to repeat it.
     """
+    locks.check_there(self.folder / locks.NAME)
     # Over repeats, or over folds where the protocol has but one repeat.
     values = [row["test"] for row in rows]
     if self._protocol.repeats == 1:
@@ -450,11 +478,12 @@ class _Study:
     seconds = sum(
       settings.read_json(p)["seconds"] for p in self.folder.glob("repeat*.json")
     )
-    config = settings.as_json(self._config)
+    config = settings.without_folder(settings.as_json(self._config))
     scatter = statistics.stdev
     if self._protocol.population:
       scatter = statistics.pstdev
     deviation = scatter(values) if len(values) > 1 else None
+    constant = self._constant_score()
     record = records.write(
       self.folder,
       {
@@ -464,11 +493,7 @@ class _Study:
         "config": config,
         "config_hash": settings.config_hash(config),
         **records.environment(),
-        "dataset": {
-          "name": self._store.schema.name,
-          "num_graphs": self._store.num_graphs,
-          "fingerprint": records.fingerprint(self._store),
-        },
+        "dataset": self._facts,
         "protocol": {
           "name": self._name,
           "reference": self._protocol.reference,
@@ -477,7 +502,7 @@ class _Study:
           "repeats_published": self._protocol.repeats,
           "num_folds": self._num_folds,
           "grid": self._grid,
-          "epochs": self._config.num_epochs,
+          "epochs": self._epochs,
         },
         "repeats": list(rows),
         "test": {
@@ -485,6 +510,7 @@ class _Study:
           "value": statistics.fmean(values),
           "deviation": deviation,
           "count": len(values),
+          "constant_scores": {self._metric: constant},
         },
         "wall_seconds": seconds,
         "note": self._config.note,
@@ -494,6 +520,7 @@ class _Study:
     print(
       f"{self._store.schema.name}, {self._config.model.readout.name}: test"
       f" {self._metric} {record['test']['value']:.4f}{plus_minus} over"
-      f" {len(values)}, selected on {self._protocol.selected_on}"
+      f" {len(values)}, selected on {self._protocol.selected_on}; a constant"
+      f" prediction {constant:.4f}"
     )
     return record

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import pathlib
 from collections.abc import Sequence
@@ -12,30 +11,25 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gnn_readout import tasks
-from gnn_readout.data.store import METRICS, GraphStore
-from gnn_readout.errors import suggest
-from gnn_readout.files import atomic_write_bytes, check_writable
+from gnn_readout.data import identity, sources
+from gnn_readout.data.store import METRICS, GraphStore, Schema
+from gnn_readout.errors import Damaged, suggest
+from gnn_readout.files import check_writable
 from gnn_readout.runs import checkpoints, settings
 from gnn_readout.tasks import GraphProperty, Problem
 from gnn_readout.tasks.base import Scores
-from gnn_readout.tasks.graph_property import score_logits
-from gnn_readout.training import members
+from gnn_readout.training import members, outcome, predictions
+from gnn_readout.training.predictions import Predictions
 from gnn_readout.training.program import Program
 from gnn_readout.training.step import best_of
+from gnn_readout.wording import counted
 
-
-class Predictions(NamedTuple):
-  """What a model says about every graph of a split, in the store's order.
-
-  Attributes:
-    index: [G] int32, the graph's number in the store, ascending.
-    logits: [G, T] float32, or [G, C] for C classes.
-    labels: [G, T] float32, NaN = missing.
-  """
-
-  index: np.ndarray
-  logits: np.ndarray
-  labels: np.ndarray
+# What helps where a checkpoint is damaged.
+_INSTEAD = {
+  "best": "the command that trained the run makes it anew from the latest one",
+  "latest": "the best one can be scored",
+}
+_MOST_NAMED = 20  # Members of a population.
 
 
 class Evaluation(NamedTuple):
@@ -48,6 +42,8 @@ class Evaluation(NamedTuple):
     step: Training steps of the checkpoint.
     scores: The metric's value over the whole split, and others.
     predictions: What was scored; None where examples are drawn.
+    facts: What identifies the dataset, see `identity`; likewise.
+    schema: Of the dataset; likewise.
   """
 
   dataset: str
@@ -56,6 +52,8 @@ class Evaluation(NamedTuple):
   step: int
   scores: Scores
   predictions: Predictions | None
+  facts: identity.Facts | None = None
+  schema: Schema | None = None
 
   @property
   def value(self) -> float:
@@ -63,28 +61,23 @@ class Evaluation(NamedTuple):
     return self.scores.values[self.metric]
 
   def __str__(self) -> str:
-    count = self.scores.details.get("num_tasks_scored")
-    over = f" over {count} task{'s' * (count > 1)}" if count else ""
-    return (
-      f"{self.dataset}: {self.split} {self.metric} {self.value:.5f}{over}, at"
-      f" step {self.step}"
-    )
+    values, details = self.scores
+    scored = outcome.scored(self.metric, values, details)
+    return f"{self.dataset}: {self.split} {scored}, at step {self.step}"
 
   def write_predictions(self, path: str | os.PathLike[str]) -> None:
-    """Writes `graph_index`, `logits` and `labels` to an .npz file, or nothing.
+    """Writes the predictions as `Predictions.write` has it, or nothing.
 
     Raises:
-      ValueError: If there are none: the examples were drawn.
+      ValueError: If there are none, as the examples were drawn, or the file's
+        name says of no kind that there is.
       OSError: If the file cannot be written.
     """
     if self.predictions is None:
       raise ValueError(
         f"{self.dataset} draws its examples: there are no predictions to write"
       )
-    index, logits, labels = self.predictions
-    file = io.BytesIO()
-    np.savez(file, graph_index=index, logits=logits, labels=labels)
-    atomic_write_bytes(path, file.getvalue())
+    self.predictions.write(path, self.schema)
 
   def summary(self) -> dict[str, Any]:
     """Returns the score and what it is the score of, as plain values."""
@@ -93,6 +86,7 @@ class Evaluation(NamedTuple):
       "split": self.split,
       "metric": self.metric,
       "value": self.value,
+      "scores": self.scores.values,
       **self.scores.details,
       "step": self.step,
     }
@@ -105,6 +99,7 @@ def evaluate_checkpoint(
   data_dir: str | os.PathLike[str] | None = None,
   cache_dir: str | os.PathLike[str] | None = None,
   metric: str | None = None,
+  dataset: str | None = None,
 ) -> Evaluation:
   """Scores a checkpoint of a run on a split.
 
@@ -115,56 +110,88 @@ def evaluate_checkpoint(
     data_dir: Where the datasets are.
     cache_dir: Where their converted columns are.
     metric: Another one than the dataset's, by which 'best' was chosen.
+    dataset: Where the run's dataset is now; None where it was.
 
   Returns:
     The score and the predictions.
 
   Raises:
-    FileNotFoundError: If the folder holds no run or no such checkpoint.
+    FileNotFoundError: If the folder holds no run or no such checkpoint, or the
+      dataset is not there.
     ValueError: If the split is unknown or empty, the metric is none of the
-      dataset's task, the checkpoint does not fit the dataset, or the folder is
-      that of a population.
+      dataset's task, the run was made on other data, or the folder is that of a
+      population.
   """
-  problem = tasks.make_problem(_read_config(workdir), data_dir, cache_dir)
+  problem = _open_problem(_read_config(workdir), data_dir, cache_dir, dataset)
   metric = _check_metric(problem, metric)
   _check_split(problem, split)
   program = Program([problem])
   like = program.shapes_of_arrays()
   like = like if checkpoint == "latest" else like["best"]
-  saved = checkpoints.restore(workdir, checkpoint, like, problem.schema)
+  try:
+    saved = checkpoints.restore(workdir, checkpoint, like, problem.schema)
+  except Damaged as error:
+    raise Damaged(f"{error}; {_INSTEAD[checkpoint]}") from error
+  (there,) = identity.of_checkpoint(saved.meta)
+  facts = problem.facts()["dataset"]
+  remedy = "Restore the dataset, or say with --dataset where it is"
+  identity.check(f"the run in {workdir}", there, facts, remedy)
   state = saved.state
   best = best_of(state["state"]) if checkpoint == "latest" else state
   program.load({"best": best}, saved.step)
   exam, (outputs,) = program.predict((split,), of_best=True)
   if isinstance(problem, GraphProperty):
-    predictions = _of_graphs(problem.store, exam.batches, outputs)
+    found = _of_graphs(problem.store, exam.batches, outputs)
     name = problem.schema.name
-    score = score_logits(metric, predictions.labels, predictions.logits, split)
   else:
-    name, predictions = problem.name, None
-    score = exam.score(0, split, outputs)
-  return Evaluation(name, split, metric, saved.step, score, predictions)
+    name, found = problem.name, None
+  score = exam.score(0, split, outputs)
+  return Evaluation(
+    name, split, metric, saved.step, score, found, facts, problem.schema
+  )
 
 
 def score(
   workdir: str | os.PathLike[str],
-  predictions: str | os.PathLike[str] | None,
+  path: str | os.PathLike[str] | None,
   *arguments: Any,
 ) -> Evaluation:
   """Scores a checkpoint, prints the score and writes the predictions.
 
   Args:
     workdir: The folder of the run.
-    predictions: A file to write; None for none.
+    path: A file for the predictions; None for none.
     *arguments: The others of `evaluate_checkpoint`.
   """
-  if predictions:  # Not found out after all the work.
-    check_writable(os.path.dirname(predictions) or ".")
+  if path:  # Not found out after all the work.
+    predictions.check_path(path)
+    check_writable(os.path.dirname(path) or ".")
   result = evaluate_checkpoint(workdir, *arguments)
   print(result, flush=True)
-  if predictions:
-    result.write_predictions(predictions)
+  if path:
+    result.write_predictions(path)
   return result
+
+
+def _open_problem(
+  config: ConfigDict,
+  data_dir: str | os.PathLike[str] | None,
+  cache_dir: str | os.PathLike[str] | None,
+  dataset: str | None,
+) -> Problem:
+  """Returns the problem of a run, whose dataset may be elsewhere now."""
+  if dataset is not None:
+    if "dataset" not in config:
+      raise ValueError(f"a run without a dataset was given {dataset!r} as one")
+    config.dataset = dataset
+  try:
+    return tasks.make_problem(config, data_dir, cache_dir)
+  except FileNotFoundError as error:
+    if not sources.is_file(config.get("dataset", "")):
+      raise
+    raise FileNotFoundError(
+      f"{error}; --dataset says where the dataset is now"
+    ) from error
 
 
 def _read_config(workdir: str | os.PathLike[str]) -> ConfigDict:
@@ -175,9 +202,12 @@ def _read_config(workdir: str | os.PathLike[str]) -> ConfigDict:
   config = settings.read_config(file)
   if config.get("population", ""):
     names = members.names(config)
+    some = names[:_MOST_NAMED]
+    more = ", ..." if len(names) > len(some) else ""
     raise ValueError(
-      f"{workdir} holds a population of {len(names)} runs; name one of them,"
-      f" such as {os.path.join(workdir, 'members', names[0])}"
+      f"{workdir} holds a population of {counted(len(names), 'run')}; name one"
+      f" of them, such as {os.path.join(workdir, 'members', names[0])}. Its"
+      f" members are: {'; '.join(some)}{more}"
     )
   if "num_devices" in config:  # As many as the run had may not be here.
     config.num_devices = 1
@@ -216,13 +246,11 @@ def _of_graphs(
   store: GraphStore, batches: Sequence[Any], outputs: Sequence[np.ndarray]
 ) -> Predictions:
   """Returns what was predicted for the real graphs of batches, by graph."""
-  rows = []
+  found = []
   for batch, logits in zip(batches, outputs, strict=True):
     mask, index = (
       np.asarray(batch.globals[name]) for name in ("mask", "index")
     )
-    rows.append((index[mask], logits[mask]))
-  index, logits = (np.concatenate(parts) for parts in zip(*rows, strict=True))
-  order = np.argsort(index)
-  index = index[order]
-  return Predictions(index, logits[order], np.asarray(store.labels[index]))
+    found.append((index[mask], logits[mask]))
+  index, logits = (np.concatenate(parts) for parts in zip(*found, strict=True))
+  return Predictions.of(store, index, logits)

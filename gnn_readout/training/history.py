@@ -20,6 +20,8 @@ class History:
     scores: By split, [step, value of the metric] at every evaluation.
     best: The best score on 'valid', with the keys 'step' and 'valid'.
     failure: Why the member was given up; empty if it was not.
+    restarts: Steps from which it went on with the best parameters and new
+      moments of the optimiser, as its latest checkpoint was damaged.
   """
 
   train: list[list[float]] = dataclasses.field(default_factory=list)
@@ -29,6 +31,7 @@ class History:
   scores: dict[str, list[list[float]]] = dataclasses.field(default_factory=dict)
   best: dict[str, float] | None = None
   failure: str = ""
+  restarts: list[int] = dataclasses.field(default_factory=list)
 
   @property
   def valid(self) -> list[list[float]]:
@@ -83,6 +86,16 @@ class History:
       self.best = {"step": step, "valid": value}
       return True
     return False
+
+  def restart(self, step: int) -> None:
+    """Forgets what came after a step, from which the member goes on."""
+    for curve in (
+      self.train,
+      *self.diagnostics.values(),
+      *self.scores.values(),
+    ):
+      curve[:] = [point for point in curve if point[0] <= step]
+    self.restarts.append(step)
 
   def waited(self) -> int:
     """Returns the number of evaluations since the last of the best on 'valid'.

@@ -15,7 +15,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gnn_readout import config_fields, tasks
+from gnn_readout import config_fields, paths, tasks
 from gnn_readout.config_fields import with_fields
 from gnn_readout.fields import flatten
 from gnn_readout.runs import settings
@@ -68,10 +68,11 @@ def expand(config: ConfigDict) -> list[ConfigDict]:
 
 def names(config: ConfigDict) -> list[str]:
   """Returns a name for every member, such as 'seed=0,learning_rate=0.001'."""
-  return [
+  texts = [
     ",".join(f"{k.rpartition('.')[2]}={v}" for k, v in fields.items())
     for fields in overrides(config, config.get("population", ""))
   ]
+  return [text and paths.part(text) for text in texts]  # Names of folders.
 
 
 def group_by_program(configs: Sequence[ConfigDict]) -> list[list[int]]:
@@ -83,14 +84,24 @@ def group_by_program(configs: Sequence[ConfigDict]) -> list[list[int]]:
   """
   groups: dict[str, list[int]] = {}
   for i, config in enumerate(configs):
-    fields = flatten(settings.as_json(config))
-    problem = tasks.problem_class(config)
-    for name in (*problem.TRACED, *problem.PRIVATE):
-      # A field that is not there, or 0 for good, is not the same program.
-      if name in fields:
-        fields[name] = None
-    groups.setdefault(json.dumps(fields, sort_keys=True), []).append(i)
+    groups.setdefault(program_key(config), []).append(i)
   return list(groups.values())
+
+
+def program_key(config: ConfigDict, without: Sequence[str] = ()) -> str:
+  """Returns all of a member's config that decides its program.
+
+  Args:
+    config: Of the member.
+    without: Further fields, by dotted name, whose values do not matter.
+  """
+  fields = flatten(settings.as_json(config))
+  problem = tasks.problem_class(config)
+  for name in (*problem.TRACED, *problem.PRIVATE, *without):
+    # A field that is not there, or 0 for good, is not the same program.
+    if name in fields:
+      fields[name] = None
+  return json.dumps(fields, sort_keys=True)
 
 
 def traced(configs: Sequence[ConfigDict]) -> dict[str, list[float]]:

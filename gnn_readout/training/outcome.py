@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import haiku as hk
@@ -67,7 +67,7 @@ def facts(
     ValueError: If the best state cannot be scored.
   """
   problem, size = program.problems[m], program.num_members
-  fields = settings.as_json(problem.config)
+  fields = settings.without_folder(settings.as_json(problem.config))
   test = _test(problem.metric, history, scores)
   padding = None
   if program.padded[m].any():
@@ -92,6 +92,7 @@ def facts(
     "test": test,
     "lower_is_better": problem.lower_is_better,
     "failure": history.failure,
+    **({"restarts": history.restarts} if history.restarts else {}),
     # All members train at once: a member's share of the time, and the speed
     # of all of them.
     "wall_seconds": seconds / size,
@@ -108,6 +109,31 @@ def facts(
   }
 
 
+def scored(
+  metric: str, values: Mapping[str, float], details: Mapping[str, Any]
+) -> str:
+  """Returns scores, each beside that of a constant prediction where known.
+
+  Args:
+    metric: The one that counts; it comes first.
+    values: By metric.
+    details: As in `Scores`, or what a record has of them.
+
+  Returns:
+    Such as 'rocauc 0.7298 (constant 0.5), ap 0.31 (constant 0.06), over 12
+    tasks'.
+  """
+  constants = details.get("constant_scores", {})
+  names = [metric, *(name for name in constants if name != metric)]
+  words = []
+  for name in names:
+    constant = f" (constant {constants[name]:.5g})" if name in constants else ""
+    words.append(f"{name} {values[name]:.5g}{constant}")
+  if count := details.get("num_tasks_scored"):
+    words.append(f"over {counted(count, 'task')}")
+  return ", ".join(words)
+
+
 def summary(name: str, record: dict[str, Any]) -> str:
   """Returns a line that says how a member did.
 
@@ -117,10 +143,8 @@ def summary(name: str, record: dict[str, Any]) -> str:
   """
   words, test = [], record["test"]
   if test:
-    count = test.get("num_tasks_scored")
-    over = f" over {counted(count, 'task')}" if count else ""
     words.append(
-      f"test {test['metric']} {test['value']:.5g}{over}, at step"
+      f"test {scored(test['metric'], test['scores'], test)}, at step"
       f" {test['step']}, the best on valid ({record['best']['valid']:.5g})"
     )
   words += filter(None, [record["failure"]])

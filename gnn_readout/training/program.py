@@ -89,7 +89,10 @@ class Program:
     self._is_shared = first.is_shared(self.problems)
     self._compiled = _compile(first, self.mesh, len(problems), self._is_shared)
     values = members.traced([p.config for p in problems])
-    self._hyper = self._place({k: np.array(v) for k, v in values.items()})
+    hyper = {name: np.array(x) for name, x in values.items()}
+    arrays = [p.hyper_arrays() for p in problems]
+    hyper |= {name: np.stack([a[name] for a in arrays]) for name in arrays[0]}
+    self._hyper = self._place(hyper)
     self._batches: Any = None
     self._exams: dict[tuple[str, ...], Exam] = {}
     self._calls = 1  # Steps of the next call that makes many.

@@ -13,30 +13,35 @@ them alone writes.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import math
 import os
 import pathlib
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import records, tasks
+from gnn_readout import paths, records, tasks
+from gnn_readout.data import identity
 from gnn_readout.files import atomic_write_text
 from gnn_readout.runs import checkpoints, locks, log, processes, settings
 from gnn_readout.runs.progress import ProgressLine
 from gnn_readout.runs.signals import stop_signals
-from gnn_readout.tasks import Problem
 from gnn_readout.training import members as members_lib
 from gnn_readout.training import outcome
 from gnn_readout.training.history import History
 from gnn_readout.training.program import Program, group_by_program
+from gnn_readout.training.snapshots import (
+  OTHER_DATA,
+  Member,
+  Memory,
+  Snapshots,
+)
 from gnn_readout.wording import counted
 
 # With `checkpoint_every` 0 every evaluation is saved, unless saving would take
@@ -45,39 +50,19 @@ _SAVING_SHARE = 0.05
 _PROGRAMS = "programs"  # The folder of checkpoints of whole populations.
 
 
-class Member(NamedTuple):
-  """A run, alone or of a population.
-
-  Attributes:
-    name: Such as 'seed=0,learning_rate=0.001'; empty if it is alone.
-    problem: With its config.
-    folder: What it leaves lies here; None if it leaves nothing of its own.
-    patience: It stops after so many evaluations that are all worse than the
-      best score on 'valid'; 0: never.
-  """
-
-  name: str
-  problem: Problem
-  folder: pathlib.Path | None = None
-  patience: int = 0
-
-  @property
-  def config(self) -> ConfigDict:
-    """Its config, complete."""
-    return self.problem.config
-
-
 def train(
   config: ConfigDict,
   workdir: str | os.PathLike[str],
   data_dir: str | os.PathLike[str] | None = None,
   cache_dir: str | os.PathLike[str] | None = None,
   command: str = "",
+  from_best: bool = False,
 ) -> list[dict[str, Any]] | None:
   """Trains what a config describes, or goes on where an earlier call stopped.
 
   A member whose loss or gradient stops being finite is given up, the others go
-  on.
+  on. A run that is complete goes on if the config is its own but for a greater
+  length, and its learning rate does not depend on that.
 
   Args:
     config: As the files in `configs/` make it. Its `population`, if any, names
@@ -88,11 +73,15 @@ def train(
     data_dir: Where the datasets are.
     cache_dir: Where their converted columns are.
     command: What to type to repeat the run, for the records.
+    from_best: Whether to go on from the best checkpoint, with new moments of
+      the optimiser, if the latest one is damaged.
 
   Returns:
     The record of every run, or None if a signal stopped them.
 
   Raises:
+    Damaged: If the latest checkpoint is damaged and `from_best` is
+      not given, or does not help.
     ValueError: If the configuration, the dataset or what the folder already
       holds does not allow the runs, or no member is left.
     OSError: If a file is missing or cannot be written.
@@ -107,13 +96,18 @@ def train(
   )
   names = members_lib.names(config)
   folders = [workdir / "members" / name if name else workdir for name in names]
-  paths = [folder / "record.json" for folder in folders]
-  if all(path.exists() for path in paths):
+  done = [folder / "record.json" for folder in folders]
+  complete = _complete(done, configs)
+  if complete:
+    processes.in_turn(
+      lambda: _check_data(done, complete, configs, data_dir, cache_dir)
+    )
+  is_whole = not any(checkpoints.damage(folder, "best") for folder in folders)
+  if complete and is_whole:
     print(f"{workdir} holds this run, complete: nothing to do")
-    return [settings.read_json(path) for path in paths]
+    return complete
   with contextlib.ExitStack() as stack:
     processes.first(lambda: stack.enter_context(locks.hold(workdir)))
-    stop = stack.enter_context(stop_signals())
     problems = processes.in_turn(
       lambda: tasks.make_problems(configs, data_dir, cache_dir)
     )
@@ -121,9 +115,14 @@ def train(
       Member(name, problem, folder)
       for name, problem, folder in zip(names, problems, folders, strict=True)
     ]
-    if names != [""]:
-      _write_config(workdir, config)
-    written = _train_all(members, workdir, stop, command)
+    if complete:
+      for _, trainer in _trainers(members, workdir, config, from_best):
+        processes.first(trainer.mend)
+      return complete
+    # Before, there is nothing that could be saved.
+    with stop_signals() as stop:
+      trainers = _trainers(members, workdir, config, from_best)
+      written = _train_all(members, workdir, trainers, stop, command)
   if written is None:
     return None
   # Every member has its own checkpoints now.
@@ -132,26 +131,70 @@ def train(
   return written
 
 
-def _train_all(
+def _complete(
+  files: Sequence[pathlib.Path], configs: Sequence[ConfigDict]
+) -> list[dict[str, Any]] | None:
+  """Returns the records if all are there, and none of a shorter run."""
+  if not all(path.exists() for path in files):
+    return None
+  found = [settings.read_json(path) for path in files]
+  for record, config in zip(found, configs, strict=True):
+    if settings.is_longer(settings.as_json(config), record.get("config", {})):
+      return None
+  return found
+
+
+def _check_data(
+  files: Sequence[pathlib.Path],
+  written: Sequence[dict[str, Any]],
+  configs: Sequence[ConfigDict],
+  data_dir: str | os.PathLike[str] | None,
+  cache_dir: str | os.PathLike[str] | None,
+) -> None:
+  """Refuses records of other data than are there now."""
+  try:
+    facts = tasks.dataset_facts(configs, data_dir, cache_dir)
+  except FileNotFoundError as error:
+    print(f"the dataset of {files[0]} is not there to compare it: {error}")
+    return
+  for path, record, here in zip(files, written, facts, strict=True):
+    identity.check(str(path), record.get("dataset"), here, OTHER_DATA)
+
+
+def _trainers(
   members: Sequence[Member],
   workdir: pathlib.Path,
-  stop: Sequence[str],
-  command: str,
-) -> list[dict[str, Any]] | None:
-  """Trains program after program; the records, or None after a signal."""
-  problems = [member.problem for member in members]
-  groups = group_by_program(problems)
+  config: ConfigDict,
+  from_best: bool,
+) -> Iterator[tuple[list[int], Trainer]]:
+  """Yields the indices of the members of each program, and its trainer."""
+  groups = group_by_program([member.problem for member in members])
   _describe(members, len(groups), workdir)
-  done: dict[int, dict[str, Any]] = {}
   for number, group in enumerate(groups):
     is_alone = members[group[0]].folder == workdir
     trainer = Trainer(
       [members[i] for i in group],
       workdir if is_alone else workdir / _PROGRAMS / str(number),
       title="" if len(groups) == 1 else f"program {number + 1}/{len(groups)}",
+      from_best=from_best,
     )
+    if not is_alone:  # Not before what the folder holds was found to fit.
+      _write_config(workdir, config)
+    yield group, trainer
+
+
+def _train_all(
+  members: Sequence[Member],
+  workdir: pathlib.Path,
+  trainers: Iterable[tuple[list[int], Trainer]],
+  stop: Sequence[str],
+  command: str,
+) -> list[dict[str, Any]] | None:
+  """Trains program after program; the records, or None after a signal."""
+  done: dict[int, dict[str, Any]] = {}
+  for group, trainer in trainers:
     parameters = counted(trainer.program.num_parameters, "parameter")
-    name = problems[group[0]].model_name()
+    name = members[group[0]].problem.model_name()
     print(f"model    {trainer.title(name)}: {parameters}", flush=True)
     with ProgressLine(trainer.program.num_steps) as progress:
       if not trainer.run(stop, progress):
@@ -196,6 +239,7 @@ class Trainer:
     folder: pathlib.Path,
     splits: Sequence[str] = ("valid",),
     title: str = "",
+    from_best: bool = False,
   ):
     """Builds the program and restores the latest checkpoint, if there is one.
 
@@ -204,6 +248,8 @@ class Trainer:
       folder: Where the checkpoint of all members together lies.
       splits: What is scored at every evaluation.
       title: What the program is called where there are several.
+      from_best: Whether to go on from the best checkpoint if the latest one is
+        damaged.
     """
     self.program = Program([member.problem for member in members], self._say)
     self.histories = [History() for _ in members]
@@ -213,14 +259,11 @@ class Trainer:
     self._log_every = self._setting("log_every") or self._problem.eval_every
     self._save_every = self._setting("checkpoint_every")
     self._progress: ProgressLine | None = None
-    self._hashes = [
-      settings.config_hash(settings.as_json(member.config))
-      for member in members
-    ]
+    self._snapshots = Snapshots(self.program, members, folder, self._say)
     self._began = time.monotonic()  # When a run without breaks would have.
     self._saved_at, self._saving = -math.inf, 0.0
     self._saved_step = -1
-    self._restore()
+    self._restore(from_best)
     for member in members:
       if member.folder:
         _write_config(member.folder, member.config)
@@ -293,13 +336,11 @@ class Trainer:
       run_name: The first word of the records' names.
     """
     scores = self.program.score(("test",), of_best=True)
+    processes.first(lambda: self._snapshots.write_members(self._memory))
     arrays, environment = self.program.arrays(), records.environment()
     written = []
     for m, member in enumerate(self._members):
-      if member.folder != self._folder and processes.is_first():
-        own = jax.tree.map(lambda x, m=m: x[m : m + 1], arrays)
-        self._write_checkpoints(member.folder, own, [m])
-      name = "-".join(filter(None, [run_name, member.name]))
+      name = paths.part("-".join(filter(None, [run_name, member.name])))
       facts = outcome.facts(
         self.program,
         m,
@@ -310,10 +351,15 @@ class Trainer:
       )
       facts = {"name": name, "command": command, **environment, **facts}
       if processes.is_first():
+        locks.check_there(member.folder / "config.json")
         facts = records.write(member.folder, facts)
       written.append(facts)
       print(outcome.summary(member.name, written[-1]))
     return written
+
+  def mend(self) -> None:
+    """Makes every damaged `best` of the members anew from the latest state."""
+    self._snapshots.mend(self._memory)
 
   def _setting(self, name: str) -> int:
     return self._members[0].config.get(name, 0)
@@ -407,49 +453,26 @@ class Trainer:
   def _keeps_best(self) -> bool:
     return any(member.folder for member in self._members)
 
-  def _restore(self) -> None:
-    folder, program = self._folder, self.program
+  def _restore(self, from_best: bool) -> None:
+    program = self.program
     self._last_log = 0
-    step = checkpoints.latest_step(folder)
-    processes.check_same(step or 0, f"the step of the checkpoint in {folder}")
-    if step is None:
+    memory = processes.in_turn(lambda: self._snapshots.read(from_best))
+    processes.check_same(
+      program.step if memory else 0,
+      f"the step of the checkpoint in {self._folder}",
+    )
+    if memory is None:
       program.initialise()
       return
-    saved = checkpoints.restore(
-      folder, "latest", program.shapes_of_arrays(), self._problem.schema
-    )
-    meta = saved.meta
-    self._check_same(meta)
-    program.load(saved.state, saved.step)
-    program.step_seconds, program.shapes = meta["step_seconds"], meta["shapes"]
-    program.real, program.padded = (
-      np.array(meta[name]) for name in ("real", "padded")
-    )
-    self.histories = [History(**history) for history in meta["histories"]]
+    self.histories = memory.histories
     program.active = np.array(
       [
         not history.failure and not self._has_enough(m)
         for m, history in enumerate(self.histories)
       ]
     )
-    self._began -= meta["seconds"]
-    self._last_log, self._saved_step = meta["last_log"], saved.step
-
-  def _check_same(self, meta: dict[str, Any]) -> None:
-    """Refuses a checkpoint of other configs or other data."""
-    where = f"the checkpoint in {self._folder}"
-    if meta["config_hashes"] != self._hashes:
-      raise ValueError(
-        f"{where} belongs to another config: its hash is"
-        f" {meta['config_hashes'][0]}, not {self._hashes[0]}"
-      )
-    prints = [member.problem.fingerprint for member in self._members]
-    if meta["fingerprints"] != prints:
-      raise ValueError(
-        f"{where} was made on other data: the dataset's fingerprint was"
-        f" {meta['fingerprints'][0]} and is {prints[0]}; restore the dataset,"
-        " or give another workdir"
-      )
+    self._began -= memory.seconds
+    self._last_log, self._saved_step = memory.last_log, program.step
 
   def _is_save_due(self) -> bool:
     if self._save_every:
@@ -466,34 +489,13 @@ class Trainer:
     if not processes.is_first():
       return
     began = time.monotonic()
-    arrays = self.program.arrays()
-    every = range(len(self._members))
-    self._write_checkpoints(self._folder, arrays, every)
+    self._snapshots.write(self._memory)
     self._saved_step, self._saved_at = self.program.step, time.monotonic()
     self._saving = self._saved_at - began
 
-  def _write_checkpoints(
-    self, folder: pathlib.Path, arrays: dict[str, Any], which: Sequence[int]
-  ) -> None:
-    """Writes `latest` of some members and, of a lone one, `best` too."""
-    program, step = self.program, self.program.step
-    meta = {
-      "config_hashes": [self._hashes[m] for m in which],
-      "fingerprints": [self._members[m].problem.fingerprint for m in which],
-      "histories": [dataclasses.asdict(self.histories[m]) for m in which],
-      "last_log": self._last_log,
-      "padded": [program.padded[m].tolist() for m in which],
-      "real": [program.real[m].tolist() for m in which],
-      "seconds": self.seconds,
-      "shapes": program.shapes,
-      "step_seconds": program.step_seconds,
-    }
-    if self._problem.schema:
-      meta["schema"] = self._problem.schema.to_json()
-    best = self.histories[which[0]].best
-    if len(which) == 1 and best and self._keeps_best:
-      checkpoints.save(folder, "best", int(best["step"]), arrays["best"], meta)
-    checkpoints.save(folder, "latest", step, arrays, meta)
+  @property
+  def _memory(self) -> Memory:
+    return Memory(self.histories, self._last_log, self.seconds)
 
   def title(self, text: str) -> str:
     """Returns the text, after the name of the program if there are several."""
@@ -513,5 +515,6 @@ class Trainer:
 def _write_config(folder: pathlib.Path, config: ConfigDict) -> None:
   if not processes.is_first():
     return
-  text = json.dumps(settings.as_json(config), indent=1)
+  # It is read in other folders than this one, and by other processes.
+  text = json.dumps(settings.located(settings.as_json(config)), indent=1)
   atomic_write_text(folder / "config.json", text + "\n")

@@ -1,20 +1,9 @@
 """Fixtures shared by the tests of data."""
 
-import pathlib
-
 import numpy as np
 import pytest
 
 from gnn_readout.data.store import GraphStore, Schema
-
-
-@pytest.fixture(scope="session")
-def cases(data_dir) -> pathlib.Path:
-  """The folder of small inputs beside the data, or a skip that says why."""
-  folder = data_dir.parent / "cases"
-  if not folder.is_dir():
-    pytest.skip(f"{folder} is not there: no small inputs from reports")
-  return folder
 
 
 @pytest.fixture(scope="session")

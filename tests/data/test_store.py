@@ -5,12 +5,17 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import pathlib
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from gnn_readout.data import store
 
+ROOT = pathlib.Path(__file__).parents[2]
 COLUMNS = (
   "node_offsets",
   "edge_offsets",
@@ -81,7 +86,7 @@ def test_schema_survives_json():
   [
     ({"task_type": "binry"}, "task_type 'binry'. Did you mean 'binary'"),
     ({"metric": "auc"}, "unknown metric 'auc'"),
-    ({"task_names": ("a",)}, "1 task names for 2 tasks"),
+    ({"task_names": ("a",)}, "1 task name for 2 tasks"),
     (
       {"task_type": "multiclass", "metric": "accuracy"},
       "1 column of labels, not 2",
@@ -164,6 +169,8 @@ def test_header_of_another_column_is_named(tmp_path):
     ("[]", "meta.json"),
     ("{}", "meta.json: 'schema_version'"),
     ('{"schema_version": 0, "columns": {}}', "schema version 0"),
+    ("[" * 10_000, "levels deep"),
+    (f'{{"schema_version": "{"x" * 20_000}", "columns": {{}}}}', "20,000 char"),
   ],
 )
 def test_damaged_meta_is_named(tmp_path, text, words):
@@ -171,6 +178,54 @@ def test_damaged_meta_is_named(tmp_path, text, words):
   (tmp_path / "meta.json").write_text(text)
   with pytest.raises(ValueError, match=words):
     store.open_store(tmp_path)
+
+
+@pytest.mark.parametrize(
+  ("old", "new"),
+  [
+    ('"metric": "ap"', '"metric": "rocauc"'),
+    ('"b"', '"c"'),
+    ('"num_classes": 0', '"num_classes": 2'),
+    ('"symmetric": false', '"symmetric": true'),
+    ('"split_train"', '"split_trail"'),
+  ],
+)
+def test_the_metadata_has_a_checksum(tmp_path, caplog, old, new):
+  store.cached(tmp_path, "key", "1", make_store)
+  file = tmp_path / "key" / "meta.json"
+  text = file.read_text()
+  assert text.count(old) == 1
+  file.write_text(text.replace(old, new))
+  with pytest.raises(ValueError, match="meta.json: corrupt: its checksum"):
+    store.open_store(tmp_path / "key")
+  assert_same(store.cached(tmp_path, "key", "1", make_store), make_store())
+  assert file.read_text() == text
+  assert "corrupt" in caplog.messages[-1]
+
+
+_KILLED = """
+import os, signal, sys
+import numpy as np
+from tests.data.test_store import make_store
+from gnn_readout.data import store
+save, count = np.save, iter(range(9))
+def dying(*args, **kwargs):
+  if next(count) == 4:
+    os.kill(os.getpid(), signal.SIGKILL)
+  save(*args, **kwargs)
+np.save = dying
+store.cached(sys.argv[1], "key", "1", make_store)
+"""
+
+
+def test_a_killed_conversion_leaves_nothing_for_long(tmp_path):
+  command = [sys.executable, "-c", _KILLED, str(tmp_path)]
+  done = subprocess.run(command, cwd=ROOT, timeout=600)
+  assert done.returncode == -signal.SIGKILL
+  (left,) = tmp_path.iterdir()
+  assert len(list(left.iterdir())) == 4
+  assert_same(store.cached(tmp_path, "key", "1", make_store), make_store())
+  assert [path.name for path in tmp_path.iterdir()] == ["key"]
 
 
 def test_no_store_at_all(tmp_path):

@@ -23,13 +23,18 @@ def test_the_value_is_that_of_the_record(launcher, whole):
   assert facts["dataset"] == record["dataset"]["name"]
   assert facts["split"] == "test"
   test = record["test"]
-  assert test.pop("scores") == {test["metric"]: test["value"]}
+  assert test["scores"][test["metric"]] == test["value"]
   for name, value in test.items():
     assert facts[name] == value
   assert f"over {facts['num_tasks_scored']} tasks" in sentence
   predictions = np.load(launcher.folder / "predictions.npz")
-  assert set(predictions) == {"graph_index", "logits", "labels"}
-  assert (np.diff(predictions["graph_index"]) > 0).all()
+  expected = {"graph_index", "row", "smiles", "logits", "labels"}
+  assert set(predictions) == expected
+  lines = (launcher.folder / "molecules.csv").read_text().splitlines()
+  for index, row, smiles in zip(
+    predictions["graph_index"], predictions["row"], predictions["smiles"]
+  ):
+    assert row == index + 1 and lines[row].startswith(f"{smiles},test,")
   assert predictions["logits"].shape == predictions["labels"].shape == (11, 3)
 
 
@@ -58,21 +63,24 @@ def test_a_run_does_not_differ_from_itself(launcher, whole):
     assert compared[name] == 0
 
 
-def test_runs_on_other_labels_are_not_compared(launcher, whole, tmp_path):
+def test_the_dataset_may_have_moved_but_not_changed(launcher, whole, tmp_path):
   lines = (launcher.folder / "molecules.csv").read_text().splitlines()
+  moved = tmp_path / "moved.csv"
+  moved.write_text("\n".join(lines) + "\n")
+  flags = ("--workdir=whole", f"--dataset={moved}", "--json")
+  done = launcher.run("evaluate", *flags)
+  assert done.returncode == 0, done.stderr
+  facts = json.loads(done.stdout.splitlines()[-1])
+  record = json.loads((whole / "record.json").read_text())
+  assert facts["value"] == record["test"]["value"]
   row = next(i for i, line in enumerate(lines) if ",test," in line)
   fields = lines[row].split(",")
   fields[-1] = str(1 - int(fields[-1] or 0))
   lines[row] = ",".join(fields)
-  (tmp_path / "molecules.csv").write_text("\n".join(lines) + "\n")
-  other = tmp_path / "run"
-  shutil.copytree(whole, other)
-  config = json.loads((other / "config.json").read_text())
-  config["dataset"] = str(tmp_path / "molecules.csv")
-  (other / "config.json").write_text(json.dumps(config))
-  line = launcher.fail("evaluate", "--workdir=whole", f"--compare={other}")
-  assert "cannot compare: the labels of 1 of 11 graphs are not the same" in line
-  assert f"graph {row - 1} of molecules" in line
+  moved.write_text("\n".join(lines) + "\n")
+  line = launcher.fail("evaluate", *flags)
+  assert "the run in whole was made on other data than those of 'moved" in line
+  assert "some labels differ; fingerprint: " in line
 
 
 @pytest.mark.parametrize(
@@ -83,7 +91,8 @@ def test_runs_on_other_labels_are_not_compared(launcher, whole, tmp_path):
     (["--workdir=whole", "--checkpoint=last"], "Did you mean 'latest'"),
     (["--workdir=whole", "--metric=aup"], "Did you mean 'ap'"),
     (["--workdir=whole", "--metric=mae"], "cannot be scored by 'mae'"),
-    (["--workdir=whole", "--predictions=whole"], "whole: Is a directory"),
+    (["--workdir=whole", "--predictions=whole"], "Known: .csv, .npz"),
+    (["--workdir=whole", "--predictions=x.txt"], "written to 'x.txt': its nam"),
     (
       ["--workdir=whole", "--predictions=molecules.csv/x.npz"],
       "cannot write to molecules.csv: Not a directory",

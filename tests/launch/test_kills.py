@@ -121,7 +121,7 @@ def _arrays(folder):
   import orbax.checkpoint as ocp
 
   found = {}
-  for checkpoint in sorted(folder.rglob("checkpoints/*")):
+  for checkpoint in sorted(folder.rglob("checkpoints/*/")):
     # A kill may have come before the one before was deleted.
     step = max(int(x.name) for x in checkpoint.iterdir() if x.name.isdecimal())
     with ocp.StandardCheckpointer() as reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import pathlib
 import subprocess
@@ -10,7 +11,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from gnn_readout.report import build, markup
+from gnn_readout.report import build, markup, terminal
 from gnn_readout.report.figures import inner_loop
 from gnn_readout.report.results import molecules
 
@@ -175,6 +176,36 @@ def _launch(results: pathlib.Path, *names: str) -> subprocess.CompletedProcess:
     text=True,
     timeout=600,
   )
+
+
+TEXT = r"my[/x]set.csv $\frac$ <b> `x` | =1+1 <!-- runs:end -->"
+
+
+def test_text_that_hurts(molecule, crossval, inner_loop_run, write_records):
+  records = [
+    inner_loop_run("run", dataset=TEXT),
+    molecule("max", dataset=TEXT) | {"name": "a", "note": f"=1+1 {TEXT}"},
+    crossval(dataset=TEXT) | {"name": "b"},
+  ]
+  for record in records:
+    record["command"] = f"python -m x --config.note='{TEXT}'"
+  results = write_records(records)
+  for _ in range(2):
+    build.write_all(results, lambda line: None)
+  found = _files(results)
+  assert "<b>" not in found["report.html"].decode().partition("<script>")[0]
+  for name in ("README.md", "runs.md"):
+    text = markup.CODE.sub("", found[name].decode())
+    assert "<b>" not in text and "<!-- runs" not in text, name
+  for name in ("molecules.csv", "tu.csv"):
+    lines = found[name].decode().splitlines()
+    cells = [cell for row in csv.reader(lines) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "@"))]
+  ElementTree.fromstring(found["figures/run_convergence.svg"])
+  bars = ElementTree.fromstring(found["figures/tu_accuracy.svg"])
+  assert TEXT in "".join(bars.itertext())
+  terminal.show(build.write(results, "runs"))
+  terminal.show(build.write(results, "tu"))
 
 
 def test_launch_report_prints_a_section(results):

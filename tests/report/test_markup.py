@@ -72,3 +72,51 @@ def test_write_section_refuses_anything_but_one_pair(tmp_path, text):
   with pytest.raises(ValueError, match=r"README\.md: needs <!-- t:begin -->"):
     markup.write_section(path, "t", "new")
   assert path.read_text() == text
+
+
+HOSTILE = {
+  "<script>alert(1)</script>": "&lt;script>alert(1)&lt;/script>",
+  "<!-- t:end -->": "&lt;!-- t:end -->",
+  "a < b, p <0.05 & c": "a < b, p <0.05 & c",
+  "&lt;b&gt; &#60;": "&amp;lt;b&amp;gt; &amp;#60;",
+  "`<b>` <b>": "`<b>` &lt;b>",
+  "``<b>` <b>": "``&lt;b>` &lt;b>",
+  r"\`<b>` <b>": r"\`&lt;b>` &lt;b>",
+  "![x](http://host/x.png) [runs.md](runs.md)":
+    "![x]\\(http://host/x.png) [runs.md](runs.md)",
+  "`a\n<!-- t:end -->\nb`": "`a <!-- t:end --> b`",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_of_a_record_is_html(text):
+  assert markup.escaped(text) == HOSTILE[text]
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "`", "a `` b ` c", "``` x"])
+def test_a_section_ends_where_it_does(tmp_path, text):
+  path = tmp_path / "README.md"
+  for body in (markup.escaped(text), markup.escaped(markup.code(text)), "new"):
+    markup.write_section(path, "t", body)
+  around = "# Results\n\n<!-- t:begin -->\nnew\n<!-- t:end -->\n"
+  assert path.read_text() == around
+
+
+@pytest.mark.parametrize("text", ["a", "`", "a `b` c", "`` x ` y", "```"])
+def test_code_holds_any_backticks(text):
+  (found,) = markup.CODE.finditer(markup.code(text))
+  inside = found[2]
+  assert found[0] == markup.code(text)
+  assert (inside[1:-1] if "`" in text[:1] + text[-1:] else inside) == text
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-x", "@SUM(A1)", "\t=1"])
+def test_a_text_is_no_formula(text):
+  assert markup.csv_table([{"a": text}]) == f"a\n'{text}\n"
+
+
+@pytest.mark.parametrize("value", ["-0.5", "+1.5e-3", "-1,009", -7, 0.5, ""])
+def test_a_number_stays_one(value):
+  cell = f'"{value}"' if "," in str(value) else value
+  cell = '""' if value == "" else cell
+  assert markup.csv_table([{"a": value}]) == f"a\n{cell}\n"

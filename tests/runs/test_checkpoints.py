@@ -6,6 +6,7 @@ import dataclasses
 import os
 import pathlib
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 from gnn_readout.data.store import Schema
+from gnn_readout.errors import Damaged
 from gnn_readout.runs import checkpoints
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -185,6 +187,51 @@ def test_a_flipped_bit_is_found(tmp_path):
   path.write_bytes(data)
   with pytest.raises(ValueError, match="latest/5 is damaged"):
     checkpoints.restore(tmp_path, "latest", _noise(), SCHEMA)
+
+
+def _flip(path):
+  """Flips one bit in the middle of a file, or makes an empty one longer."""
+  data = bytearray(path.read_bytes() or b"\0")
+  data[len(data) // 2] ^= 1
+  path.write_bytes(data)
+
+
+def test_a_flipped_bit_in_any_file_is_found(tmp_path):
+  checkpoints.save(tmp_path, "latest", 5, _state(5), META)
+  assert checkpoints.damage(tmp_path, "latest") == ""
+  folder = tmp_path / "checkpoints" / "latest" / "5"
+  files = [path for path in folder.rglob("*") if path.is_file()]
+  assert len(files) > 5
+  for path in files:
+    whole = path.read_bytes()
+    _flip(path)
+    name = re.escape(str(path.relative_to(folder)))
+    with pytest.raises(Damaged, match=f"latest/5 is damaged: the file {name} "):
+      checkpoints.restore(tmp_path, "latest", _state(0), SCHEMA)
+    path.unlink()
+    assert checkpoints.damage(tmp_path) == (
+      f"the file {path.relative_to(folder)} is missing"
+    )
+    path.write_bytes(whole)
+  _assert_holds(tmp_path, 5)
+
+
+def test_without_checksums_of_files_the_arrays_are_checked(tmp_path):
+  checkpoints.save(tmp_path, "latest", 5, _noise(), META)
+  sums = tmp_path / "checkpoints" / "latest.json"
+  whole = sums.read_bytes()
+  for change in (_flip, lambda path: path.unlink()):
+    change(sums)  # As if it were the only thing that is damaged.
+    checkpoints.restore(tmp_path, "latest", _noise(), SCHEMA)
+  files = (tmp_path / "checkpoints").rglob("*")
+  _flip(max(files, key=lambda path: path.is_file() and path.stat().st_size))
+  with pytest.raises(Damaged, match="latest/5 is damaged"):
+    checkpoints.restore(tmp_path, "latest", _noise(), SCHEMA)
+  sums.write_bytes(whole)
+  checkpoints.remove(tmp_path, "latest")
+  assert checkpoints.latest_step(tmp_path) is None
+  checkpoints.save(tmp_path, "latest", 3, _state(3), META)
+  _assert_holds(tmp_path, 3)
 
 
 def test_other_feature_tables_are_named_with_their_sizes(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -87,3 +88,28 @@ def test_tensorflows_errors_are_os_errors(tmp_path, monkeypatch):
     MetricsLog(tmp_path, 0, tensorboard=True) as log,
   ):
     log.write(3, {"loss": 0.5})
+
+
+@pytest.mark.parametrize(
+  "line",
+  ["[]", "7", "null", '"text"', "{}", '{"step": "5"}', '{"step": null}', "{",
+   "[" * 10_000, '{"step": 5, "step": 6}', "\x00"],
+)  # fmt: skip
+def test_lines_that_are_no_metrics_are_left_out(tmp_path, caplog, line):
+  good = ['{"step": 3, "loss": 0.3}', '{"step": 5, "loss": 0.5}']
+  text = "\n".join([good[0], line, good[1]]) + "\n"
+  (tmp_path / "metrics.jsonl").write_text(text)
+  with MetricsLog(tmp_path, 5, tensorboard=False) as log:
+    log.write(7, {"loss": 0.7})
+  assert [line["step"] for line in _lines(tmp_path)] == [3, 5, 7]
+  (message,) = caplog.messages
+  assert "metrics.jsonl: left out what holds no metrics: line 2" in message
+
+
+def test_a_folder_that_is_deleted_ends_the_run(tmp_path):
+  (tmp_path / "run").mkdir()
+  with MetricsLog(tmp_path / "run", 0, tensorboard=False) as log:
+    log.write(3, {"loss": 0.3})
+    shutil.rmtree(tmp_path / "run")
+    with pytest.raises(OSError, match=r"metrics.jsonl was deleted while a run"):
+      log.write(5, {"loss": 0.5})

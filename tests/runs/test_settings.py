@@ -78,6 +78,55 @@ def test_differences_names_field_and_both_values():
   assert "here 'gcn', there None" in settings.differences(here, there)[0]
 
 
+def _length(schedule="constant", **lengths):
+  config = get_config("gcn,sum")
+  config.optimizer.schedule = schedule
+  config.update({"num_steps": 0, "num_epochs": 0.0, **lengths})
+  return settings.as_json(config)
+
+
+@pytest.mark.parametrize(
+  ("schedule", "here", "there", "reason"),
+  [
+    ("constant", {"num_epochs": 4.0}, {"num_epochs": 3.0}, None),
+    ("halving", {"num_epochs": 4.0}, {"num_epochs": 3.0}, None),
+    ("constant", {"num_steps": 9}, {"num_steps": 7}, None),
+    ("constant", {"num_steps": 9}, {}, None),
+    (
+      "cosine",
+      {"num_epochs": 4.0},
+      {"num_epochs": 3.0},
+      "num_epochs: here 4.0, there 3.0. The length cannot be changed: the"
+      " schedule 'cosine' spreads over the whole run",
+    ),
+    (
+      "constant",
+      {"num_epochs": 3.0},
+      {"num_epochs": 4.0},
+      "A run can only be made longer, by num_epochs of more than 4;",
+    ),
+    (
+      "constant",
+      {"num_steps": 900},
+      {"num_epochs": 4.0},
+      "A run can only be made longer, by num_epochs of more than 4;",
+    ),
+  ],
+)
+def test_a_run_can_be_made_longer(tmp_path, schedule, here, there, reason):
+  here, there = _length(schedule, **here), _length(schedule, **there)
+  (tmp_path / "config.json").write_text(json.dumps(there))
+  assert settings.is_longer(here, there) == (reason is None)
+  if reason is None:
+    settings.check_workdir(tmp_path, here)
+    here = {**here, "seed": 1}
+    reason = "seed: here 1, there 0$"  # Nothing of the length.
+    assert not settings.is_longer(here, there)
+  with pytest.raises(ValueError, match=reason):
+    settings.check_workdir(tmp_path, here)
+  assert not settings.is_longer(there, there)
+
+
 def test_what_is_measured_on_the_data_is_no_difference():
   here = settings.as_json(get_config("gcn,pna"))
   there = settings.as_json(get_config("gcn,pna"))

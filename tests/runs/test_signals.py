@@ -29,6 +29,41 @@ def outside():
 
 
 @pytest.mark.parametrize("number", _ALL)
+def test_a_program_that_has_nothing_to_save_stops_at_once(outside, number):
+  with (
+    pytest.raises(signals.Stopped, match=number.name) as stop,
+    signals.stop_at_once(),
+  ):
+    try:
+      signal.raise_signal(number)
+    except Exception:
+      pytest.fail("what handles errors swallowed it")
+    finally:
+      signal.raise_signal(signal.SIGHUP)  # A terminal sends one more.
+      assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+  assert stop.value.number == number
+  assert {signal.getsignal(x) for x in _ALL} == {outside}
+
+
+def test_what_saves_goes_first(outside):
+  with (
+    pytest.raises(signals.Stopped),
+    signals.stop_at_once(),
+    signals.stop_signals() as stop,
+  ):
+    signal.raise_signal(signal.SIGTERM)
+    assert stop == ["SIGTERM"]
+    signal.raise_signal(signal.SIGTERM)
+
+
+def test_nohup_is_obeyed_from_the_start(outside):
+  signal.signal(signal.SIGHUP, signal.SIG_IGN)
+  with signals.stop_at_once():
+    signal.raise_signal(signal.SIGHUP)
+  assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+
+@pytest.mark.parametrize("number", _ALL)
 def test_the_first_is_heard(outside, number):
   with signals.stop_signals() as stop:
     assert stop == []

@@ -199,7 +199,7 @@ def test_no_resample_with_a_task_to_score():
     if bootstrap.resample(np.random.default_rng(seed), 2, 1).max() == 2
   )
   labels = np.array([[0.0], [1.0]])
-  with pytest.raises(ValueError, match="in any of 1 resamples of 2 graphs"):
+  with pytest.raises(ValueError, match="in any of 1 resample of 2 graphs"):
     bootstrap.compare("ap", labels, labels, labels, 1, seed)
 
 

@@ -98,6 +98,19 @@ def test_changes_go_over_every_run_as_on_the_command_line():
   assert run.name == _NAMES[1]
 
 
+def test_a_length_takes_the_place_of_the_sweeps_own():
+  sweep = f"{molpcba.__file__}:ablation_time"
+  _, runs = definitions.read(sweep, ["num_epochs=3"])
+  assert {(r.config.num_epochs, r.config.num_steps) for r in runs} == {(3.0, 0)}
+  _, (first, *_) = definitions.read(sweep, ["num_steps=7"])
+  assert (first.config.num_epochs, first.config.num_steps) == (0.0, 7)
+  assert first.name.endswith("-num_epochs=0.0-num_steps=7")
+  _, (run, *_) = definitions.read(f"{molpcba.__file__}:table2", ["num_steps=7"])
+  assert (run.config.num_epochs, run.config.num_steps) == (0.0, 7)
+  with pytest.raises(ValueError, match="both say how long the run is"):
+    definitions.read(sweep, ["num_steps=7", "num_epochs=3"])
+
+
 @pytest.mark.parametrize(
   ("config", "name", "first"),
   [

@@ -46,6 +46,49 @@ def test_without_the_dataset_it_says_that_it_has_no_estimate(tmp_path, capsys):
   assert not (tmp_path / "w").exists()
 
 
+def test_each_shape_is_timed_once_and_told_at_once(
+  tmp_path, store, config, capsys, monkeypatch
+):
+  timed = []
+
+  def measure(problems):
+    timed.append([p.config.model.message_passing.width for p in problems])
+    cost = forecast.Cost(problems[0].num_steps, 0.002 * len(problems), 8)
+    return cost
+
+  monkeypatch.setattr(forecast, "_measure_program", measure)
+  monkeypatch.setattr(forecast.devices, "use_all_cores", lambda count: None)
+  runs = []
+  for name, fields in {
+    "one": {},
+    "longer": {"num_steps": 1100, "eval_every": 100},
+    "seed": {"seed": 3, "note": "x"},
+    "pair": {"population": "seed=0,1"},
+    "other pair": {"population": "seed=2,3", "num_steps": 50},
+    "wide": {"model.message_passing.width": 9},
+    "both": {"population": "model.message_passing.width=7,9"},
+  }.items():
+    changed = config.copy_and_resolve_references()
+    changed.update_from_flattened_dict(fields)
+    runs.append(RunSpec(name.replace(" ", "_"), [], changed))
+  forecast.print_plan(runs, tmp_path / "w")
+  assert timed == [[7], [7, 7], [9]]
+  lines = capsys.readouterr().out.splitlines()
+  assert [line.partition(":")[0] for line in lines[:4]] == [
+    *("one", "pair", "wide", "both")
+  ]
+  rows = {line.split()[0]: line.split()[1:4] for line in lines[5:12]}
+  assert rows == {
+    "one": ["new", "11", "2.0"],
+    "longer": ["new", "1,100", "2.0"],
+    "seed": ["new", "11", "2.0"],
+    "pair": ["new", "11", "4.0"],
+    "other_pair": ["new", "50", "4.0"],
+    "wide": ["new", "11", "2.0"],
+    "both": ["new", "22", "2.0"],
+  }
+
+
 def test_a_task_is_timed_as_it_is_trained():
   config = median.get_config("sum")
   config.update(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
-from gnn_readout.runs import locks, settings
+from gnn_readout import data
+from gnn_readout.data import identity
+from gnn_readout.runs import checkpoints, locks, settings
 from gnn_readout.sweeps import pool, run_spec
 from gnn_readout.sweeps.run_spec import State
 from gnn_readout.sweeps.sweep import run_sweep
@@ -32,6 +35,20 @@ def test_a_population_is_done_when_all_its_members_are(tmp_path):
   other = fakes.run(population="seed=0,1", num_epochs=7.0)
   with pytest.raises(ValueError, match="seed=0/record.json is of another conf"):
     run_spec.state(other, tmp_path / "w")
+
+
+def test_a_run_that_is_to_be_longer_is_not_done(tmp_path):
+  run = fakes.run(num_epochs=3.0)
+  fakes.write(tmp_path / "one" / "record.json", fakes.record(run))
+  text = json.dumps(settings.as_json(run.config))
+  fakes.write(tmp_path / "one" / "config.json", text)
+  (tmp_path / "one" / "checkpoints" / "latest" / "30").mkdir(parents=True)
+  assert run_spec.state(run, tmp_path) == State(True, 30)
+  longer = fakes.run(num_epochs=4.0)
+  assert run_spec.state(longer, tmp_path) == State(False, 30)
+  cosine = {"optimizer.schedule": "cosine"}
+  with pytest.raises(ValueError, match="num_epochs: here 4.0, there 3.0"):
+    run_spec.state(fakes.run(num_epochs=4.0, **cosine), tmp_path)
 
 
 @pytest.mark.parametrize("file", ["record.json", "config.json"])
@@ -91,3 +108,42 @@ def test_records_are_copied_under_a_name_of_their_own(tmp_path, capsys):
   with pytest.raises(ValueError, match="seed: here 0, there 1"):
     run_sweep([run], tmp_path / "w", pool.run_jobs, None, None, *records)
   assert target.read_text() == text
+
+
+def test_runs_of_other_data_are_not_joined(tmp_path, make_store, monkeypatch):
+  store = make_store()
+  monkeypatch.setattr(data, "load_config", lambda *unused: store)
+  facts = identity.facts(store)
+  run, records = fakes.run(), tmp_path / "records"
+  copy = records / "tiny_one.json"
+  where = tmp_path / "w", pool.run_jobs, None, None
+  arguments = [run], *where, records, "tiny"
+  source = tmp_path / "w" / "one" / "record.json"
+  fakes.write(source, fakes.record(run, dataset=facts))
+  assert run_sweep(*arguments)
+  assert json.loads(copy.read_text())["dataset"] == facts
+  store.labels[:, 0] = 1
+  message = "was made on other data than those of 'tiny' now: some labels diff"
+  with pytest.raises(ValueError, match=f"w/one/record.json {message}"):
+    run_sweep(*arguments)
+  # A copy of what was done on other data is not written over.
+  fakes.write(source, fakes.record(run, dataset=identity.facts(store)))
+  with pytest.raises(ValueError, match=f"tiny_one.json {message}"):
+    run_sweep(*arguments)
+  assert json.loads(copy.read_text())["dataset"] == facts
+
+
+def test_a_run_that_has_begun_on_other_data(tmp_path, make_store, monkeypatch):
+  store = make_store()
+  monkeypatch.setattr(data, "load_config", lambda *unused: store)
+  meta = {"datasets": [identity.facts(store)]}
+  folder = tmp_path / "one"
+  checkpoints.save(folder, "latest", 7, {"x": np.zeros(2)}, meta)
+  run = fakes.run()
+  assert run_spec.datasets(folder) == meta["datasets"]
+  store.splits["train"] = store.splits["train"][:-1]
+  with pytest.raises(
+    ValueError, match="the checkpoint in .*one was .*: train: 53 .*, 52 here"
+  ):
+    run_sweep([run], tmp_path)
+  assert not (folder / "log.txt").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 from typing import ClassVar
 
@@ -264,6 +265,25 @@ def test_other_splits_in_the_same_folder_are_refused(
     crossval.run(config, "fspool2019", tmp_path)
 
 
+def test_other_data_in_the_same_folder_are_refused(
+  store, config, train, tmp_path
+):
+  crossval.run(config, "fspool2019", tmp_path)
+  store.nodes[0] = 6 - store.nodes[0]  # The labels, and so the folds, stay.
+  message = r"repeat0-0.json was made on other data .*: the nodes, edges or fea"
+  with pytest.raises(ValueError, match=message):
+    crossval.run(config, "fspool2019", tmp_path)
+
+
+def test_a_constant_prediction_is_recorded(store, config, train, tmp_path):
+  record = crossval.run(config, "fspool2019", tmp_path)
+  # 55 of the 83 labels are 1, and stratified folds have their share each.
+  share = np.mean(store.labels == 1)
+  assert record["test"]["constant_scores"] == {
+    "accuracy": pytest.approx(share, abs=0.01)
+  }
+
+
 def test_a_failed_member_is_named(store, config, train, tmp_path, monkeypatch):
   failure = "the loss was not finite at step 3"
   monkeypatch.setattr(_Trainer, "failure", failure)
@@ -289,3 +309,21 @@ def test_a_real_study_of_a_moment(store, config, tmp_path):
   record = crossval.run(config, "fspool2019", tmp_path)
   assert 0 < record["test"]["value"] < 1
   assert record["test"]["deviation"] is None
+
+
+@pytest.mark.parametrize("call", [2, 4])
+def test_a_folder_deleted_under_a_study_is_an_error_and_no_record(
+  store, config, train, tmp_path, monkeypatch, call
+):
+  real = _Trainer.run
+
+  def run(self, *arguments):
+    done = real(self, *arguments)
+    if len(train) == call:
+      shutil.rmtree(tmp_path / "T-sum-fspool2019")
+    return done
+
+  monkeypatch.setattr(_Trainer, "run", run)
+  with pytest.raises(OSError, match="was deleted while a run was at work"):
+    crossval.run(config, "fspool2019", tmp_path)
+  assert not list(tmp_path.rglob("record.json"))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from gnn_readout import tasks
+from gnn_readout.runs import checkpoints
 from gnn_readout.tasks.base import SampledProblem
 from gnn_readout.training import trainer
 from gnn_readout.training.program import Program
@@ -182,6 +183,21 @@ def test_a_complete_run_is_not_repeated(whole, config, capsys):
   config.num_steps = 5
   with pytest.raises(ValueError, match="config; num_steps: here 5, there 11"):
     trainer.train(config, workdir)
+
+
+def test_it_is_saved_as_often_as_the_user_says(tmp_path, config, monkeypatch):
+  saved, real = [], checkpoints.save
+
+  def save(workdir, name, step, *args):
+    if workdir.parent.name == "programs":
+      saved.append((name, step))
+    real(workdir, name, step, *args)
+
+  monkeypatch.setattr(checkpoints, "save", save)
+  with config.unlocked():
+    config.checkpoint_every = 3
+  trainer.train(config, tmp_path)
+  assert saved == [("latest", step) for step in (3, 6, 9, 11)]
 
 
 def test_without_a_population_there_is_one_record(tmp_path, config):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 
@@ -13,7 +14,7 @@ import pytest
 from gnn_readout import data
 from gnn_readout.data import batches
 from gnn_readout.runs import checkpoints, signals
-from gnn_readout.tasks import graph_property
+from gnn_readout.tasks import scoring
 from gnn_readout.training import evaluation, history, program, trainer
 
 RECORD_FIELDS = {
@@ -126,9 +127,10 @@ def test_the_test_value_is_that_of_the_best_checkpoint(tmp_path, store, config):
   record = _train(config, tmp_path)
   result = evaluation.evaluate_checkpoint(tmp_path, "test", "best")
   test = record["test"]
-  assert test.pop("scores") == {"ap": test["value"]}
+  assert test["scores"].keys() == {"ap", "rocauc"}
+  assert test["scores"]["ap"] == test["value"]
   assert result.summary() == {"dataset": "tiny", "split": "test", **test}
-  index, logits, labels = result.predictions
+  index, logits, labels, *_ = result.predictions
   np.testing.assert_array_equal(index, np.sort(store.splits["test"]))
   assert logits.shape == labels.shape == (13, 3)
   latest = evaluation.evaluate_checkpoint(tmp_path, "valid", "latest")
@@ -198,12 +200,17 @@ def test_a_complete_run_is_not_trained_again(
   tmp_path, store, config, capsys, monkeypatch
 ):
   record = _train(config, tmp_path)
-  monkeypatch.setattr(
-    data, "load_config", lambda *unused: pytest.fail("loaded")
-  )
+  monkeypatch.setattr(trainer, "Trainer", lambda *unused: pytest.fail("made"))
   config.log_every = 1  # Shows more, changes nothing.
   assert _train(config, tmp_path) == record
   assert "complete: nothing to do" in capsys.readouterr().out
+
+  def missing(*unused):
+    raise FileNotFoundError("a.csv: no such file")
+
+  monkeypatch.setattr(data, "load_config", missing)
+  assert _train(config, tmp_path) == record
+  assert "not there to compare it: a.csv" in capsys.readouterr().out
 
 
 def test_a_workdir_of_another_config_is_refused(tmp_path, store, config):
@@ -365,19 +372,34 @@ def test_predictions_that_are_not_finite_are_refused(store):
   labels = store.labels[store.splits["valid"]]
   logits = np.zeros_like(labels)
   logits[3, 1] = np.inf
+  constants = scoring.constant_scores(store, "valid")
   with pytest.raises(ValueError, match="1 of 17 graphs of split 'valid'"):
-    graph_property.score_logits("ap", labels, logits, "valid")
+    scoring.score(store, "valid", logits, constants)
 
 
-def test_a_changed_dataset_is_not_gone_on_with(
+def test_a_changed_dataset_is_not_that_of_the_run(
   tmp_path, store, config, monkeypatch
 ):
   with monkeypatch.context() as patch:
     _interrupt(patch, 7)
     assert _train(config, tmp_path) is None
-  store.labels[3, 1] = 1 - np.nan_to_num(store.labels[3, 1])
-  with pytest.raises(ValueError, match="made on other data: the dataset's fin"):
-    _train(config, tmp_path)
+  before = store.labels.copy()
+
+  def change():
+    store.labels[3, 1] = 1 - np.nan_to_num(store.labels[3, 1])
+
+  def assert_refused(action, *arguments):
+    with pytest.raises(ValueError, match="on other data .*: some labels diff"):
+      action(*arguments)
+
+  change()
+  assert_refused(_train, config, tmp_path)
+  store.labels[:] = before
+  record = _train(config, tmp_path)
+  assert _train(config, tmp_path) == record
+  change()
+  assert_refused(_train, config, tmp_path)
+  assert_refused(evaluation.evaluate_checkpoint, tmp_path, "test")
 
 
 def test_saving_takes_a_small_share_of_the_time(
@@ -419,3 +441,40 @@ def test_a_signal_between_two_steps_is_no_second_evaluation(
   resumed = _train(config, tmp_path / "cut")
   assert resumed["curves"] == whole["curves"]
   assert _steps(tmp_path / "cut", "valid_ap") == [5, 10, 11]
+
+
+@pytest.mark.parametrize("population", ["", "seed=0,1"])
+@pytest.mark.parametrize("step", [2, 10])
+def test_a_workdir_deleted_under_the_run_is_an_error_and_no_record(
+  tmp_path, store, config, monkeypatch, population, step
+):
+  config.population = population
+  real = program.Program.advance
+  workdir = tmp_path / "run"
+
+  def advance(self, *args, **kwargs):
+    if self.step >= step and workdir.exists():
+      shutil.rmtree(workdir)
+    return real(self, *args, **kwargs)
+
+  monkeypatch.setattr(program.Program, "advance", advance)
+  with pytest.raises(OSError, match="was deleted while a run was at work"):
+    trainer.train(config, workdir)
+  assert not list(tmp_path.rglob("record.json"))
+
+
+def test_a_workdir_deleted_after_the_last_step(
+  tmp_path, store, config, monkeypatch
+):
+  real = program.Program.score
+  workdir = tmp_path / "run"
+
+  def score(self, splits, **kwargs):
+    if splits == ("test",):
+      shutil.rmtree(workdir)
+    return real(self, splits, **kwargs)
+
+  monkeypatch.setattr(program.Program, "score", score)
+  with pytest.raises(OSError, match="was deleted while a run was at work"):
+    trainer.train(config, workdir)
+  assert not list(tmp_path.rglob("record.json"))

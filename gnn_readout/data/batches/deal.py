@@ -30,8 +30,11 @@ def totals(
 
 
 def num_batches(num_graphs: int, batch_size: int, keep_last: bool) -> int:
-  """Returns how many bucketed batches an epoch has."""
-  return (num_graphs + keep_last * (batch_size - 1)) // batch_size
+  """Returns how many bucketed batches an epoch has.
+
+  Graphs that are fewer than a batch are one all the same.
+  """
+  return max((num_graphs + keep_last * (batch_size - 1)) // batch_size, 1)
 
 
 def shuffled(

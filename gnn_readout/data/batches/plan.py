@@ -19,6 +19,7 @@ from gnn_readout.data.batches.budgets import Budget
 from gnn_readout.data.batches.collate import ranges
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
+from gnn_readout.wording import counted
 
 MODES = ("bucketed", "paper")
 
@@ -170,7 +171,7 @@ def make_plan(
 
   Bucketed: exactly `batch_size` graphs in each batch, the incomplete last
   batch of an epoch dropped or kept, padded to the smallest of a few budgets
-  that suit the data.
+  that suit the data. A split of fewer graphs is one batch.
   Paper: graphs in random order fill a batch until the next one would make it
   more than `batch_size` graphs or `max_nodes` nodes, as
   `jraph.dynamically_batch` does; one shape, with room for as many edges as
@@ -193,8 +194,8 @@ def make_plan(
 
   Raises:
     ValueError: For an unknown split or mode, an empty split, a size that is
-      not positive, a split smaller than one batch, a graph of more than
-      `max_nodes` nodes, or a batch that cannot be dealt into D equal shares.
+      not positive, a graph of more than `max_nodes` nodes, or a batch that
+      cannot be dealt into D equal shares.
   """
   if mode not in MODES:
     raise ValueError(f"unknown batching mode {mode!r}.{suggest(mode, MODES)}")
@@ -213,12 +214,8 @@ def make_plan(
     dealings = [sample.epoch(e)[:2] for e in range(_SAMPLED_EPOCHS)]
     return _dealt_to_shares(plan, num_shares, 1, dealings)
   _check_positive(num_buckets=num_buckets)
+  batch_size = min(batch_size, len(graphs))
   steps = deal.num_batches(len(graphs), batch_size, keep_last)
-  if not steps:
-    raise ValueError(
-      f"batch_size={batch_size} is more than the {len(graphs)} graphs of split"
-      f" {split!r}; it must be at most {len(graphs)}."
-    )
   # A new epoch exceeds all of k sampled ones with probability 1 / (k + 1), so
   # the largest budget holds nearly every epoch.
   rng = np.random.default_rng(_SAMPLE_SEED)
@@ -271,7 +268,7 @@ def _dealt_to_shares(
     num_shares,
   )
   totals = deal.totals(plan.store, *shares).reshape(-1, num_shares, 3)
-  size = plan.batch_size // num_shares
+  size = -(-plan.batch_size // num_shares)  # Graphs may be too few.
   budgets = budgets_lib.choose(totals.max(axis=1), size, num_buckets)
   # The batches are given: an order that fits must fit here as well. Nothing is
   # compiled for a shape that is never used.
@@ -343,8 +340,9 @@ def _paper_budget(
   if (nodes > max_nodes).any():
     largest = np.argmax(nodes)
     raise ValueError(
-      f"graph {graphs[largest]} has {nodes[largest]} nodes, more than"
-      f" max_nodes={max_nodes}; max_nodes must be at least {nodes[largest]}."
+      f"graph {graphs[largest]} has {counted(nodes[largest], 'node')}, more"
+      f" than max_nodes={max_nodes}; max_nodes must be at least"
+      f" {nodes[largest]}."
     )
   # The most edges that either limit lets into a batch.
   by_graphs = np.sort(edges)[-max_graphs:].sum()

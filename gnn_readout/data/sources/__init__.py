@@ -66,6 +66,7 @@ SOURCES: tuple[Source, ...] = (
     matches=text_table.is_table,
     files=_csv_files,
     read=lambda name, data_dir, **options: smiles.read_csv(name, **options),
+    is_file=True,
     section="csv",
     options={
       "smiles_column": str,
@@ -98,6 +99,11 @@ def is_there(dataset: str, data_dir: str | os.PathLike[str]) -> bool:
     return bool(find(dataset).files(dataset, data_dir))
   except FileNotFoundError:
     return False
+
+
+def is_file(dataset: str) -> bool:
+  """Returns whether a dataset is named by the path of its file."""
+  return any(row.matches(dataset) for row in SOURCES if row.is_file)
 
 
 def find(dataset: str) -> Source:

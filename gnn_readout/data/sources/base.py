@@ -41,6 +41,7 @@ class Source:
       the first of them tells two datasets of one name apart.
     read: Makes the store from `(name, data_dir, **options)`; None where there
       are no graphs, and a task has a reader of its own.
+    is_file: Whether a dataset's name is the path of its only file.
     section: The section of a config that holds the options; '' = none.
     options: How each option is read from the value that a config has for it.
     has_splits: Whether a store comes with its splits. If not, `config.fold`
@@ -54,6 +55,7 @@ class Source:
   matches: Callable[[str], bool]
   files: Callable[[str, pathlib.Path], Sequence[Path]]
   read: Callable[..., GraphStore] | None
+  is_file: bool = False
   section: str = ""
   options: Mapping[str, Callable[[Any], Any]] = dataclasses.field(
     default_factory=dict

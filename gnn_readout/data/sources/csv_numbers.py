@@ -8,32 +8,27 @@ the first wrong field is named.
 from __future__ import annotations
 
 import gzip
-import lzma
 import os
 import pathlib
 import re
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from gnn_readout.errors import quoted
+from gnn_readout.data.sources import archives
+from gnn_readout.errors import brief, quoted
+from gnn_readout.wording import counted
 
 _CHUNK_BYTES = 1 << 20
 _MAX_LINE = 16 << 20
 _BLANKS = b" \t\r"
 _LARGEST = float(np.finfo(np.float32).max)
 
-DAMAGE = (
-  EOFError,
-  lzma.LZMAError,
-  zlib.error,
-  gzip.BadGzipFile,
-  zipfile.BadZipFile,
-  RuntimeError,  # An encrypted member of a zip.
-)
+_MAX_COLUMNS = 100_000
+
+DAMAGE = (*archives.DAMAGE, gzip.BadGzipFile)
 
 # A file, a gzipped file if its name says so, or a member of a zip.
 Path = str | os.PathLike[str] | zipfile.Path
@@ -143,9 +138,18 @@ def read_reals(
 
 
 def count_columns(path: Path) -> int:
-  """Returns the number of fields in the first row of a file."""
+  """Returns the number of fields in the first row of a file.
+
+  Raises:
+    ValueError: As `read_integers`, or if there are too many.
+  """
   first = next(_lines(path), b"")
-  return first.partition(b"\n")[0].count(b",") + 1
+  columns = first.partition(b"\n")[0].count(b",") + 1
+  if columns > _MAX_COLUMNS:
+    raise ValueError(
+      f"{path}: row 1 has {columns:,} fields, more than {_MAX_COLUMNS:,}"
+    )
+  return columns
 
 
 def _tables(
@@ -214,7 +218,9 @@ def _read_fields(
     place = f"{path}: row {first_row + i}"
     width = line.count(b",") + 1
     if width != num_columns:
-      raise ValueError(f"{place} has {width} fields, expected {num_columns}")
+      raise ValueError(
+        f"{place} has {counted(width, 'field')}, expected {num_columns}"
+      )
     for column, text in enumerate(line.split(b",")):
       field = text.strip(_BLANKS) if loose else text
       value = _value(field, grammar)
@@ -267,14 +273,21 @@ def _stack(
   if num_rows is None:
     parts = [table.astype(dtype) for table in tables]
     return np.concatenate([np.empty((0, num_columns), dtype), *parts])
-  whole = np.empty((num_rows, num_columns), dtype)  # No second copy.
+  try:
+    whole = np.empty((num_rows, num_columns), dtype)  # No second copy.
+  except (MemoryError, ValueError):
+    raise ValueError(
+      f"{path}: {num_rows:,} rows expected{reason}, too many for the memory"
+    ) from None
   row = 0
   for table in tables:
     if row + len(table) <= num_rows:
       whole[row : row + len(table)] = table
     row += len(table)
   if row != num_rows:
-    raise ValueError(f"{path}: {row} rows, expected {num_rows}{reason}")
+    raise ValueError(
+      f"{path}: {counted(row, 'row')}, expected {num_rows}{reason}"
+    )
   return whole
 
 
@@ -318,7 +331,8 @@ def _lines(path: Path) -> Iterator[bytes]:
             f"{path}: row {row} is longer than {_MAX_LINE >> 20} MB"
           )
   except DAMAGE as error:
-    raise ValueError(f"{path}: truncated or corrupt: {error}") from error
+    why = brief(str(error), 200)
+    raise ValueError(f"{path}: truncated or corrupt: {why}") from error
   except OSError as error:
     if error.errno is not None:
       raise

@@ -1,25 +1,41 @@
-"""Fetches datasets: resumes, checks what came, unpacks, never asks."""
+"""Fetches datasets: resumes, checks what came, unpacks, never asks.
+
+Neither OGB nor the TU collection nor Omniglot publishes checksums of its zips.
+What came at the first download is therefore written down in the data folder,
+and every later one of the same file must be the same.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
+import json
 import os
 import pathlib
 import re
 import shutil
 import urllib.error
+import urllib.parse
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from typing import Any
 
 from gnn_readout.data import sources
 from gnn_readout.data.sources import archives, molecules
 from gnn_readout.data.sources.base import Archive
 from gnn_readout.errors import suggest
-from gnn_readout.files import atomic_directory, check_writable, naming
+from gnn_readout.files import (
+  atomic_directory,
+  atomic_write_text,
+  check_writable,
+  naming,
+  read_json,
+)
 
 _CHUNK = 1 << 16
+KNOWN = "downloads.json"  # In the data folder: what came, by its URL.
 
 
 def archive_of(dataset: str) -> Archive:
@@ -61,21 +77,24 @@ def download(
 
   Raises:
     ValueError: If the name is unknown, the folder holds a stand-in, or the
-      zip is broken or not to be trusted.
+      zip is broken, not to be trusted, or not what was fetched before.
     OSError: If the zip cannot be fetched, or not all of it, or the data
       folder cannot be written.
   """
   archive = archive_of(dataset)
   folder = pathlib.Path(data_dir) / archive.folder
+  known = pathlib.Path(data_dir) / KNOWN
 
   def bring(url: str, path: pathlib.Path) -> bool:
     """Returns whether the zip had to be fetched."""
-    if path.is_file():
+    is_there = path.is_file()
+    if is_there:
       print(f"Using {path}")
-      return False
-    check_writable(path.parent)
-    fetch(_mirrored(url, base_url), path, timeout)
-    return True
+    else:
+      check_writable(path.parent)
+      fetch(_mirrored(url, base_url), path, timeout)
+    _compare(known, url, path)
+    return not is_there
 
   if archive.inside:
     if molecules.is_standin(folder):
@@ -92,22 +111,59 @@ def download(
     fetched = bring(url, path)
     unpack(path, archive.inside, folder, max_unpacked)
     if fetched:
+      _remember(known, url, path)
       path.unlink()
   else:
     for url in archive.urls:
       path = folder / url.rpartition("/")[2]
-      bring(url, path)
-      _check_zip(path, max_unpacked)
+      fetched = bring(url, path)
+      archives.check(path, path.stem, max_unpacked)
+      if fetched:
+        _remember(known, url, path)
   print(f"{dataset} is ready: {folder}")
   return folder
 
 
-def _check_zip(path: pathlib.Path, max_unpacked: float) -> None:
-  """Raises ValueError unless all members of a zip are whole."""
-  with archives.damage_named(path), zipfile.ZipFile(path) as archive:
-    archives.members(archive, path, path.stem, max_unpacked)
-    if damaged := archive.testzip():
-      raise zipfile.BadZipFile(f"{damaged} does not match its checksum")
+def _facts(path: pathlib.Path) -> dict[str, Any]:
+  """Returns size and SHA-256 of a file."""
+  with open(path, "rb") as file:
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+  return {"bytes": path.stat().st_size, "sha256": digest}
+
+
+def _read_known(known: pathlib.Path) -> dict[str, Any]:
+  """Returns what came before, by URL."""
+  try:
+    facts = read_json(known)
+    if not isinstance(facts, dict):
+      raise ValueError("it holds no JSON object")
+    return facts
+  except FileNotFoundError:
+    return {}
+  except ValueError as error:
+    raise ValueError(
+      f"{known} is damaged: {error}; delete it to trust what comes next"
+    ) from error
+
+
+def _compare(known: pathlib.Path, url: str, path: pathlib.Path) -> None:
+  """Raises ValueError if the file is not what came from there before."""
+  before = _read_known(known).get(url)
+  if before is None:
+    return
+  now = _facts(path)
+  if now != before:
+    raise ValueError(
+      f"{path} is not what was fetched before: it has {now['bytes']:,} bytes"
+      f" and SHA-256 {now['sha256']}, {known} says {json.dumps(before)}; delete"
+      " the file to fetch it again, or that entry if it was published anew"
+    )
+
+
+def _remember(known: pathlib.Path, url: str, path: pathlib.Path) -> None:
+  """Writes down what came, once it has turned out to be a whole dataset."""
+  facts = {**_read_known(known), url: _facts(path)}
+  atomic_write_text(known, json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
 
 def _mirrored(url: str, base_url: str | None) -> str:
@@ -127,8 +183,9 @@ def fetch(url: str, path: pathlib.Path, timeout: float = 30.0) -> None:
 
   Raises:
     ValueError: If `url` is neither http nor https.
-    OSError: If the server cannot be reached, has no such file, or sends less
-      than it announced. What has come stays in `path`.part.
+    OSError: If the server cannot be reached, has no such file, sends on to a
+      URL of another kind, or sends less than it announced. What has come stays
+      in `path`.part.
   """
   if not url.startswith(("http://", "https://")):
     raise ValueError(f"A URL starts with http:// or https://, got {url!r}.")
@@ -140,9 +197,10 @@ def fetch(url: str, path: pathlib.Path, timeout: float = 30.0) -> None:
   if start:
     request.add_header("Range", f"bytes={start}-")
     if version.exists():  # Another version of the file is sent from its start.
-      request.add_header("If-Range", version.read_text())
+      request.add_header("If-Range", version.read_text(encoding="latin-1"))
+  opener = urllib.request.build_opener(_SameScheme(url))
   try:
-    response = urllib.request.urlopen(request, timeout=timeout)
+    response = opener.open(request, timeout=timeout)
   except (OSError, http.client.HTTPException) as error:
     if start and getattr(error, "code", None) == 416:
       # The part is no shorter than the file. That may be the whole file, but
@@ -168,6 +226,21 @@ def fetch(url: str, path: pathlib.Path, timeout: float = 30.0) -> None:
     )
   os.replace(part, path)
   version.unlink(missing_ok=True)
+
+
+class _SameScheme(urllib.request.HTTPRedirectHandler):
+  """Follows redirects, but none to a URL that begins otherwise."""
+
+  def __init__(self, url: str):
+    self._scheme = urllib.parse.urlsplit(url).scheme
+
+  def redirect_request(self, *arguments: Any) -> urllib.request.Request | None:
+    url = arguments[-1]
+    if urllib.parse.urlsplit(url).scheme != self._scheme:
+      raise OSError(
+        f"it sends on to {url}, which is not {self._scheme}: refused"
+      )
+    return super().redirect_request(*arguments)
 
 
 def unpack(
@@ -198,6 +271,7 @@ def unpack(
           continue
         target.parent.mkdir(parents=True, exist_ok=True)
         with (
+          archives.damage_named(path, info.filename),
           archive.open(info) as source,
           naming(folder),
           open(target, "wb") as file,
@@ -231,7 +305,8 @@ def _remember_version(
     tag = response.headers["Last-Modified"]
   path.unlink(missing_ok=True)
   if tag:
-    path.write_text(tag)
+    with naming(path):  # Headers are Latin-1.
+      path.write_text(tag, encoding="latin-1")
 
 
 def _with_progress(
@@ -241,7 +316,7 @@ def _with_progress(
   from rich import console, progress
 
   columns = (
-    progress.TextColumn("{task.description}"),
+    progress.TextColumn("{task.description}", markup=False),
     progress.BarColumn(),
     progress.DownloadColumn(),
     progress.TransferSpeedColumn(),

@@ -31,7 +31,7 @@ ATOM_SIZES = (119, 5, 12, 12, 10, 6, 6, 2, 2)
 # Type, stereo, conjugated.
 BOND_SIZES = (5, 6, 2)
 SPLITS = ("train", "valid", "test")
-_URL = "http://snap.stanford.edu/ogb/data/graphproppred/csv_mol_download"
+_URL = "https://snap.stanford.edu/ogb/data/graphproppred/csv_mol_download"
 
 
 class Task(NamedTuple):
@@ -217,7 +217,8 @@ def molecule_schema(
 def _task_names(folder: pathlib.Path, num_tasks: int) -> list[str]:
   """Returns the label columns of mapping/mol.csv.gz, or task_0, task_1, ..."""
   try:
-    with gzip.open(folder / "mapping" / "mol.csv.gz", "rt") as file:
+    path = folder / "mapping" / "mol.csv.gz"
+    with gzip.open(path, "rt", encoding="utf-8") as file:
       header = next(csv.reader(file), [])
   except (OSError, EOFError, UnicodeDecodeError, zlib.error):
     header = []  # The names are for show only.

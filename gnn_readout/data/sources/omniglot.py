@@ -16,6 +16,7 @@ import io
 import os
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -41,7 +42,10 @@ _ORIGINAL, _SIZE = 105, 32  # Pixels, height and width.
 _VALID = 10  # One character of so many is kept out of training.
 _VERSION = b"1"  # Of what the cache holds.
 # What a file can be wrong with that was a cache once.
-_DAMAGE = (OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile)
+_DAMAGE = (
+  OSError, EOFError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile,
+  zlib.error,
+)  # fmt: skip
 
 
 class Drawings(NamedTuple):
@@ -151,7 +155,7 @@ def read_zip(path: str | os.PathLike[str]) -> Drawings:
     characters = _by_character(path, members)
     images = [
       [
-        _decode(archive.read(info), f"{path}: {info.filename}")
+        _decode(archives.read(archive, path, info), f"{path}: {info.filename}")
         for info in infos
       ]
       for infos in characters.values()
@@ -219,13 +223,7 @@ def _cached(path: pathlib.Path, cache_dir: pathlib.Path) -> Drawings:
       return Drawings(**columns)
   except FileNotFoundError:
     pass
-  except (
-    OSError,
-    EOFError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-  ) as error:
+  except _DAMAGE as error:
     logging.warning("Building the cache %s again: %s", file, error)
   drawings = read_zip(path)
   buffer = io.BytesIO()

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 # RDKit's scaffold takes time as the cube of the atoms; from so many on, all
 # that hangs from the rings is taken off before.
-_LARGE = 150
+_LARGE = _LARGEST_CORE = 150
+_MARGIN = 2
 
 
 class ScaffoldSplit(NamedTuple):
@@ -104,20 +105,27 @@ def _keys(smiles: Sequence[str]) -> list[tuple[str, str]]:
         atom.SetAtomMapNum(0)
       written, scaffold = Chem.MolToSmiles(molecule), ""
       if molecule.GetRingInfo().NumRings():
-        size, core = molecule.GetNumAtoms(), molecule
-        if size > _LARGE:
+        small, is_large = molecule, molecule.GetNumAtoms() > _LARGE
+        if is_large:
           core = _core(molecule)
-        if core.GetNumAtoms() <= _LARGE:
-          scaffold = MurckoScaffold.MurckoScaffoldSmiles(mol=core)
-        else:  # It is large all through.
-          same = core.GetNumAtoms() == size
-          scaffold = written if same else Chem.MolToSmiles(core)
+          is_large = core.GetNumAtoms() > _LARGEST_CORE
+          small = _core(molecule, _MARGIN)
+        if is_large:  # All through.
+          scaffold = Chem.MolToSmiles(core, isomericSmiles=False)
+        else:
+          scaffold = MurckoScaffold.MurckoScaffoldSmiles(mol=small)
       keys.append((written, scaffold))
   return keys
 
 
-def _core(molecule: Chem.Mol) -> Chem.Mol:
-  """Returns the rings, what joins them and what is double bonded to these."""
+def _core(molecule: Chem.Mol, margin: int = 0) -> Chem.Mol:
+  """Returns the rings, what joins them and what is double bonded to these.
+
+  Args:
+    molecule: With rings.
+    margin: So many bonds of what hangs from them are kept, for RDKit to take
+      off in its own way.
+  """
   from rdkit import Chem
 
   neighbours = [
@@ -139,6 +147,10 @@ def _core(molecule: Chem.Mol) -> Chem.Mol:
       if len(pair & gone) == 1:
         pair &= gone
         gone -= pair
+  for _ in range(margin):
+    gone = {i for i in gone if neighbours[i] <= gone}
+  if not gone:
+    return molecule
   core = Chem.RWMol(molecule)
   core.BeginBatchEdit()
   for i in gone:

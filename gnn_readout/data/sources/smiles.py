@@ -108,7 +108,7 @@ def smiles_to_store(
   labels = np.asarray(labels, np.float32)
   num_classes = _num_classes(task_type, labels)
   schema = molecule_schema(name, task_type, metric, task_names, num_classes)
-  return _store(schema, columns, labels, splits)
+  return _store(schema, columns, labels, splits, texts={"smiles": smiles})
 
 
 def read_csv(
@@ -368,18 +368,6 @@ def _columns(smiles: Sequence[str]) -> Columns:
 
 def _places(*values: object) -> dict[object, int]:
   return {value: i for i, value in enumerate(values)}
-
-
-def _scaffolds(smiles: Sequence[str]) -> list[str]:
-  """Returns the Bemis-Murcko scaffolds; '' where there is no ring."""
-  from rdkit import Chem, rdBase
-  from rdkit.Chem.Scaffolds import MurckoScaffold
-
-  with rdBase.BlockLogs():
-    return [
-      MurckoScaffold.MurckoScaffoldSmiles(mol=Chem.MolFromSmiles(text))
-      for text in smiles
-    ]
 
 
 def _list_invalid(

@@ -84,11 +84,12 @@ def write_standin(
   chances = _chances(rng, store)
   texts = _texts(store, data_dir)
   with atomic_directory(folder) as work:
-    (work / molecules.RELEASE).write_text(
+    note = (
       f"{molecules.STANDIN} for {NAME}, not {NAME}: {num_graphs} molecules"
       f" drawn with replacement from {SOURCE}, labels made up, with seed {seed}"
       f" and {missing:g} of them missing\n"
     )
+    (work / molecules.RELEASE).write_text(note, encoding="utf-8")
     for split, graphs in splits.items():
       with _gzip_file(work / f"split/scaffold/{split}.csv.gz") as file:
         file.writelines(b"%d\n" % graph for graph in graphs)

@@ -233,7 +233,8 @@ def _is_identifier(name: str, column: Column) -> bool:
   if _IDENTIFIER.fullmatch(name.strip()):
     return True
   values = _numbers(column)[column.codes]
-  return len(values) > 2 and bool((np.diff(values) == 1).all())
+  counts = len(values) > 2 and bool(np.isfinite(values).all())
+  return counts and bool((np.diff(values) == 1).all())
 
 
 def _few(table: Table, name: str) -> bool:

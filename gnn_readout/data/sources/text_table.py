@@ -21,6 +21,7 @@ import numpy as np
 
 from gnn_readout.data.sources.csv_numbers import DAMAGE
 from gnn_readout.errors import quoted, suggest
+from gnn_readout.wording import counted
 
 # How a table file may be called, and what stands between its fields; `.gz`
 # after it says that it is compressed.
@@ -30,6 +31,8 @@ MISSING = ("", "nan", "na", "n/a", "none", "null")
 _MAX_BYTES = (1 << 31) - 2  # What Arrow counts in 32 bits.
 _MAX_LINE = 64 << 20
 _MAX_HEADER = 20  # Lines.
+_MAX_COLUMNS = 100_000
+_MAX_FIELDS = 1_000_000  # Of a line, some of them maybe in one text.
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _UNNAMED = re.compile(r"(Unnamed: \d+)?")  # As pandas calls such a column.
 
@@ -163,6 +166,15 @@ def _read_text(path: str | os.PathLike[str]) -> bytes:
   if lengths.max() > _MAX_LINE:
     row = int(np.argmax(lengths > _MAX_LINE))
     raise ValueError(f"{_place(row)} is longer than {_MAX_LINE >> 20} MB")
+  for row in np.flatnonzero(lengths > _MAX_FIELDS):
+    end = ends[row] if row < len(ends) else len(text)
+    for delimiter in b",", b"\t":
+      count = text.count(delimiter, max(0, end - lengths[row]), end)
+      if count > _MAX_FIELDS:
+        raise ValueError(
+          f"{_place(row)} has {count:,} of {chr(delimiter[0])!r}, more than"
+          f" {_MAX_FIELDS:,}"
+        )
   return text
 
 
@@ -239,6 +251,10 @@ def _header(text: bytes, delimiter: str) -> tuple[int, list[str]]:
 
 
 def _check_header(header: Sequence[str], delimiter: str) -> None:
+  if len(header) > _MAX_COLUMNS:
+    raise ValueError(
+      f"the header has {len(header):,} fields, more than {_MAX_COLUMNS:,}"
+    )
   seen: dict[str, int] = {}
   for i, name in enumerate(header, start=1):
     if name.strip() and name in seen:
@@ -305,7 +321,7 @@ def _read_rows(
       line = line[:width]  # Commas at the end and nothing between them.
     if len(line) != width:
       raise ValueError(
-        f"row {row} has {len(line)} fields, but the header {width}"
+        f"row {row} has {counted(len(line), 'field')}, but the header {width}"
       )
     for field in line:
       _check_lines(field, row, width, delimiter)

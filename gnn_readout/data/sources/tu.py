@@ -13,6 +13,8 @@ Reference: Morris et al. 2020, "TUDataset", https://chrsmrrs.github.io/datasets.
 
 from __future__ import annotations
 
+import difflib
+import glob
 import pathlib
 import re
 import zipfile
@@ -22,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gnn_readout import paths
 from gnn_readout.data.building import build_store, feature_dtype
 from gnn_readout.data.sources import archives, wl_hash
 from gnn_readout.data.sources.base import Archive
@@ -31,7 +34,7 @@ from gnn_readout.data.sources.csv_numbers import (
   read_reals,
 )
 from gnn_readout.data.store import GraphStore, Schema
-from gnn_readout.errors import suggest
+from gnn_readout.errors import brief, suggest
 
 # Those on which Y. Zhang's thesis (table 5.10) and Xu et al. 2019 report.
 USUAL = (
@@ -56,7 +59,13 @@ _USUAL_FEATURES = {"COLLAB": "degree", "IMDB-": "degree", "REDDIT-": "constant"}
 # What a file may say of nodes, edges or graphs, and what features are made of.
 _FILES = ("label", "attribute")
 _NEEDED = {"label": ("label",), "attribute": _FILES}
+_KINDS = (
+  "A",
+  "graph_indicator",
+  *(f"{of}_{what}s" for of in ("node", "edge", "graph") for what in _FILES),
+)
 _LARGEST = 1e15  # Of an attribute.
+_ALIKE = 0.8  # From which on a file's name is taken for a slip.
 
 
 def archive_of(dataset: str) -> Archive | None:
@@ -75,11 +84,13 @@ def tu_files(name: str, data_dir: str | PathLike[str]) -> list[pathlib.Path]:
     data_dir: The folder that holds `tu/`.
 
   Raises:
+    ValueError: The name leads elsewhere.
     FileNotFoundError: There is neither; the message says how to get it.
   """
+  paths.check_part(name, "NAME of a dataset tu/NAME")
   folder = pathlib.Path(data_dir) / "tu" / name
   if folder.is_dir():
-    return sorted(folder.glob(f"{name}_*.txt")) or [folder]
+    return sorted(folder.glob(f"{glob.escape(name)}_*.txt")) or [folder]
   path = folder.with_name(f"{name}.zip")
   if not path.is_file():
     hint = "" if name in USUAL else suggest(name, USUAL)
@@ -120,7 +131,8 @@ def read_tu(
       far as the Weisfeiler-Lehman test can tell, see `wl_hash`.
 
   Returns:
-    The store, without splits. Classes are scored by accuracy, numbers by the
+    The store, without splits; its `rows` are the graphs' numbers in the files.
+    Classes are scored by accuracy, numbers by the
     mean absolute error.
 
   Raises:
@@ -137,7 +149,10 @@ def read_tu(
       f"unknown targets {targets!r}.{suggest(targets, _TARGETS)}"
     )
   files = _Files(name, _open(name, data_dir))
+  others = files.others()
   labels, task, notes = _read_targets(files, targets)
+  if others:
+    notes.append(f"not read: {brief(', '.join(others), 200)}")
   num_graphs = len(labels)
   graph = _read_indicator(files, num_graphs)  # [N]
   num_nodes = len(graph)
@@ -192,6 +207,7 @@ def read_tu(
     labels=labels,
     splits={},
     source=str(files.path("A")),
+    rows=np.arange(1, num_graphs + 1),
   )
   return wl_hash.without_duplicates(store) if remove_duplicates else store
 
@@ -238,6 +254,27 @@ class _Files(NamedTuple):
   def kinds(self, what: str) -> set[str]:
     """Returns which of `_FILES` there are of nodes, edges or graphs."""
     return {k for k in _FILES if self.path(f"{what}_{k}s").is_file()}
+
+  def others(self) -> list[str]:
+    """Returns the names of files that are not of the collection's layout.
+
+    Raises:
+      ValueError: One looks like a file that is not there.
+    """
+    expected = [self.path(kind).name for kind in _KINDS]
+    there = [path.name for path in self.root.iterdir() if path.is_file()]
+    missing = [name for name in expected if name not in there]
+    others = sorted(set(there) - set(expected))
+    start = f"{self.name}_"
+    kinds = [name.removeprefix(start) for name in missing]
+    for name in others:
+      kind = name.removeprefix(start)
+      if near := difflib.get_close_matches(kind, kinds, 1, _ALIKE):
+        raise ValueError(
+          f"{self.root / name}: no file of this name is read; if it should be"
+          f" {start}{near[0]}, call it so, or else delete it"
+        )
+    return [name for name in others if "readme" not in name.lower()]
 
   def attributes(self, what: str, *rows: Any) -> np.ndarray:
     """Returns the numbers that a file says of nodes, edges or graphs."""

@@ -39,7 +39,7 @@ def inner_steps(ours: Sequence[Line], published: Line) -> dict[str, bytes]:
     top, bottom = figure.subplots(2, sharex=True)
     for axes, lines in ((top, ours), (bottom, [published])):
       metrics = dict.fromkeys(line.metric for line in lines)
-      axes.set_ylabel(f"valid {', '.join(metrics)}")
+      axes.set_ylabel(style.plain(f"valid {', '.join(metrics)}"))
       axes.set_xscale("log")
     # All of them are of equilibrium, in its colour.
     names = [f"equilibrium, {line.name}" for line in ours]
@@ -57,7 +57,7 @@ def inner_steps(ours: Sequence[Line], published: Line) -> dict[str, bytes]:
         markersize=4,
         elinewidth=0.8,
       )
-      axes.lines[-1].set_label(line.name)
+      axes.lines[-1].set_label(style.plain(line.name))
     steps = sorted({s for line in (*ours, published) for s in line.points})
     bottom.set_xticks(steps, [str(s) for s in steps])
     bottom.xaxis.minorticks_off()

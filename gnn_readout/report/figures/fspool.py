@@ -59,7 +59,7 @@ def _figure(knots: Sequence[Sequence[float]], title: str) -> Any:
     axes.set_xticks([0, 0.5, 1], ["0", "", "1"])
   for axes in panels[len(knots) :]:
     axes.set_axis_off()
-  figure.suptitle(title)
+  figure.suptitle(style.plain(title))
   figure.supxlabel("rank r, from the highest element to the lowest", fontsize=7)
   figure.supylabel("weight f(r, w)", fontsize=7)
   return figure

@@ -117,7 +117,7 @@ def _figure(record: Record, panels: int, height: float) -> tuple[Any, Any]:
   result = style.empty(height)
   axes = result.subplots(panels, sharex=True, squeeze=False)[:, 0]
   # Over all the width, where the longest names have room.
-  result.suptitle(title(record))
+  result.suptitle(style.plain(title(record)))
   axes[-1].set_xlabel("training step")
   axes[-1].set_xlim(0, max(record["steps"], 1))
   axes[-1].xaxis.set_major_locator(ticker.MaxNLocator(5, integer=True))

@@ -59,6 +59,7 @@ _SHAPES = (
 
 # A column of a journal is about 3.4 inches wide; 7 points are legible there.
 _WIDTH = 3.4
+_LONGEST = 80  # Characters of a text from a record.
 _STYLE = {
   "axes.grid": True,
   "axes.linewidth": 0.6,
@@ -119,6 +120,20 @@ def empty(height: float) -> Any:
   result = figure.Figure((_WIDTH, height), layout="constrained")
   FigureCanvasAgg(result)
   return result
+
+
+def plain(text: str) -> str:
+  """Returns a text of a record for a figure: short, and never a formula.
+
+  Args:
+    text: Such as the name of a dataset, in which dollars may stand.
+  """
+  shown = "".join(c if c.isprintable() else "\ufffd" for c in text)
+  if len(shown) > _LONGEST:
+    shown = f"{shown[: _LONGEST - 1]}…"
+  if shown.startswith("_"):  # Matplotlib hides what is called so.
+    shown = f" {shown}"
+  return shown.replace("$", r"\$")
 
 
 def save(figure: Any) -> dict[str, bytes]:

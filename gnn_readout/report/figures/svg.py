@@ -88,4 +88,5 @@ def _points(axes: Any) -> Iterator[str]:
 
 
 def _title(text: str) -> str:
+  text = text.replace(r"\$", "$")  # As `style.plain` has it.
   return f"<title>{html.escape(text, quote=False)}</title>"

@@ -55,7 +55,7 @@ def error_by_width(rows: Sequence[Selection]) -> dict[str, bytes]:
         linestyle=look.line,
         marker=look.marker,
         markersize=4,
-        label=name,
+        label=style.plain(name),
       )
       dots = [(size, value) for size, row in line for value in row.tests]
       axes.scatter(
@@ -108,14 +108,16 @@ def learning_curves(
         color=look.color,
         marker=look.marker,
         markersize=2.5,
-        label=f"{name} (test {statistics.fmean(drawn[name].tests):.3g})",
+        label=style.plain(
+          f"{name} (test {statistics.fmean(drawn[name].tests):.3g})"
+        ),
       )
     if chance is not None:
       axes.axhline(
         chance, color="0.35", linestyle=style.DOTTED, label="guessing"
       )
     axes.set_xlabel("training step")
-    axes.set_ylabel(f"{metric}\ntrain dashed, valid solid")
+    axes.set_ylabel(f"{style.plain(metric)}\ntrain dashed, valid solid")
     axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))  # 2M, 500k
     figure.legend(loc="outside upper center", ncols=2)
     return style.save(figure)

@@ -27,7 +27,7 @@ def accuracies(rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
   looks = style.looks(sorted({_name(row) for row in rows}))
   groups: dict[str, list[dict[str, Any]]] = {}
   for row in rows:
-    groups.setdefault(row["dataset"].removeprefix("tu/"), []).append(row)
+    groups.setdefault(_dataset(row), []).append(row)
   with style.context():
     figure = style.empty(height=2.6)
     axes = figure.subplots()
@@ -44,7 +44,8 @@ def accuracies(rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
           columns = ("published", "published_deviation")
           mark = _mark(axes, row, columns, x + width / 3, style.PUBLISHED)
           mark.lines[0].set_markerfacecolor("white")
-          mark.lines[0].set_label(f"{dataset}, {row['readout']}, published")
+          readout = style.plain(row["readout"])
+          mark.lines[0].set_label(f"{dataset}, {readout}, published")
           handles["published"] = mark
     axes.set_xticks(range(len(groups)), list(groups), rotation=30, ha="right")
     axes.set_xlim(-0.6, len(groups) - 0.4)
@@ -63,12 +64,16 @@ def accuracies(rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
     return style.save(figure)
 
 
+def _dataset(row: dict[str, Any]) -> str:
+  return style.plain(row["dataset"].removeprefix("tu/"))
+
+
 def _name(row: dict[str, Any]) -> str:
   """The readout; what is not of the thesis' model and protocol says so."""
   name = row["readout"] + ", GIN-0" * (row["model"] == "gin0")
   name += f", eps = {row['eps']}" * (row["eps"] != "zero")
   differs = row["protocol"] != PUBLISHED_BY[row["model"]]
-  return f"{name}, {row['protocol']}" if differs else name
+  return style.plain(f"{name}, {row['protocol']}" if differs else name)
 
 
 def _mark(

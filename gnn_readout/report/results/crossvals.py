@@ -10,6 +10,7 @@ from typing import Any
 from gnn_readout.records import METRIC_NAMES, Record, field, group
 from gnn_readout.report import markup
 from gnn_readout.report.results import published
+from gnn_readout.wording import counted
 
 BASE, FSPOOL = "GIN-Base", "FSPool"
 
@@ -50,7 +51,7 @@ def display(row: dict[str, Any]) -> dict[str, str]:
     else readout,
     "protocol": protocol,
     "test": _score(row["metric"], row["test"], row["deviation"]),
-    "over": f"{row['count']} {row['counted']}{'s' * (row['count'] != 1)}",
+    "over": counted(row["count"], row["counted"]),
     "published": _score(
       "accuracy", row["published"], row["published_deviation"]
     ),

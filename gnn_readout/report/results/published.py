@@ -172,7 +172,8 @@ def tu(dataset: str, model: str, readout: str | None) -> PublishedTu | None:
 
 
 def _rows(name: str) -> list[dict[str, str]]:
-  with (_FOLDER / f"{name}.csv").open(newline="") as file:
+  path = _FOLDER / f"{name}.csv"
+  with path.open(newline="", encoding="utf-8") as file:
     return list(csv.DictReader(file))
 
 

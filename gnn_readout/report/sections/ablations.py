@@ -16,6 +16,7 @@ from gnn_readout.report.blocks import Block, Figure, Table
 from gnn_readout.report.figures import ablations as figures
 from gnn_readout.report.results import molecules, published, significance
 from gnn_readout.report.results.selection import Selection, alike, select
+from gnn_readout.wording import counted
 
 SWEEP = (
   "python -m launch.sweep --sweep=configs/molpcba.py:{} --workdir=DIR"
@@ -53,7 +54,7 @@ ABLATIONS = (
     "E.1",
     "inner steps",
     "model.readout.num_steps",
-    lambda steps: f"{steps} step{'s' * (steps != 1)}",
+    lambda steps: counted(steps, "step"),
     "ablation_steps",
   ),
   Ablation(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from gnn_readout.records import Record, group
+from gnn_readout.report import markup
 from gnn_readout.report.blocks import Block, Figure, Pair
 from gnn_readout.report.figures import inner_loop as figures
 from gnn_readout.report.results import molecules
@@ -38,7 +39,7 @@ def make(records: Sequence[Record]) -> list[Block]:
     names[name] = title
     made += [
       f"**{title}**, seed {record['seed']}, {record['steps']:,} steps:"
-      f" `{record['command']}`",
+      f" {markup.code(record['command'])}",
       Pair(
         Figure(
           f"{name}_convergence",

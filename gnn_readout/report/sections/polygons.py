@@ -9,9 +9,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from gnn_readout.records import Record
+from gnn_readout.report import markup
 from gnn_readout.report.blocks import Block, Figure, Table
 from gnn_readout.report.figures import fspool
 from gnn_readout.report.results import published
+from gnn_readout.wording import counted
 
 # The thesis' tables, by the loss they hold.
 TABLES = {
@@ -37,12 +39,12 @@ def make(records: Sequence[Record]) -> list[Block]:
   text = (
     "Losses of reconstructed polygons on rotations drawn anew, in hundredths,"
     " for sets of n points; means over points and coordinates, then over"
-    f" {len(seeds)} seeds, tested at the step that was best on validation by"
-    f" the Hungarian loss; {scored[0]['steps']:,} steps of"
-    f" {scored[0]['config']['batch_size']} sets. `random` is the loss of the"
-    " same polygon in another rotation. The direct loss means nothing for a"
-    " decoder that keeps no order. Made by the likes of"
-    f" `{commands[0]}`."
+    f" {counted(len(seeds), 'seed')}, tested at the step that was best on"
+    f" validation by the Hungarian loss; {counted(scored[0]['steps'], 'step')}"
+    f" of {counted(scored[0]['config']['batch_size'], 'set')}. `random` is the"
+    " loss of the same polygon in another rotation. The direct loss means"
+    " nothing for a decoder that keeps no order. Made by the likes of"
+    f" {markup.code(commands[0])}."
   )
   blocks: list[Block] = [text]
   blocks += [

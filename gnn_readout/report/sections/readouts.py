@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gnn_readout.records import Record
+from gnn_readout.report import markup
 from gnn_readout.report.blocks import Block, Table
 
 _TOLERANCE = 1e-3  # Of float32 values, relative to the largest.
@@ -53,7 +54,7 @@ def _blocks(record: Record) -> list[Block]:
     " alone in its batch (company), and when there is more padding, filled with"
     " NaN (padding). The contract tests check the same and more in double"
     " precision."
-    f" Made by `{record['command']}`.",
+    f" Made by {markup.code(record['command'])}.",
     Table("Readouts by themselves", [_cells(row, base) for row in rows]),
   ]
 

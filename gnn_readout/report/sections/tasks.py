@@ -14,6 +14,7 @@ from gnn_readout.report.results import published
 from gnn_readout.report.results.selection import Selection
 from gnn_readout.report.results.tasks import label, length, rows, width
 from gnn_readout.statistics import holm, t_tests
+from gnn_readout.wording import counted
 
 _LONG = ("note", "command")  # Too long for a table to look at.
 
@@ -140,7 +141,7 @@ def statement(found: Sequence[Selection]) -> list[str]:
     f"Against that of equilibrium, the test {found[0].metric} is"
     f" {'; '.join(parts)}. Within noise is what Student's t test of the seeds"
     f" does not tell apart at p < {t_tests.LEVEL} after Holm's correction for"
-    f" {len(compared)} comparison{'s' * (len(compared) != 1)}."
+    f" {counted(len(compared), 'comparison')}."
   ]
 
 

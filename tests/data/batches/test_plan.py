@@ -152,7 +152,6 @@ def test_graphs_of_nothing(make_store):
     ({"batch_size": 0}, "batch_size must be a positive integer, got 0"),
     ({"batch_size": -32}, "batch_size must be a positive integer, got -32"),
     ({"num_buckets": 0}, "num_buckets must be a positive integer, got 0"),
-    ({"batch_size": 1000}, "batch_size=1000 is more than the 206 graphs"),
     ({"mode": "paper"}, "max_nodes must be a positive integer, got None"),
     (
       {"mode": "paper", "max_nodes": -1},
@@ -243,3 +242,15 @@ def test_shares_of_molecules_are_mostly_real(molhiv):
   summary = plan.summary()
   for kind in ("node", "edge", "graph"):
     assert summary[f"{kind}_fill"] > 0.92
+
+
+@pytest.mark.parametrize("keep_last", [False, True])
+def test_fewer_graphs_than_a_batch_are_one(nasty_store, keep_last):
+  plan = batches.make_plan(
+    nasty_store, "train", batch_size=1000, keep_last=keep_last
+  )
+  assert (plan.batch_size, plan.steps_per_epoch) == (206, 1)
+  for _, _, batch, _ in take(batches.train_batches(plan), 3):
+    np.testing.assert_array_equal(
+      np.sort(indices(batch)), np.sort(nasty_store.splits["train"])
+    )

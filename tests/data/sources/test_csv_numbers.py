@@ -85,8 +85,8 @@ def test_no_rows(write):
     ("9234567890,2\n", "row 1, column 1: '9234567890' is not"),
     ("1,2\r\n", r"row 1, column 2: '2\r' is not"),
     ("1,2\n3,4\n5,6,7\n", "row 3 has 3 fields, expected 2"),
-    ("1,2\n3\n", "row 2 has 1 fields, expected 2"),
-    ("1,2\n\n3,4\n", "row 2 has 1 fields, expected 2"),
+    ("1,2\n3\n", "row 2 has 1 field, expected 2"),
+    ("1,2\n\n3,4\n", "row 2 has 1 field, expected 2"),
     ("1,2\n3,4\n9,19\n", "row 3, column 1: '9' is not below 9"),
   ],
 )
@@ -231,3 +231,17 @@ def test_a_member_of_a_zip(tmp_path):
     ValueError, match=r"a\.zip/b/c\.txt: row 2, column 2: 'x'"
   ):
     csv_numbers.read_integers(path, 2)
+
+
+def test_a_first_line_of_commas(tmp_path):
+  path = tmp_path / "a.csv"
+  path.write_bytes(b"," * 100_000 + b"\n")
+  with pytest.raises(ValueError, match="row 1 has 100,001 fields, more than"):
+    csv_numbers.count_columns(path)
+
+
+def test_more_rows_than_the_memory_holds(tmp_path):
+  path = tmp_path / "a.csv"
+  path.write_text("1,2\n")
+  with pytest.raises(ValueError, match=r"a.csv: 1,000,.* expected, as in b"):
+    csv_numbers.read_integers(path, 2, 10**18, ", as in b")

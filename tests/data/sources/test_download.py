@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import http.server
 import importlib.util
 import io
+import json
 import os
 import pathlib
 import random
+import shutil
 import stat
 import subprocess
 import sys
@@ -49,6 +52,7 @@ class _Server(http.server.ThreadingHTTPServer):
   tag = '"one"'
   cut = None  # Sends that many bytes and hangs up.
   extent = None  # Claims this Content-Range.
+  sends_on = ""  # To this URL.
 
   def __init__(self):
     super().__init__(("127.0.0.1", 0), _Handler)
@@ -59,6 +63,12 @@ class _Server(http.server.ThreadingHTTPServer):
 class _Handler(http.server.BaseHTTPRequestHandler):
   def do_GET(self):
     server, asked = self.server, self.headers["Range"]
+    if server.sends_on:
+      self.send_response(302)
+      self.send_header("Location", server.sends_on)
+      self.send_header("Content-Length", "0")
+      self.end_headers()
+      return
     body, status, first = server.body, 200, 0
     if self.path != f"/mirror/{server.name}":
       status, body = 404, b"no such file"
@@ -127,7 +137,9 @@ def test_sources_are_ogbs():
   for i, name in enumerate(header[1:]):
     if name.startswith("ogbg-mol"):
       archive = download.archive_of(name)
-      assert archive.urls == (rows["url"][i],)
+      # The same, by the scheme that tells who answers.
+      url = rows["url"][i].replace("http://", "https://")
+      assert archive.urls == (url,)
       assert archive.inside == rows["download_name"][i]
       assert archive.folder == "ogb/" + name.replace("-", "_")
   count = sum("ogbg-mol" in n for n in header)
@@ -207,6 +219,88 @@ def test_cut_twice_still_arrives(server, tmp_path):
     _get(server, tmp_path)
   server.cut = None
   _assert_whole(_get(server, tmp_path))
+
+
+def test_what_came_is_written_down(server, tmp_path):
+  _get(server, tmp_path)
+  url = download.archive_of(DATASET).urls[0]
+  assert json.loads((tmp_path / "downloads.json").read_text()) == {
+    url: {
+      "bytes": len(server.body),
+      "sha256": hashlib.sha256(server.body).hexdigest(),
+    }
+  }
+
+
+def test_what_comes_later_must_be_the_same(server, tmp_path):
+  folder = _get(server, tmp_path)
+  shutil.rmtree(folder)
+  _assert_whole(_get(server, tmp_path))
+  shutil.rmtree(folder)
+  whole = server.body
+  server.body = _zip(MEMBERS | {"pcba/raw/edge.csv.gz": b"another"})
+  for _ in range(2):  # The zip stays where it is; the message says what to do.
+    with pytest.raises(ValueError, match="is not what was fetched") as error:
+      _get(server, tmp_path)
+    message = str(error.value)
+    for words in (
+      f"{len(server.body):,} bytes",
+      hashlib.sha256(server.body).hexdigest(),
+      hashlib.sha256(whole).hexdigest(),
+      str(tmp_path / "downloads.json"),
+      str(tmp_path / "ogb" / "pcba.zip"),
+    ):
+      assert words in message
+    assert not folder.exists()
+  (tmp_path / "ogb" / "pcba.zip").unlink()
+  server.body = whole
+  _assert_whole(_get(server, tmp_path))
+
+
+def test_a_broken_zip_is_not_written_down(server, tmp_path):
+  whole, server.body = server.body, b"<html>log in</html>"
+  with pytest.raises(ValueError, match="not a whole, readable zip"):
+    _get(server, tmp_path)
+  assert not (tmp_path / "downloads.json").exists()
+  (tmp_path / "ogb" / "pcba.zip").unlink()
+  server.body = whole
+  _assert_whole(_get(server, tmp_path))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 9_999])
+def test_a_damaged_list_of_what_came(server, tmp_path, text):
+  (tmp_path / "downloads.json").write_text(text)
+  with pytest.raises(ValueError, match=r"downloads.json is damaged: .* delete"):
+    _get(server, tmp_path)
+
+
+@pytest.mark.parametrize(
+  "url", ["https://127.0.0.1:1/pcba.zip", "ftp://127.0.0.1/x", "file:///etc/x"]
+)
+def test_no_redirect_to_another_scheme(server, tmp_path, url):
+  server.sends_on = url
+  with pytest.raises(OSError) as error:
+    _get(server, tmp_path)
+  message = str(error.value)
+  assert url in message and "\n" not in message
+  assert "refused" in message or "not allowed" in message
+  assert not (tmp_path / "downloads.json").exists()
+
+
+def test_a_redirect_within_a_scheme(server, tmp_path):
+  with _Server() as other:
+    thread = threading.Thread(target=other.serve_forever, args=(0.01,))
+    thread.start()
+    server.sends_on = f"{other.url}pcba.zip"
+    _assert_whole(_get(server, tmp_path))
+    other.shutdown()
+    thread.join(10)
+
+
+def test_all_sources_are_fetched_by_https():
+  names = ["ogbg-molhiv", "tu/MUTAG", "omniglot", "omniglot-small"]
+  urls = [url for name in names for url in download.archive_of(name).urls]
+  assert all(url.startswith("https://") for url in urls)
 
 
 def _offline(root, url):
@@ -382,7 +476,7 @@ def _flipped(name="pcba/raw/a"):
   [
     (_zip({"other/1.png": b""}), "no folder 'images_background' but other"),
     (b"<html>log in</html>", "not a whole, readable zip"),
-    (_flipped("images_background/1.png"), "not match its checksum"),
+    (_flipped("images_background/1.png"), "1.png: Bad CRC-32"),
   ],
   ids=["other", "html", "flipped"],
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+
 import numpy as np
 import pytest
 
@@ -100,3 +103,48 @@ def test_long_chains_have_a_scaffold(text):
   ((_, scaffold),) = scaffolds._keys([text])
   ((_, expected),) = scaffolds._keys([short])
   assert scaffold.replace("C" * 3000, "C" * 30) == expected
+
+
+@pytest.mark.parametrize("name", ["molbace", "molesol", "moltox21", "molhiv"])
+def test_real_molecules_have_the_scaffold_of_rdkit(data_dir, monkeypatch, name):
+  from rdkit import Chem, rdBase
+  from rdkit.Chem.Scaffolds import MurckoScaffold
+
+  path = data_dir / "ogb" / f"ogbg_{name}" / "mapping" / "mol.csv.gz"
+  with gzip.open(path, "rt", encoding="utf-8") as file:
+    texts = [row["smiles"] for row in csv.DictReader(file)]
+  # Of the largest set only what is large, and some others.
+  step = max(1, len(texts) // 1000)
+  chosen = [t for i, t in enumerate(texts) if len(t) > 250 or i % step == 0]
+  expected = []
+  with rdBase.BlockLogs():
+    molecules = [Chem.MolFromSmiles(text) for text in chosen]
+    whole = [t for t, m in zip(chosen, molecules) if m is not None]
+    for molecule in filter(None, molecules):
+      for atom in molecule.GetAtoms():
+        atom.SetAtomMapNum(0)
+      ring = molecule.GetRingInfo().NumRings()
+      scaffold = MurckoScaffold.MurckoScaffoldSmiles(mol=molecule)
+      expected.append(scaffold if ring else "")
+  assert [key for _, key in scaffolds._keys(whole)] == expected
+  # And what is done to large ones only, done to all.
+  monkeypatch.setattr(scaffolds, "_LARGE", 0)
+  monkeypatch.setattr(scaffolds, "_LARGEST_CORE", 10**6)
+  assert [key for _, key in scaffolds._keys(whole)] == expected
+
+
+def test_rdkit_sees_no_large_scaffold(monkeypatch):
+  from rdkit.Chem.Scaffolds import MurckoScaffold
+
+  sizes, real = [], MurckoScaffold.MurckoScaffoldSmiles
+
+  def counting(mol):
+    sizes.append(mol.GetNumAtoms())
+    return real(mol=mol)
+
+  monkeypatch.setattr(MurckoScaffold, "MurckoScaffoldSmiles", counting)
+  chain, rings = "C" * 2000, "C1CCCCC1" * 200
+  texts = [chain, f"c1ccccc1{chain}", f"c1ccc({chain})cc1O", rings]
+  found = [key for _, key in scaffolds._keys(texts)]
+  assert found[:3] == ["", "c1ccccc1", "c1ccccc1"] and len(found[3]) > 1000
+  assert max(sizes) < 20

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -180,3 +182,10 @@ def test_a_split_by_another_name_is_chosen_and_never_ignored():
   with pytest.raises(ValueError, match="the columns split, SPLIT may each"):
     read_split(make_table(split=WORDS, SPLIT=WORDS), None, [])
   assert read_split(make_table(y=["train"], z=["test", "no"]), None, []) is None
+
+
+def test_words_that_are_no_numbers_are_nothing_to_warn_of():
+  table = make_table(y=["True", "False"], name=["a", "b", "c"])
+  with warnings.catch_warnings():
+    warnings.simplefilter("error")
+    assert targets(table).names == ("y",)

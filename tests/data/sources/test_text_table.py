@@ -150,7 +150,7 @@ def test_unknown_column_gets_a_suggestion(write):
   [
     ("", "no rows"),
     ("smiles,y\n", "no rows"),
-    ("smiles,y\nC,1\nCC\n", "row 2 has 1 fields, but the header 2"),
+    ("smiles,y\nC,1\nCC\n", "row 2 has 1 field, but the header 2"),
     ("smiles,y\nC,1,2\n", "row 1 has 3 fields, but the header 2"),
     ("y,x,y\n1,2,3\n", "columns 1 and 3 of the header have the same name"),
   ],
@@ -181,4 +181,21 @@ def test_truncated_gzip(tmp_path):
 
 def test_no_file(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"a.csv: no such file"):
+    read_table(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+  ("text", "words"),
+  [
+    (b"x,y\n1,2\n" + b"," * 1_200_000 + b"\n",
+     "row 2 has 1,200,000 of ',', more than 1,000,000"),
+    (b"," * 1_200_000 + b"\n1,2\n",
+     "the header has 1,200,000 of ',', more than 1,000,000"),
+    (b"x" + b"," * 100_000 + b"\n1,2\n",
+     "the header has 100,001 fields, more than 100,000"),
+  ],
+)  # fmt: skip
+def test_a_line_of_commas(tmp_path, text, words):
+  (tmp_path / "a.csv").write_bytes(text)
+  with pytest.raises(ValueError, match=re.escape(f"a.csv: {words}") + "$"):
     read_table(tmp_path / "a.csv")

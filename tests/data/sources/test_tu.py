@@ -225,7 +225,7 @@ def test_files_that_are_not_needed_are_not_read(write):
   folder = write({**FILES, "node_labels": bad, "node_attributes": "1_5\n"})
   for features in ("degree", "constant"):
     assert read(folder, features=features).num_graphs == 5
-  with pytest.raises(ValueError, match=r"node_labels.txt: row 2 has 1 fields"):
+  with pytest.raises(ValueError, match=r"node_labels.txt: row 2 has 1 field"):
     read(folder)
 
 
@@ -273,6 +273,26 @@ def test_a_renamed_member_is_not_missed(tmp_path):
     read(tmp_path)
 
 
+@pytest.mark.parametrize(
+  ("name", "meant"),
+  [
+    ("edge_label", "T_edge_labels.txt"),
+    ("Edge_labels", "T_edge_labels.txt"),
+    ("node_atributes", "T_node_attributes.txt"),
+    ("graph_atttributes", "T_graph_attributes.txt"),
+  ],
+)
+def test_a_name_with_a_slip_is_no_silent_loss(write, name, meant):
+  folder = write(FILES | {name: "1\n" * 14})
+  with pytest.raises(ValueError, match=f"T_{name}.txt: no .* be {meant}, call"):
+    read(folder)
+
+
+def test_files_that_are_not_read_are_told(write):
+  store = read(write(FILES | {"coordinates": "0\n"}))
+  assert "not read: T_coordinates.txt" in store.describe()
+
+
 def test_repeated_graphs_are_left_out_when_asked(write):
   files = {
     "A": "1, 2\n2, 1\n3, 4\n4, 3\n",
@@ -284,6 +304,7 @@ def test_repeated_graphs_are_left_out_when_asked(write):
   store = read(folder, remove_duplicates=True)
   np.testing.assert_array_equal(store.num_nodes, [2, 1])
   np.testing.assert_array_equal(store.labels, [[0], [0]])
+  np.testing.assert_array_equal(store.rows, [1, 3])  # As its files count.
 
 
 def test_lines_may_end_as_on_windows_and_the_last_one_anyhow(write):
@@ -301,9 +322,9 @@ def test_lines_may_end_as_on_windows_and_the_last_one_anyhow(write):
       "1, 2\n4, 5\n",
       "row 2: an edge of nodes 4 and 5, which are in graphs",
     ),
-    ("A", "1, 2\n2\n", "row 2 has 1 fields, expected 2"),
+    ("A", "1, 2\n2\n", "row 2 has 1 field, expected 2"),
     ("A", "1, 2\n2, x\n", "row 2, column 2: 'x' is not a whole number"),
-    ("A", "1, 2\n\n2, 1\n", "row 2 has 1 fields"),
+    ("A", "1, 2\n\n2, 1\n", "row 2 has 1 field"),
     ("graph_indicator", "1\n" * 8, "row 14: an edge of nodes 8 and 9, but"),
     ("graph_indicator", "1\n1\n9\n" + "5\n" * 6, "row 3: graph 9, but graphs"),
     ("graph_indicator", "0\n" + "5\n" * 8, "row 1: graph 0, but graphs are"),

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gnn_readout.minimise import conjugate_gradients, minimise
+from gnn_readout.minimisation import conjugate_gradients, minimise
 
 pytestmark = pytest.mark.usefixtures("double_precision")
 

@@ -1,0 +1,144 @@
+"""Which data a run was made on, and whether those at hand are the same.
+
+What identifies a dataset, its facts, stands in every checkpoint and in every
+record. Whoever goes on with a run, calls it complete, evaluates it or compares
+it with another one checks them against the dataset that is there now.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gnn_readout.data.store import GraphStore
+
+Facts = Mapping[str, Any]
+
+_GRAPHS = (
+  "node_offsets",
+  "edge_offsets",
+  "nodes",
+  "edges",
+  "senders",
+  "receivers",
+)
+# How a message calls what a checksum of the facts is of.
+_PARTS = {
+  "graphs": "the nodes, edges or features of some graphs differ",
+  "labels": "some labels differ",
+  "splits": "other graphs are in train, valid or test",
+}
+_MOST_NAMED = 6
+
+
+def facts(store: GraphStore) -> dict[str, Any]:
+  """Returns what identifies a dataset, as plain values.
+
+  Args:
+    store: The dataset; without splits their sizes are left out.
+
+  Returns:
+    `name`, `num_graphs`, and `num_SPLIT` of every split; `task_names`;
+    `description`, how the source was understood; `parts`, a checksum of
+    the graphs, of the labels and of the splits; and `fingerprint`, one of all
+    that. The name and the description do not count when datasets are compared.
+  """
+  splits = store.splits.values()
+  graphs = _checksum(getattr(store, name) for name in _GRAPHS)
+  return {
+    "name": store.schema.name,
+    "num_graphs": store.num_graphs,
+    **{f"num_{name}": len(split) for name, split in store.splits.items()},
+    "task_names": list(store.schema.task_names),
+    "description": store.describe(),
+    "parts": {
+      "graphs": f"{graphs:08x}",
+      "labels": f"{_checksum([store.labels]):08x}",
+      "splits": f"{_checksum(splits):08x}",
+    },
+    "fingerprint": f"{_checksum([store.labels, *splits], graphs):08x}",
+  }
+
+
+def differences(
+  there: Facts, here: Facts, places: tuple[str, str] = ("there", "here")
+) -> list[str]:
+  """Says in which way two datasets differ; nothing if they do not.
+
+  Args:
+    there: The facts of a run's dataset; those of an early one may lack all but
+      the fingerprint.
+    here: The facts of the dataset at hand.
+    places: How the two are called.
+  """
+
+  def both(first: str, second: str) -> str:
+    return f"{first} {places[0]}, {second} {places[1]}"
+
+  words = []
+  for name, now in here.items():
+    if name.startswith("num_") and there.get(name, now) != now:
+      split = name.removeprefix("num_")
+      of_split = "" if split == "graphs" else f"{split}: "
+      words.append(of_split + both(f"{there[name]:,} graphs", f"{now:,}"))
+  names, now = there.get("task_names"), here["task_names"]
+  if names is not None and names != now:
+    words.append(f"tasks: {both(_listed(names), _listed(now))}")
+  if there["fingerprint"] == here["fingerprint"]:
+    return words
+  if not words:
+    parts = there.get("parts", {})
+    words = [
+      word
+      for part, word in _PARTS.items()
+      if parts.get(part, here["parts"][part]) != here["parts"][part]
+    ]
+  prints = (known["fingerprint"] for known in (there, here))
+  return [*words, f"fingerprint: {both(*prints)}"]
+
+
+def of_checkpoint(meta: Mapping[str, Any]) -> list[Facts | None]:
+  """Returns the facts of every member's dataset from a checkpoint's document.
+
+  Args:
+    meta: The document; an early one has nothing but fingerprints.
+  """
+  if "datasets" in meta:
+    return meta["datasets"]
+  prints = meta.get("fingerprints", [])
+  return [{"fingerprint": x} if x else None for x in prints]
+
+
+def check(
+  where: str, there: Facts | None, here: Facts | None, remedy: str
+) -> None:
+  """Raises ValueError unless a run's data are those at hand.
+
+  Args:
+    where: What the message begins with, such as a file.
+    there: The facts of the run's dataset; None if it draws its examples.
+    here: Those of the dataset at hand; likewise.
+    remedy: What would be right.
+  """
+  if there is None or here is None:
+    return
+  if differ := differences(there, here):
+    raise ValueError(
+      f"{where} was made on other data than those of {here['name']!r} now:"
+      f" {'; '.join(differ)}. {remedy}"
+    )
+
+
+def _checksum(columns: Iterable[np.ndarray], start: int = 0) -> int:
+  for column in columns:
+    start = zlib.crc32(np.ascontiguousarray(column), start)
+  return start
+
+
+def _listed(names: list[str]) -> str:
+  shown = ", ".join(names[:_MOST_NAMED])
+  more = len(names) - _MOST_NAMED
+  return f"{shown} and {more} more" if more > 0 else shown
