@@ -137,7 +137,7 @@ def _batching(
 ) -> dict[str, Any]:
   plan = batches.make_plan(store, "train", batch_size=batch_size)
   peer = _cycle_of_peer_batches(plan)
-  ours = (batch for _, _, batch in batches.train_batches(plan, prefetch=0))
+  ours = (item.batch for item in batches.train_batches(plan, prefetch=0))
   measured = timing.alternate(
     {"ours": _counter(ours), "peer": _counter(peer)}, rounds
   )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jraph
+import numpy as np
 
 from benchmarks import peers
 from gnn_readout import data, models
@@ -18,7 +19,7 @@ from gnn_readout.message_passing import make_network
 from gnn_readout.readouts import readout_class
 from gnn_readout.runs import settings
 from gnn_readout.tasks.base import Batch
-from gnn_readout.tasks.graph_property import GraphProperty, shared_batch
+from gnn_readout.tasks.graph_property import GraphProperty
 from gnn_readout.training.program import Program
 
 DATASET = "ogbg-molhiv"
@@ -81,7 +82,7 @@ def load(
   )
   plan = make_plan(store, "train", **config.batching, seed=0)
   stream = train_batches(plan)
-  batches = [batch for _, _, batch in itertools.islice(stream, num_batches)]
+  batches = [item.batch for item in itertools.islice(stream, num_batches)]
   stream.close()
   real = sum(batch.n_node[batch.globals["mask"]].sum() for batch in batches)
   padded = sum(len(batch.nodes) for batch in batches)
@@ -102,7 +103,15 @@ def program_of(work: Work) -> tuple[Program, list[Batch]]:
   problem = GraphProperty(work.config, work.store)
   program = Program([problem])
   program.initialise()
-  return program, [shared_batch(batch) for batch in work.batches]
+  return program, [_shared(batch) for batch in work.batches]
+
+
+def _shared(arrays: jraph.GraphsTuple) -> Batch:
+  """Returns a batch as a program takes it, with its sizes."""
+  graphs = int(arrays.globals["mask"].sum())
+  real = graphs, arrays.n_node[:graphs].sum(), arrays.n_edge[:graphs].sum()
+  padded = len(arrays.n_node), len(arrays.nodes), len(arrays.senders)
+  return Batch(arrays, np.array([real]), padded)
 
 
 def ours(work: Work) -> Callable[[], int]:

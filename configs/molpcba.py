@@ -122,6 +122,9 @@ def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
   # Fields and their values, all combinations of which are trained as one
   # program: "seed=0,1,2 optimizer.learning_rate=1e-4,1e-3".
   config.population = ""
+  # A batch is spread over so many, each with its share of the graphs; 0: one,
+  # or with several processes one of each.
+  config.num_devices = 0
   config.note = ""  # What was reduced; printed beside the result.
   return config.lock()
 

@@ -88,6 +88,9 @@ def get_config(variant: str = "MUTAG,fspool") -> ml_collections.ConfigDict:
   # Fields and values, such as "seed=0,1,2 optimizer.learning_rate=0.01,0.001":
   # all combinations are trained at once.
   config.population = ""
+  # A batch is spread over so many, each with its share of the graphs; 0: one,
+  # or with several processes one of each.
+  config.num_devices = 0
   # For launch.crossval: what the hyper-parameters are chosen from, and how
   # often, each time with other folds; 0: as the protocol has it.
   large = 100 if is_social and not gin0 else 128

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gnn_readout import shares
 from gnn_readout.errors import suggest
 from gnn_readout.wording import counted
 
@@ -40,7 +41,8 @@ def masked_loss(task_type: str) -> Loss:
   'binary': cross-entropy with logits; 'multiclass': softmax cross-entropy of
   the class number in labels[:, 0]; 'regression': squared error. Each is the
   mean over the labelled entries of real graphs, and 0 where there are none.
-  The gradient is finite, and 0 where there is no label.
+  The gradient is finite, and 0 where there is no label. The loss of a share is
+  its part of that of the whole batch, see `shares`.
 
   Args:
     task_type: 'binary', 'multiclass' or 'regression'.
@@ -65,7 +67,8 @@ def masked_loss(task_type: str) -> Loss:
     labels = jnp.where(labelled, labels, 0).astype(logits.dtype)
     logits = jnp.where(labelled, logits, 0)  # [G, 1] spreads over classes.
     losses = jnp.where(labelled, entry_loss(logits, labels), 0)
-    return losses.sum() / jnp.maximum(labelled.sum(), 1).astype(logits.dtype)
+    count = jnp.maximum(shares.total(labelled.sum()), 1)
+    return losses.sum() / count.astype(logits.dtype)
 
   return loss
 

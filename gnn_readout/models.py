@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import haiku as hk
 import jax
-import jax.numpy as jnp
 import jraph
 import numpy as np
 from jax import Array
@@ -127,4 +126,4 @@ def _measure(readout, sizes: np.ndarray) -> None:
 
 def count_parameters(params) -> int:
   """Returns the number of learned numbers."""
-  return sum(int(np.prod(jnp.shape(leaf))) for leaf in jax.tree.leaves(params))
+  return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(params))

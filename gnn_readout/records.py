@@ -90,6 +90,8 @@ KINDS: dict[str, Fields] = {
     "graphs_per_second": (*_NUMBER, _NULL),
     "num_members": int,
     "num_devices": int,
+    "num_processes?": int,
+    "num_hosts?": int,
     "padding": _OR_NULL,
     "num_compiled_shapes": (int, _NULL),
     "describe": dict,
@@ -143,6 +145,7 @@ NON_RESULT_FIELDS = (
   "eval_batch_size",
   "log_every",
   "note",
+  "num_devices",
   "tensorboard",
 )
 

@@ -1,6 +1,10 @@
-"""Fetches a dataset into the data folder.
+"""Fetches a dataset into the data folder, and packs it for other machines.
 
 python -m launch.download --dataset=ogbg-molpcba --data_dir=data
+python -m launch.download --dataset=ogbg-molpcba --data_dir=data --pack
+
+What is packed is one file below DATA_DIR/packed, or beside a CSV file. At the
+same place on another machine it is the dataset.
 """
 
 from __future__ import annotations
@@ -18,6 +22,10 @@ _DATA_DIR = cli.define_data_dir()
 _URL = flags.DEFINE_string(
   "url", None, "Fetch from this folder of a mirror, not the dataset's server."
 )
+_PACK = flags.DEFINE_bool(
+  "pack", False, "Write the dataset's columns as one compressed file."
+)
+_CACHE_DIR = cli.define_cache_dir()
 _MAX_UNPACKED_GB = flags.DEFINE_float(
   "max_unpacked_gb", 4.0, "Refuse a zip that claims to unpack to more.", 0.0
 )
@@ -26,15 +34,21 @@ _MAX_UNPACKED_GB = flags.DEFINE_float(
 def main(argv: Sequence[str]) -> None:
   """Fetches what the flags name."""
   del argv
-  from gnn_readout.data import folders
+  from gnn_readout import data
+  from gnn_readout.data import folders, sources
   from gnn_readout.data.sources import download
 
-  download.download(
-    _DATASET.value,
-    folders.data_folder(_DATA_DIR.value),
-    base_url=_URL.value,
-    max_unpacked=_MAX_UNPACKED_GB.value * 2**30,
-  )
+  data_dir = folders.data_folder(_DATA_DIR.value)
+  if not (_PACK.value and sources.is_there(_DATASET.value, data_dir)):
+    download.download(
+      _DATASET.value,
+      data_dir,
+      base_url=_URL.value,
+      max_unpacked=_MAX_UNPACKED_GB.value * 2**30,
+    )
+  if _PACK.value:
+    file = data.pack(_DATASET.value, data_dir, _CACHE_DIR.value)
+    print(f"packed as {file}, {file.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

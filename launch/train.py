@@ -7,6 +7,11 @@ SIGTERM, Ctrl-C and a closed terminal save a checkpoint and exit with status 0;
 the same command goes on from there, and with a greater length also from the end
 of a complete run. At the end WORKDIR/record.json holds the test result; of a
 population, WORKDIR/members/NAME/record.json of each member.
+
+Several processes train one model if Slurm or Open MPI starts them together, or
+each is told of the others:
+python -m launch.train ... --coordinator=HOST:PORT --num_processes=2 \
+  --process_id=0
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from gnn_readout import cli
-from gnn_readout.runs import devices
+from gnn_readout.runs import devices, processes
 
 _CONFIG = cli.define_config(
   "Train what a config says, such as configs/molpcba.py:gcn,sum;"
@@ -33,17 +38,31 @@ _FROM_BEST = flags.DEFINE_bool(
 )
 _DATA_DIR = cli.define_data_dir()
 _CACHE_DIR = cli.define_cache_dir()
+_COORDINATOR = flags.DEFINE_string(
+  "coordinator", None, "HOST:PORT, at which process 0 waits for the others."
+)
+_NUM_PROCESSES = flags.DEFINE_integer(
+  "num_processes", None, "So many processes train together.", 1
+)
+_PROCESS_ID = flags.DEFINE_integer(
+  "process_id", None, "This one of them is it, counted from 0.", 0
+)
 
 
 def main(argv: Sequence[str]) -> None:
   """Trains what the flags name."""
   del argv
-  if _CONFIG.value.get("population", ""):
-    devices.use_all_cores()
+  config = _CONFIG.value
+  together = processes.join(
+    _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
+  )
+  devices.use_cores(
+    config.get("num_devices", 0), bool(config.get("population", "")), together
+  )
   from gnn_readout.training import trainer
 
   trainer.train(
-    _CONFIG.value,
+    config,
     _WORKDIR.value,
     _DATA_DIR.value,
     _CACHE_DIR.value,

@@ -23,7 +23,8 @@ _BINARIES = sorted(
 
 # Which parts of gnn_readout each part may import. Everything may import itself
 # and those that stand below all.
-_BELOW_ALL = {"errors", "fields", "files", "paths", "signatures", "wording"}
+_BELOW_ALL = {"errors", "fields", "files", "paths"}
+_BELOW_ALL |= {"shares", "signatures", "wording"}
 _BASE = {"graphs", "segments", "minimisation", "transport", "layers"}
 _READOUTS = _BASE | {"readouts"}
 _MESSAGES = _READOUTS | {"message_passing"}
@@ -39,6 +40,7 @@ ALLOWED = {
   "paths": set(),
   "wording": set(),
   "fields": set(),
+  "shares": set(),
   "signatures": set(),
   **dict.fromkeys(_BASE, _BASE),
   "potentials": _BASE,

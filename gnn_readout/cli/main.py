@@ -11,7 +11,7 @@ from absl import app, flags, logging
 
 from gnn_readout.cli import config
 from gnn_readout.errors import Damaged, brief
-from gnn_readout.runs import memory, output, signals
+from gnn_readout.runs import memory, output, processes, signals
 
 _MOST = 1500  # Characters of a message.
 
@@ -42,13 +42,17 @@ def run(
     except signals.Stopped as stop:
       hint = "; the same command resumes" if resumes else ""
       print(f"{stop}: stopped{hint}", file=sys.stderr)
-      return 0 if resumes else 128 + stop.number
+      status = 0 if resumes else 128 + stop.number
+      processes.leave(status)
+      return status
     except (ValueError, OSError) as error:
       if logging.level_debug():
         raise
       if isinstance(error, Damaged) and error.flags is not None:
         error = Damaged(f"{error}: {config.again(*error.flags)}")
-      return _report(error)
+      status = _report(error)
+      processes.leave(status)
+      return status
 
   memory.keep_freed_memory()
   output.outlive_the_reader()

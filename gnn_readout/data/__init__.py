@@ -1,5 +1,7 @@
 """Datasets of graphs: `load` finds, converts and caches them.
 
+`pack` makes of one a single file for another machine.
+
 They import nothing of models, tasks or training.
 """
 
@@ -14,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gnn_readout import paths
-from gnn_readout.data import folds, sources
+from gnn_readout.data import folds, packed, sources
 from gnn_readout.data.folders import cache_folder, data_folder
 from gnn_readout.data.store import GraphStore, cached, fingerprint_of
 from gnn_readout.errors import suggest
@@ -27,6 +29,9 @@ def load(
   **options,
 ) -> GraphStore:
   """Opens a dataset, converting it the first time.
+
+  Where the files of its source are not there, those that `pack` has made are
+  as good.
 
   Args:
     dataset: As a row of `sources.SOURCES` has it: `'demo'`, an OGB molecule
@@ -51,12 +56,50 @@ def load(
   if source.read is None:
     raise ValueError(f"{dataset} holds no graphs: it has a task of its own.")
   data_dir, cache_dir = data_folder(data_dir), cache_folder(cache_dir)
-  files = source.files(dataset, data_dir)
   build = functools.partial(source.read, dataset, data_dir, **options)
+  try:
+    files = source.files(dataset, data_dir)
+  except FileNotFoundError:
+    file = packed.path_of(source, dataset, data_dir)
+    if not file.is_file():
+      raise
+    files, build = [file], functools.partial(packed.read, file, options)
   origin = json.dumps([os.path.abspath(files[0]), options], sort_keys=True)
   stem = paths.part(pathlib.Path(dataset).stem)
   key = f"{stem}-{zlib.crc32(origin.encode()):08x}"
   return cached(cache_dir, key, fingerprint_of(files), build)
+
+
+def pack(
+  dataset: str,
+  data_dir: str | os.PathLike[str] | None = None,
+  cache_dir: str | os.PathLike[str] | None = None,
+  **options,
+) -> pathlib.Path:
+  """Writes the columns of a dataset as one compressed file.
+
+  Put at the same place below the data folder of another machine (or beside the
+  place of a CSV file), it is what `load` opens there.
+
+  Args:
+    dataset: As `load` takes it.
+    data_dir: Likewise.
+    cache_dir: Likewise.
+    **options: Likewise; `load` must be given the same.
+
+  Returns:
+    The file.
+
+  Raises:
+    FileNotFoundError: As `load`.
+    ValueError: As `load`.
+    OSError: If the file cannot be written.
+  """
+  store = load(dataset, data_dir, cache_dir, **options)
+  source = sources.find(dataset)
+  file = packed.path_of(source, dataset, data_folder(data_dir))
+  packed.write(store, file, options)
+  return file
 
 
 def load_config(

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from gnn_readout import shares
+
 
 class BatchNorm(hk.Module):
   """x_hat = (x - mean) / sqrt(var + eps) * scale + offset over real rows.
@@ -15,7 +17,8 @@ class BatchNorm(hk.Module):
   estimates start at 0 and 1 and move by 0.1 towards the batch's mean and
   unbiased variance; evaluation uses the running estimates.
 
-  Differs from it in taking a mask: padding rows count for nothing.
+  Differs from it in taking a mask: padding rows count for nothing. Where a
+  batch is in shares on several devices, the statistics are those of all.
   """
 
   def __init__(self, rate: float = 0.1, epsilon: float = 1e-5, name=None):
@@ -72,11 +75,12 @@ def _column_sum(weight, x):
 
 
 def _forward(x, weight, scale, offset, epsilon):
-  count = jnp.sum(weight)
+  count, sums = shares.total((jnp.sum(weight), _column_sum(weight, x)))
   divisor = jnp.maximum(count, 1)
-  mean = _column_sum(weight, x) / divisor  # [D]
+  mean = sums / divisor  # [D]
   # About the mean, not E[x^2] - E[x]^2, which loses digits.
-  var = _column_sum(weight, jnp.square(x - mean)) / divisor  # [D]
+  squares = shares.total(_column_sum(weight, jnp.square(x - mean)))
+  var = squares / divisor  # [D]
   inverse = jax.lax.rsqrt(var + epsilon)  # [D]
   y = (x - mean) * (inverse * scale) + offset
   return (y, mean, var, count), (x, weight, scale, mean, inverse, divisor)
@@ -90,8 +94,10 @@ def _backward(residuals, cotangents):
   ones = jnp.ones_like(weight)
   d_offset = _column_sum(ones, dy)  # [D]
   d_scale = _column_sum(ones, dy * x_hat)  # [D]
+  # The rows of every share move the statistics; parameters get their own part.
+  all_offset, all_scale = shares.total((d_offset, d_scale))
   dx = (scale * inverse) * (
-    dy - weight[:, None] * ((d_offset + x_hat * d_scale) / divisor)
+    dy - weight[:, None] * ((all_offset + x_hat * all_scale) / divisor)
   )
   return dx, None, d_scale, d_offset, None
 

@@ -242,8 +242,20 @@ def _manager(folder: pathlib.Path) -> Iterator[Any]:
   # Half a second, which `--help` and the other modules need not pay.
   import orbax.checkpoint as ocp
 
+  # Each process for itself: the first alone writes, and waits for nobody.
+  this, more = jax.process_index(), {}
+  if jax.process_count() > 1:
+    more = {
+      "create": False,
+      "read_only": this > 0,
+      "multiprocessing_options": ocp.options.MultiprocessingOptions(
+        primary_host=this,
+        active_processes={this},
+        barrier_sync_key_prefix=f"process{this}",
+      ),
+    }
   options = ocp.CheckpointManagerOptions(
-    max_to_keep=1, enable_async_checkpointing=False
+    max_to_keep=1, enable_async_checkpointing=False, **more
   )
   logging.get_absl_logger().addFilter(_is_not_orbax)  # Once, however often.
   with ocp.CheckpointManager(folder, options=options) as manager:

@@ -1,9 +1,31 @@
-"""Cores as devices: a population spreads its members over them."""
+"""Cores as devices: members, or the shares of a batch, spread over them."""
 
 from __future__ import annotations
 
 import itertools
 import os
+
+
+def use_cores(
+  num_devices: int, is_population: bool, num_processes: int
+) -> None:
+  """Makes as many CPU cores devices of JAX as a run has use for.
+
+  To be called before JAX looks for its devices; accelerators are not touched.
+
+  Args:
+    num_devices: Over which a batch is spread; 0 or 1: not.
+    is_population: Whether members are spread over them.
+    num_processes: How many processes train together.
+  """
+  if is_population:
+    return use_all_cores()
+  each = -(-num_devices // num_processes)
+  if each > 1:
+    import jax
+
+    cores = len(os.sched_getaffinity(0))
+    jax.config.update("jax_num_cpu_devices", min(each, cores))
 
 
 def use_all_cores(num_workers: int = 1) -> None:

@@ -77,6 +77,9 @@ def print_plan(
   """
   if any(run.config.get("population", "") for run in runs):
     devices.use_all_cores(num_workers)  # As the runs will.
+  else:
+    most = max((run.config.get("num_devices", 0) for run in runs), default=0)
+    devices.use_cores(most, is_population=False, num_processes=1)
   states = [run_spec.state(run, workdir) for run in runs]
   costs: dict[int, Cost] = {}
   missing: dict[str, None] = {}  # In order.

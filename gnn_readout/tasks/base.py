@@ -59,8 +59,11 @@ class Batch(NamedTuple):
   """A training batch from the host.
 
   Attributes:
-    arrays: A tree; the first axis is the member's unless all share the batch.
-    real: Graphs, nodes and edges in it, [M, 3], or [1, 3] if it is shared.
+    arrays: A tree; the first axis is the member's unless all share the batch,
+      and the next, if the batch is in several shares, that of those which the
+      devices of this process have.
+    real: Graphs, nodes and edges in all shares, [M, 3], or [1, 3] if members
+      share the batch.
     padded: The same with padding, of one member.
   """
 
@@ -117,6 +120,7 @@ class Problem(abc.ABC):
     num_steps: Training steps of the whole run.
     epoch_steps: Those of an epoch; None where there are no epochs.
     eval_every: Steps between evaluations.
+    num_shares: How many shares a batch is in, each on a device of its own.
   """
 
   TRACED: tuple[str, ...] = ("optimizer.learning_rate",)
@@ -151,6 +155,7 @@ class Problem(abc.ABC):
   num_steps: int
   epoch_steps: int | None = None
   eval_every: int
+  num_shares: int = 1
 
   @property
   def sign(self) -> int:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import data, metrics, models, optimizers
+from gnn_readout import data, metrics, models, optimizers, shares
 from gnn_readout.data import batches, identity, sources
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
@@ -53,6 +53,7 @@ class GraphProperty(Problem):
     "model.message_passing.num_layers",
     "model.message_passing.width",
   )
+  NOT_NEGATIVE = (*Problem.NOT_NEGATIVE, "num_devices")
   REQUIRED = (
     *Problem.REQUIRED,
     *POSITIVE,
@@ -129,6 +130,9 @@ class GraphProperty(Problem):
     size = f"batching.{_SHAPED_BY[mode]}"
     if not fields[size] > 0:
       raise ValueError(f"{size} must be positive, got {fields[size]}")
+    batches.check_shares(
+      fields["batching.batch_size"], fields.get("num_devices") or 1
+    )
 
   @classmethod
   def data_key(cls, config: Any) -> Hashable:
@@ -146,8 +150,17 @@ class GraphProperty(Problem):
   def plan(self) -> batches.BatchPlan:
     """The training batches of every epoch."""
     return batches.make_plan(
-      self.store, "train", seed=self.config.seed, **self.config.batching
+      self.store,
+      "train",
+      seed=self.config.seed,
+      num_shares=self.num_shares,
+      **self.config.batching,
     )
+
+  @property
+  def num_shares(self) -> int:
+    """D, on how many devices a batch is; unless it is given, one a process."""
+    return self.config.get("num_devices", 0) or jax.process_count()
 
   @property
   def identity(self) -> Hashable:
@@ -210,10 +223,15 @@ class GraphProperty(Problem):
       )
       mask, labels = (batch.globals[name] for name in ("mask", "labels"))
       labels = targets.scaled(labels) if targets else labels
+      # Of a share, its part of the loss of the whole batch.
       value = task_loss(output.logits, labels, mask)
       aux = jnp.where(mask, output.aux_loss, 0).sum()
-      aux = aux / jnp.maximum(mask.sum(), 1)
-      scalars = {"loss": value, "aux": aux, **output.diagnostics}
+      graphs = jnp.maximum(shares.total(mask.sum()), 1)
+      aux, diagnostics = aux / graphs, output.diagnostics
+      if shares.is_spread():  # Means, to which each graph adds the same.
+        part = mask.sum() / graphs
+        diagnostics = {name: part * x for name, x in diagnostics.items()}
+      scalars = {"loss": value, "aux": aux, **diagnostics}
       return value + aux, (scaling.put(model_state, targets), scalars)
 
     def predict(hyper, params, model_state, batch):
@@ -251,18 +269,22 @@ class GraphProperty(Problem):
       ValueError: If members with batches of their own have another mode than
         'bucketed'.
     """
+    own = shares.own(self.num_shares)
     if self.is_shared(problems):
-      for _, _, arrays in batches.train_batches(self.plan, start_step):
-        yield shared_batch(arrays)
+      for item in batches.train_batches(self.plan, start_step, shares=own):
+        yield self._batch(item.batch, item.real[None])
     plans = {}
     for p in problems:
       plans.setdefault((p.splits_key, p.config.seed), p.plan)
     plans = [plans[p.splits_key, p.config.seed] for p in problems]
-    for _, arrays in batches.member_batches(plans, start_step):
-      mask = arrays.globals["mask"]  # [M, G]
-      real = [mask.sum(1), (arrays.n_node * mask).sum(1)]
-      real = np.stack([*real, (arrays.n_edge * mask).sum(1)], axis=1)
-      yield Batch(arrays, real, _shape(arrays))
+    for item in batches.member_batches(plans, start_step, shares=own):
+      yield self._batch(item.batch, item.real)
+
+  def _batch(self, arrays: Any, real: np.ndarray) -> Batch:
+    sizes = arrays.n_node, arrays.senders
+    graphs, edges = (x.shape[-1] for x in sizes)
+    shape = graphs, arrays.nodes.shape[-2], edges
+    return Batch(arrays, real, tuple(self.num_shares * x for x in shape))
 
   def exam(self, problems: Sequence[Problem], splits: Sequence[str]) -> Exam:
     """Returns batches in which every graph of the splits is met once.
@@ -313,13 +335,15 @@ class GraphProperty(Problem):
       for kind in ("graph", "node", "edge")
     ]
     shapes = [f"{nodes}/{edges}" for _, nodes, edges in plan.budgets]
+    size = counted(plan.batch_size, "graph")
+    size += f" in {plan.num_shares} shares" * (plan.num_shares > 1)
     return [
       f"dataset  {schema.name}: {counted(store.num_graphs, 'graph')},"
       f" {counted(schema.num_tasks, 'task')} ({schema.task_type}), metric"
       f" {schema.metric}",
       *(f"         {line}" for line in self.facts()["dataset"]["description"]),
-      f"batches  {plan.mode}, up to {counted(plan.batch_size, 'graph')}, padded"
-      f" to {', '.join(shapes)} nodes/edges, {', '.join(fill)} real",
+      f"batches  {plan.mode}, up to {size}, padded to {', '.join(shapes)}"
+      f" nodes/edges, {', '.join(fill)} real",
     ]
 
   def model_name(self) -> str:
@@ -349,23 +373,6 @@ class GraphProperty(Problem):
         f" fewer than batching.batch_size={size}"
       )
     return notes
-
-
-def shared_batch(arrays: Any) -> Batch:
-  """Returns a batch that all members share, with its sizes.
-
-  Args:
-    arrays: As `data.batches.train_batches` yields them.
-  """
-  graphs = int(arrays.globals["mask"].sum())
-  sizes = arrays.n_node[:graphs].sum(), arrays.n_edge[:graphs].sum()
-  return Batch(arrays, np.array([[graphs, *sizes]]), _shape(arrays))
-
-
-def _shape(arrays: Any) -> tuple[int, int, int]:
-  """Returns graphs, nodes and edges of a padded batch of one member."""
-  graphs = arrays.globals["mask"].shape[-1]
-  return graphs, arrays.nodes.shape[-2], arrays.senders.shape[-1]
 
 
 def _positions(index: np.ndarray, graphs: np.ndarray) -> np.ndarray:

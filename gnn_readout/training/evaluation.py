@@ -209,6 +209,8 @@ def _read_config(workdir: str | os.PathLike[str]) -> ConfigDict:
       f" of them, such as {os.path.join(workdir, 'members', names[0])}. Its"
       f" members are: {'; '.join(some)}{more}"
     )
+  if "num_devices" in config:  # As many as the run had may not be here.
+    config.num_devices = 1
   return config
 
 

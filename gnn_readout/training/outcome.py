@@ -8,7 +8,7 @@ from typing import Any
 import haiku as hk
 import numpy as np
 
-from gnn_readout.runs import settings
+from gnn_readout.runs import processes, settings
 from gnn_readout.runs.progress import duration
 from gnn_readout.tasks.base import Scores
 from gnn_readout.training.history import History
@@ -100,6 +100,8 @@ def facts(
     "graphs_per_second": program.graphs_per_second or None,
     "num_members": size,
     "num_devices": program.mesh.size,
+    "num_processes": processes.count(),
+    "num_hosts": processes.num_hosts(),
     "padding": padding,
     "num_compiled_shapes": len(program.shapes) or None,
     "describe": problem.describe_params(best_params) if test else {},

@@ -20,7 +20,7 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh
 
-from gnn_readout import models
+from gnn_readout import models, shares
 from gnn_readout.tasks import Problem
 from gnn_readout.tasks.base import Batch, Exam, Functions, Scores
 from gnn_readout.training import members, sharding
@@ -85,7 +85,7 @@ class Program:
     self.real, self.padded = np.zeros((2, len(problems), 3), np.int64)
     self.shapes: list[list[int]] = []
     first = self.problems[0]
-    self.mesh = sharding.make_mesh(len(problems))
+    self.mesh = sharding.make_mesh(len(problems), first.num_shares)
     self._is_shared = first.is_shared(self.problems)
     self._compiled = _compile(first, self.mesh, len(problems), self._is_shared)
     values = members.traced([p.config for p in problems])
@@ -127,7 +127,9 @@ class Program:
   def num_parameters(self) -> int:
     """Of one member."""
     return models.count_parameters(
-      jax.tree.map(lambda x: x[0], self._best.params)
+      jax.eval_shape(
+        lambda params: jax.tree.map(lambda x: x[0], params), self._best.params
+      )
     )
 
   def initialise(self) -> None:
@@ -243,8 +245,7 @@ class Program:
 
   def shapes_of_arrays(self) -> dict[str, Any]:
     """Returns the shapes and types of what `arrays` returns."""
-    hyper = jax.tree.map(lambda x: x[: self.num_members], self._hyper)
-    return shapes_of_arrays(self.problems[0], hyper)
+    return shapes_of_arrays(self.problems[0], self._fetch(self._hyper))
 
   def load(self, arrays: dict[str, Any], step: int) -> None:
     """Goes on from what `arrays` returned after some step."""
@@ -288,7 +289,8 @@ class Program:
   def _take(self, batch: Batch, active: Array | None) -> Array:
     arrays = batch.arrays
     if self.mesh.size > 1 or not self._is_shared:
-      arrays = self._place_batch(arrays)
+      own = shares.own(self.problems[0].num_shares)
+      arrays = sharding.place_batch(arrays, self.mesh, self._is_shared, own)
     if batch.padded not in self._compiled.steps:
       self._compile_step(batch.padded, active, arrays)
     step = self._compiled.steps[batch.padded]
@@ -349,17 +351,9 @@ class Program:
     extra = sharding.padded_size(self.num_members, self.mesh) - self.num_members
     return self._place(np.pad(self.active, (0, extra)))
 
-  def _place_batch(self, arrays: Any) -> Any:
-    """Moves a batch that is only read, and may stay where numpy has it."""
-    if not self._is_shared:
-      arrays = sharding.padded(arrays, self.mesh)
-    return jax.device_put(arrays, sharding.sharding(self.mesh, self._is_shared))
-
   def _fetch(self, tree: Any) -> Any:
     """Returns arrays of one entry per member on the host."""
-    return jax.tree.map(
-      lambda x: np.asarray(x)[: self.num_members], jax.device_get(tree)
-    )
+    return jax.tree.map(lambda x: x[: self.num_members], sharding.fetch(tree))
 
 
 class _Compiled:
@@ -383,9 +377,10 @@ class _Compiled:
       self.advance = over(make, shared=(2,), donate=(3,))
     else:
       self.step = over(
-        step_lib.make_host_step(functions),
+        step_lib.make_host_step(functions, sharding.data_axis(mesh)),
         shared=(3,) if is_shared else (),
         donate=(2,),
+        spread=(3,),
       )
 
 

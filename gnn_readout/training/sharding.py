@@ -3,9 +3,11 @@
 Arrays have the member as their first axis, which is laid over the mesh axis
 `member`. On each device the members run side by side on an accelerator, which
 would otherwise idle, and one after another on a CPU core, whose caches hold one
-member and not forty. The mesh axis `data` is for the shares of a batch.
+member and not forty. The shares of a batch are laid over the mesh axis `data`,
+along which all else is the same. Every process has equally many of the shares,
+and all of the members: it can fetch what it needs without asking another.
 Letters: M members, on the devices padded to a multiple of their number with
-copies that never train.
+copies that never train; D shares of a batch.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from gnn_readout import shares
+from gnn_readout.wording import counted
+
 MEMBER, DATA = "member", "data"
 
 
@@ -25,11 +30,31 @@ def make_mesh(num_members: int, num_shares: int = 1) -> Mesh:
 
   Args:
     num_members: M.
-    num_shares: Of a batch.
+    num_shares: D.
+
+  Raises:
+    ValueError: If there are fewer devices than shares, or the processes cannot
+      have equally many of them.
   """
-  devices = jax.devices()
-  rows = max(1, min(num_members, len(devices) // num_shares))
-  devices = np.array(devices[: rows * num_shares]).reshape(rows, num_shares)
+  own = shares.own(num_shares)
+  size, available = own.stop - own.start, jax.local_device_count()
+  if size > available:
+    processes = jax.process_count()
+    each = f" in each of {processes} processes" * (processes > 1)
+    raise ValueError(
+      f"num_devices={num_shares} is more than there are:"
+      f" {counted(available, 'device')}{each}, at most"
+      f" {available * processes}"
+    )
+  rows = max(1, min(num_members, available // size))
+  by_process: dict[int, list[Any]] = {}
+  for device in jax.devices():
+    by_process.setdefault(device.process_index, []).append(device)
+  columns = [
+    np.array(by_process[process][: rows * size]).reshape(rows, size)
+    for process in sorted(by_process)
+  ]
+  devices = np.concatenate(columns, axis=1)  # [rows, D]
   return Mesh(devices, (MEMBER, DATA), axis_types=(AxisType.Auto,) * 2)
 
 
@@ -39,15 +64,14 @@ def padded_size(num_members: int, mesh: Mesh) -> int:
   return -(-num_members // rows) * rows
 
 
-def sharding(mesh: Mesh, is_shared: bool = False) -> NamedSharding:
-  """Returns how `over_members` wants arrays laid out.
+def data_axis(mesh: Mesh) -> str | None:
+  """Returns the mesh axis of the shares, None if a batch is whole."""
+  return DATA if mesh.shape[DATA] > 1 else None
 
-  Args:
-    mesh: From `make_mesh`.
-    is_shared: Whether all members get the same.
-  """
-  spec = PartitionSpec() if is_shared else PartitionSpec(MEMBER)
-  return NamedSharding(mesh, spec)
+
+def _spec(is_shared: bool, axis: str | None = None) -> PartitionSpec:
+  axes = () if is_shared else (MEMBER,)
+  return PartitionSpec(*axes, *(() if axis is None else (axis,)))
 
 
 def padded(tree: Any, mesh: Mesh) -> Any:
@@ -75,8 +99,85 @@ def place(tree: Any, mesh: Mesh, is_shared: bool = False) -> Any:
   """
   if not is_shared:
     tree = padded(tree, mesh)
+  sharding = NamedSharding(mesh, _spec(is_shared))
+  if jax.process_count() > 1:
+    return _from_parts(tree, sharding)
   # A program takes over memory, which must not be shared with numpy.
-  return jax.device_put(tree, sharding(mesh, is_shared), may_alias=False)
+  return jax.device_put(tree, sharding, may_alias=False)
+
+
+def place_batch(
+  tree: Any, mesh: Mesh, is_shared: bool, own: slice = slice(None)
+) -> Any:
+  """Moves host arrays that are only read, and may stay where numpy has them.
+
+  Args:
+    tree: Of arrays on the host, with one entry per member unless shared, and
+      then, if a batch is in several shares, one for each of some of them.
+    mesh: From `make_mesh`.
+    is_shared: Whether all members get the same.
+    own: Which shares they are: those that the devices of this process have.
+  """
+  if not is_shared:
+    tree = padded(tree, mesh)
+  sharding = NamedSharding(mesh, _spec(is_shared, data_axis(mesh)))
+  if jax.process_count() > 1:
+    return _from_parts(tree, sharding, 0 if is_shared else 1, own)
+  return jax.device_put(tree, sharding)
+
+
+def _from_parts(
+  tree: Any,
+  sharding: NamedSharding,
+  axis: int | None = None,
+  own: slice = slice(None),
+) -> Any:
+  """Makes arrays of several processes of what each of them has.
+
+  Args:
+    tree: Of arrays on the host.
+    sharding: Of the result.
+    axis: That of the shares, if any.
+    own: The shares that are in `tree`.
+  """
+  num_shares = sharding.mesh.shape[DATA]
+
+  def make(x: np.ndarray) -> jax.Array:
+    x, shape = np.asarray(x), np.shape(x)
+    if axis is not None:
+      shape = (*shape[:axis], num_shares, *shape[axis + 1 :])
+
+    def part(index: tuple[slice, ...]) -> np.ndarray:
+      index = list(index)
+      if axis is not None:
+        start = index[axis].start - own.start
+        index[axis] = slice(start, start + 1)
+      return x[tuple(index)]
+
+    return jax.make_array_from_callback(shape, sharding, part)
+
+  return jax.tree.map(make, tree)
+
+
+def fetch(tree: Any) -> Any:
+  """Returns arrays on the host, with the entries of all members.
+
+  Args:
+    tree: Of arrays that are the same along the mesh axis `data`.
+  """
+
+  def whole(x: Any) -> np.ndarray:
+    if not isinstance(x, jax.Array) or x.is_fully_addressable:
+      return np.asarray(x)
+    result = np.empty(x.shape, x.dtype)
+    for shard in x.addressable_shards:
+      result[shard.index] = shard.data
+    return result
+
+  for x in jax.tree.leaves(tree):  # All at once, then one after another.
+    if isinstance(x, jax.Array):
+      x.copy_to_host_async()
+  return jax.tree.map(whole, tree)
 
 
 def over_members(
@@ -84,6 +185,7 @@ def over_members(
   mesh: Mesh,
   shared: Sequence[int] = (),
   donate: Sequence[int] = (),
+  spread: Sequence[int] = (),
 ) -> Callable[..., Any]:
   """Returns a jitted function of all members from that of one.
 
@@ -93,10 +195,20 @@ def over_members(
     shared: Positions of the arguments that are the same for all members and
       have no member axis.
     donate: Positions of the arguments whose memory may be taken over.
+    spread: Positions of the arguments that are a batch: if it is in several
+      shares, they have an axis of these, which `function` does not see.
   """
   on_cpu = mesh.devices.flat[0].platform == "cpu"
+  axis = data_axis(mesh)
+
+  def own_share(i, arg):
+    if axis is None or i not in spread:
+      return arg
+    position = 0 if i in shared else 1
+    return jax.tree.map(lambda x: x.squeeze(position), arg)
 
   def all_members(*args):
+    args = [own_share(i, arg) for i, arg in enumerate(args)]
     own = [a for i, a in enumerate(args) if i not in shared]
 
     def member(own):
@@ -110,14 +222,16 @@ def over_members(
       return jax.tree.map(lambda x: x[None], result)
     return jax.lax.map(member, own) if on_cpu else jax.vmap(member)(own)
 
-  specs = PartitionSpec(), PartitionSpec(MEMBER)
-
   def sharded(*args):
+    specs = [
+      _spec(i in shared, axis if i in spread else None)
+      for i in range(len(args))
+    ]
     return jax.shard_map(
       all_members,
       mesh=mesh,
-      in_specs=tuple(specs[i not in shared] for i in range(len(args))),
-      out_specs=specs[1],
+      in_specs=tuple(specs),
+      out_specs=_spec(is_shared=False),
       check_vma=False,
     )(*args)
 

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from gnn_readout import shares
 from gnn_readout.tasks.base import Functions
 
 # What can stop being finite, by the name of the scalar, in the order in which a
@@ -149,7 +150,7 @@ def make_step(
 
 
 def make_host_step(
-  functions: Functions,
+  functions: Functions, axis: str | None = None
 ) -> Callable[[Any, Array, State, Any], tuple[State, Array]]:
   """Returns (hyper, active, state, batch) -> (next state, its loss).
 
@@ -158,6 +159,7 @@ def make_host_step(
 
   Args:
     functions: Of a problem whose batches come from the host.
+    axis: The mesh axis of the shares of a batch; None if a batch is whole.
   """
   step = make_step(functions)
 
@@ -167,7 +169,8 @@ def make_host_step(
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
 
     def go() -> tuple[State, Array]:
-      after, scalars = step(hyper, state, key, batch)
+      with shares.spread(axis):
+        after, scalars = step(hyper, state, shares.own_key(key), batch)
       return after, scalars["loss"]
 
     def rest() -> tuple[State, Array]:
@@ -211,13 +214,20 @@ def make_advance(
 def _gradient(
   functions: Functions, hyper: Any, state: State, key: Array, batch: Any
 ) -> tuple[Any, tuple[hk.State, dict[str, Array]]]:
-  """Returns the gradient and (model state, scalars), chunk by chunk."""
+  """Returns the gradient and (model state, scalars), chunk by chunk.
+
+  Those of a batch in shares are the same on all their devices.
+  """
 
   def of_batch(model_state: hk.State, key: Array, batch: Any) -> Any:
     def objective(params: hk.Params) -> tuple[Array, Any]:
       return functions.loss(hyper, params, model_state, key, batch)
 
-    return jax.grad(objective, has_aux=True)(state.params)
+    grads, (model_state, scalars) = jax.grad(objective, has_aux=True)(
+      state.params
+    )
+    grads, scalars = shares.total((grads, scalars))
+    return grads, (model_state, scalars)
 
   num_chunks = functions.num_chunks
   if num_chunks == 1:

@@ -5,7 +5,9 @@ one, each member gets the folder that it would have left alone, below
 `members/`. Members that can share what is compiled are a program, and a
 `Trainer` takes one program to its end: it restores, advances, logs, evaluates,
 keeps the best, saves, and stops at a signal. A run that was stopped, at
-whatever moment, ends with the same parameters as one that was not.
+whatever moment, ends with the same parameters as one that was not. Where
+several processes train together, each runs the same trainer, and the first of
+them alone writes.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from ml_collections import ConfigDict
 from gnn_readout import paths, records, tasks
 from gnn_readout.data import identity
 from gnn_readout.files import atomic_write_text
-from gnn_readout.runs import checkpoints, locks, log, settings
+from gnn_readout.runs import checkpoints, locks, log, processes, settings
 from gnn_readout.runs.progress import ProgressLine
 from gnn_readout.runs.signals import stop_signals
 from gnn_readout.training import members as members_lib
@@ -89,26 +91,33 @@ def train(
   for each in (config, *configs):
     settings.check(each)
   workdir = pathlib.Path(workdir)
-  settings.check_workdir(workdir, settings.as_json(config))
+  processes.first(
+    lambda: settings.check_workdir(workdir, settings.as_json(config))
+  )
   names = members_lib.names(config)
   folders = [workdir / "members" / name if name else workdir for name in names]
   done = [folder / "record.json" for folder in folders]
   complete = _complete(done, configs)
   if complete:
-    _check_data(done, complete, configs, data_dir, cache_dir)
+    processes.in_turn(
+      lambda: _check_data(done, complete, configs, data_dir, cache_dir)
+    )
   is_whole = not any(checkpoints.damage(folder, "best") for folder in folders)
   if complete and is_whole:
     print(f"{workdir} holds this run, complete: nothing to do")
     return complete
-  with locks.hold(workdir):
-    problems = tasks.make_problems(configs, data_dir, cache_dir)
+  with contextlib.ExitStack() as stack:
+    processes.first(lambda: stack.enter_context(locks.hold(workdir)))
+    problems = processes.in_turn(
+      lambda: tasks.make_problems(configs, data_dir, cache_dir)
+    )
     members = [
       Member(name, problem, folder)
       for name, problem, folder in zip(names, problems, folders, strict=True)
     ]
     if complete:
       for _, trainer in _trainers(members, workdir, config, from_best):
-        trainer.mend()
+        processes.first(trainer.mend)
       return complete
     # Before, there is nothing that could be saved.
     with stop_signals() as stop:
@@ -117,7 +126,8 @@ def train(
   if written is None:
     return None
   # Every member has its own checkpoints now.
-  shutil.rmtree(workdir / _PROGRAMS, ignore_errors=True)
+  if processes.is_first():
+    shutil.rmtree(workdir / _PROGRAMS, ignore_errors=True)
   return written
 
 
@@ -207,6 +217,10 @@ def _describe(
   if len(members) > 1:
     programs = counted(num_programs, "program")
     words.append(f"{counted(len(members), 'member')} in {programs}")
+  if problem.num_shares > 1:
+    words.append(f"a batch on {counted(problem.num_shares, 'device')}")
+  if processes.count() > 1:
+    words.append(f"in {counted(processes.count(), 'process', 'processes')}")
   words.append(f"on {jax.default_backend()}, in {workdir}")
   print(", ".join(words), flush=True)
 
@@ -256,7 +270,7 @@ class Trainer:
 
   def run(
     self,
-    stop: Sequence[str],
+    stop: list[str],
     progress: ProgressLine,
     show: Callable[[int], None] | None = None,
   ) -> bool:
@@ -276,6 +290,11 @@ class Trainer:
     """
     program, self._progress, self._is_quiet = self.program, progress, bool(show)
     show = show or (lambda step: progress.show(step, self._status))
+
+    def after_step() -> None:
+      processes.agree_to_stop(stop)
+      show(program.step)
+
     with contextlib.ExitStack() as stack:
       stack.callback(program.close)
       self._logs = [
@@ -287,7 +306,7 @@ class Trainer:
         self._evaluate()
       while not program.is_done and not stop:
         before = program.step
-        program.advance(self._due(), stop, lambda: show(program.step))
+        program.advance(self._due(), stop, after_step)
         if program.step == before:  # The signal came before the first step.
           break
         if self._is_at(self._log_every):
@@ -317,7 +336,7 @@ class Trainer:
       run_name: The first word of the records' names.
     """
     scores = self.program.score(("test",), of_best=True)
-    self._snapshots.write_members(self._memory)
+    processes.first(lambda: self._snapshots.write_members(self._memory))
     arrays, environment = self.program.arrays(), records.environment()
     written = []
     for m, member in enumerate(self._members):
@@ -331,8 +350,10 @@ class Trainer:
         self.seconds,
       )
       facts = {"name": name, "command": command, **environment, **facts}
-      locks.check_there(member.folder / "config.json")
-      written.append(records.write(member.folder, facts))
+      if processes.is_first():
+        locks.check_there(member.folder / "config.json")
+        facts = records.write(member.folder, facts)
+      written.append(facts)
       print(outcome.summary(member.name, written[-1]))
     return written
 
@@ -344,7 +365,7 @@ class Trainer:
     return self._members[0].config.get(name, 0)
 
   def _open_log(self, member: Member) -> Any:
-    if member.folder is None:
+    if member.folder is None or not processes.is_first():
       return contextlib.nullcontext()
     tensorboard = member.config.get("tensorboard", False)
     return log.MetricsLog(member.folder, self.program.step, tensorboard)
@@ -425,7 +446,7 @@ class Trainer:
       )
 
   def _write(self, m: int, values: dict[str, float]) -> None:
-    if self._members[m].folder:
+    if self._members[m].folder and processes.is_first():
       self._logs[m].write(self.program.step, values)
 
   @property
@@ -435,7 +456,11 @@ class Trainer:
   def _restore(self, from_best: bool) -> None:
     program = self.program
     self._last_log = 0
-    memory = self._snapshots.read(from_best)
+    memory = processes.in_turn(lambda: self._snapshots.read(from_best))
+    processes.check_same(
+      program.step if memory else 0,
+      f"the step of the checkpoint in {self._folder}",
+    )
     if memory is None:
       program.initialise()
       return
@@ -461,6 +486,8 @@ class Trainer:
     if self._saved_step == self.program.step:
       return
     self._give_up_failed()
+    if not processes.is_first():
+      return
     began = time.monotonic()
     self._snapshots.write(self._memory)
     self._saved_step, self._saved_at = self.program.step, time.monotonic()
@@ -486,6 +513,8 @@ class Trainer:
 
 
 def _write_config(folder: pathlib.Path, config: ConfigDict) -> None:
+  if not processes.is_first():
+    return
   # It is read in other folders than this one, and by other processes.
   text = json.dumps(settings.located(settings.as_json(config)), indent=1)
   atomic_write_text(folder / "config.json", text + "\n")

@@ -130,7 +130,7 @@ def test_traced_fields_can_be_traced(make_store, variant):
     config.model.head = {"name": "mlp", "dropout_rate": 0.5}
   models.complete_config(config.model, store.num_nodes, lambda: store.num_nodes)
   plan = batches.make_plan(store, "train", **config.batching)
-  _, _, batch = next(batches.train_batches(plan, prefetch=0))
+  batch = next(batches.train_batches(plan, prefetch=0)).batch
 
   def loss(values):
     model = models.build_model(

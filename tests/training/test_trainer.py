@@ -44,6 +44,8 @@ RECORD_FIELDS = {
   "graphs_per_second",
   "num_members",
   "num_devices",
+  "num_hosts",
+  "num_processes",
   "padding",
   "num_compiled_shapes",
   "describe",

@@ -16,6 +16,7 @@ from gnn_readout.data.batches.members import (
 from gnn_readout.data.batches.plan import (
   MODES,
   BatchPlan,
+  check_shares,
   make_eval_plan,
   make_plan,
 )
@@ -25,6 +26,7 @@ __all__ = [
   "MODES",
   "BatchPlan",
   "Budget",
+  "check_shares",
   "collate",
   "eval_batches",
   "make_eval_plan",

@@ -6,6 +6,7 @@ Letters: W batches copied together, G graphs in them, B graph slots of a batch
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import jraph
@@ -20,6 +21,7 @@ def collate(
   graphs: np.ndarray,
   offsets: np.ndarray,
   budgets: Sequence[Budget],
+  lead: tuple[int, ...] = (),
 ) -> list[jraph.GraphsTuple]:
   """Makes W padded batches at once.
 
@@ -31,14 +33,19 @@ def collate(
     store: The graphs.
     graphs: [G] graph indices.
     offsets: [W + 1]; batch w holds `graphs[offsets[w]:offsets[w + 1]]`.
-    budgets: [W] shapes that hold the batches, all with the same B.
+    budgets: Shapes that hold the batches, all with the same B: one for each
+      batch, or for as many consecutive ones as `lead` has place for.
+    lead: Leading axes of each result, for members and shares, say.
 
   Returns:
-    W batches of numpy arrays, in the store's own types; `globals` has `labels`
+    For each budget a batch of numpy arrays, in the store's own types, or with
+    `lead` several, one behind another along those axes; `globals` has `labels`
     [B, tasks] (NaN in padding), `mask` [B] (True for real graphs) and `index`
     [B] (in the store; -1 in padding). They are views of common arrays that
     nothing writes to again.
   """
+  each = math.prod(lead)  # Batches of a result.
+  budgets = [budget for budget in budgets for _ in range(each)]
   counts = np.diff(offsets)  # [W]
   rows = np.arange(len(budgets))  # [W]
   batch = np.repeat(rows, counts)  # [G]
@@ -52,7 +59,7 @@ def collate(
     first[batch, slot] = starts[graphs]
     size[batch, slot] = starts[graphs + 1] - starts[graphs]
     size[rows, counts] = padded - size.sum(1)
-    return size, _ranges(first.ravel(), size.ravel())
+    return size, ranges(first.ravel(), size.ravel())
 
   n_node, node_rows = layout(store.node_offsets, num_nodes)
   n_edge, edge_rows = layout(store.edge_offsets, num_edges)
@@ -72,30 +79,48 @@ def collate(
   real_nodes = (num_nodes - n_node[rows, counts]).tolist()
   real_edges = (num_edges - n_edge[rows, counts]).tolist()
   n_node, n_edge = n_node.astype(np.int32), n_edge.astype(np.int32)
-  batches, node, edge = [], 0, 0
+  node_ends = np.cumsum(num_nodes).tolist()
+  edge_ends = np.cumsum(num_edges).tolist()
   for w, budget in enumerate(budgets):
-    next_node, next_edge = node + budget.num_nodes, edge + budget.num_edges
+    first_node = node_ends[w] - budget.num_nodes
+    first_edge = edge_ends[w] - budget.num_edges
     # The padding holds copies of whatever came first in the store.
-    nodes[node + real_nodes[w] : next_node] = 0
-    padding = slice(edge + real_edges[w], next_edge)
+    nodes[first_node + real_nodes[w] : node_ends[w]] = 0
+    padding = slice(first_edge + real_edges[w], edge_ends[w])
     edges[padding] = 0
     senders[padding] = receivers[padding] = budget.num_nodes - 1
+
+  def part(column, start, stop):
+    """Returns rows of a column, those of each batch along the last of lead."""
+    rows = column[start:stop]
+    return rows.reshape(*lead, len(rows) // each, *column.shape[1:])
+
+  def of_graphs(column, w):
+    return column[w : w + each].reshape(*lead, *column.shape[1:])
+
+  batches = []
+  for w in range(0, len(budgets), each):
+    of_nodes = node_ends[w] - budgets[w].num_nodes, node_ends[w + each - 1]
+    of_edges = edge_ends[w] - budgets[w].num_edges, edge_ends[w + each - 1]
     batches.append(
       jraph.GraphsTuple(
-        nodes=nodes[node:next_node],
-        edges=edges[edge:next_edge],
-        senders=senders[edge:next_edge],
-        receivers=receivers[edge:next_edge],
-        n_node=n_node[w],
-        n_edge=n_edge[w],
-        globals={"labels": labels[w], "mask": mask[w], "index": index[w]},
+        nodes=part(nodes, *of_nodes),
+        edges=part(edges, *of_edges),
+        senders=part(senders, *of_edges),
+        receivers=part(receivers, *of_edges),
+        n_node=of_graphs(n_node, w),
+        n_edge=of_graphs(n_edge, w),
+        globals={
+          "labels": of_graphs(labels, w),
+          "mask": of_graphs(mask, w),
+          "index": of_graphs(index, w),
+        },
       )
     )
-    node, edge = next_node, next_edge
   return batches
 
 
-def _ranges(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def ranges(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
   """Concatenates `arange(start, start + size)` over all pairs."""
   ends = np.cumsum(sizes)
   return np.repeat(starts - ends + sizes, sizes) + np.arange(ends[-1])

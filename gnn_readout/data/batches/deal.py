@@ -3,7 +3,7 @@
 A dealing is a pair (order [G], offsets [M + 1]): batch b holds the graphs
 `order[offsets[b]:offsets[b + 1]]`.
 
-Letters: G graphs dealt, M batches.
+Letters: G graphs dealt, M batches, D shares of a batch.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def totals(
   """Returns [M, 3] real graphs, nodes and edges of each batch."""
   columns = [np.diff(offsets)]
   for starts in (store.node_offsets, store.edge_offsets):
-    ends = np.cumsum(sizes(starts, order))
-    columns.append(np.diff(ends[offsets[1:] - 1], prepend=0))
+    before = np.concatenate([[0], np.cumsum(sizes(starts, order))])  # [G + 1]
+    columns.append(np.diff(before[offsets]))
   return np.stack(columns, axis=1)
 
 
@@ -69,14 +69,69 @@ def levelled(
   graph, and the fullest batch the smallest. The last round may be short.
   """
   nodes = sizes(store.node_offsets, graphs)
-  largest_first = np.argsort(-nodes, kind="stable")
-  filled_with = np.zeros(num_batches, np.int64)  # Nodes of each batch.
-  batch = np.empty(len(graphs), np.int64)  # [G], where each graph goes
-  for start in range(0, len(graphs), num_batches):
-    dealt = largest_first[start : start + num_batches]
-    emptiest = np.argsort(filled_with, kind="stable")[: len(dealt)]
-    batch[dealt] = emptiest
-    filled_with[emptiest] += nodes[dealt]
-  counts = np.bincount(batch, minlength=num_batches)
+  batch = _in_rounds(nodes[None], num_batches)[0]  # [G]
+  return _sorted_by(batch, graphs, num_batches)
+
+
+def among_shares(
+  store: GraphStore, order: np.ndarray, offsets: np.ndarray, num_shares: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Deals the graphs of every batch to D shares of nearly equal size.
+
+  As `levelled` does, by the sum of nodes and edges relative to their means.
+
+  Args:
+    store: The graphs.
+    order: [G], of a dealing to batches.
+    offsets: [M + 1], likewise.
+    num_shares: D.
+
+  Returns:
+    The dealing to M D shares, those of a batch one behind another.
+  """
+  counts = np.diff(offsets)  # [M]
+  batch = np.repeat(np.arange(len(counts)), counts)  # [G]
+  slot = np.arange(len(order)) - offsets[batch]  # [G]
+  size = np.zeros(len(order))
+  for starts in (store.node_offsets, store.edge_offsets):
+    column = sizes(starts, order)
+    size += column / max(column.mean(), 1)
+  table = np.full((len(counts), counts.max()), -1.0)  # -1: no graph.
+  table[batch, slot] = size
+  share = _in_rounds(table, num_shares)[batch, slot]
+  return _sorted_by(batch * num_shares + share, order, len(counts) * num_shares)
+
+
+def _in_rounds(sizes: np.ndarray, num_parts: int) -> np.ndarray:
+  """Deals the columns of every row to parts, largest first, in rounds.
+
+  In each round every part gets one, and the fullest part the smallest.
+
+  Args:
+    sizes: [M, W]; what is less than 0 comes last and fills nothing.
+    num_parts: P.
+
+  Returns:
+    [M, W] the part that each column goes to.
+  """
+  largest_first = np.argsort(-sizes, axis=1, kind="stable")
+  filled_with = np.zeros((len(sizes), num_parts), sizes.dtype)
+  part = np.empty(sizes.shape, np.int64)
+  for start in range(0, sizes.shape[1], num_parts):
+    dealt = largest_first[:, start : start + num_parts]
+    emptiest = np.argsort(filled_with, axis=1, kind="stable")
+    emptiest = emptiest[:, : dealt.shape[1]]
+    np.put_along_axis(part, dealt, emptiest, axis=1)
+    gain = np.maximum(np.take_along_axis(sizes, dealt, axis=1), 0)
+    gain += np.take_along_axis(filled_with, emptiest, axis=1)
+    np.put_along_axis(filled_with, emptiest, gain, axis=1)
+  return part
+
+
+def _sorted_by(
+  part: np.ndarray, graphs: np.ndarray, num_parts: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns the dealing that puts each of [G] graphs into its part."""
+  counts = np.bincount(part, minlength=num_parts)
   offsets = np.concatenate([[0], np.cumsum(counts)])
-  return graphs[np.argsort(batch, kind="stable")], offsets
+  return graphs[np.argsort(part, kind="stable")], offsets

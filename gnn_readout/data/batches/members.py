@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-import jax
 import jraph
 import numpy as np
 
@@ -18,29 +17,34 @@ from gnn_readout.data.batches import deal
 from gnn_readout.data.batches.budgets import Budget
 from gnn_readout.data.batches.collate import collate
 from gnn_readout.data.batches.plan import BatchPlan
-from gnn_readout.data.batches.streams import each
+from gnn_readout.data.batches.streams import ALL, TrainBatch, each
 from gnn_readout.data.store import GraphStore
 
 _TRAIN_BITS, _EVAL_BITS = 5, 3
 
 
 def member_batches(
-  plans: Sequence[BatchPlan], start_step: int = 0, prefetch: int = 4
-) -> Iterator[tuple[int, jraph.GraphsTuple]]:
+  plans: Sequence[BatchPlan],
+  start_step: int = 0,
+  prefetch: int = 4,
+  shares: slice = ALL,
+) -> Iterator[TrainBatch]:
   """Iterates over the training batches of many runs at once, for ever.
 
   Member m gets the graphs that `train_batches(plans[m])` would give it. At
   every step all members share a shape, that of the largest batch.
 
   Args:
-    plans: Bucketed, one per member, with one batch size and as many steps per
-      epoch; their stores may differ in their splits alone.
+    plans: Bucketed, one per member, with one batch size, one number of shares
+      and as many steps per epoch; their stores may differ in their splits
+      alone.
     start_step: The step to start at.
     prefetch: Batches to keep ready in a thread; 0 for no thread.
+    shares: Of plans with several, which shares of each batch to make.
 
   Returns:
-    An iterator of (step, batch); the arrays of the batch have the member as
-    their first axis. Closing it ends the thread.
+    An iterator of batches whose arrays have the member as their first axis;
+    `real` is [M, 3]. Closing it ends the thread.
 
   Raises:
     ValueError: If the plans do not fit together.
@@ -68,17 +72,24 @@ def member_batches(
     for shape in shapes
   )
 
+  count = len(range(first.num_shares)[shares])
+  lead = (len(plans), count) if first.num_shares > 1 else (len(plans),)
+
   def windows():
     start_epoch, skip = divmod(start_step, first.steps_per_epoch)
     step = start_step
-    for epoch in itertools.count(start_epoch):
-      epochs = [plan.epoch(epoch) for plan in plans]
+    for number in itertools.count(start_epoch):
+      epochs = [plan.epoch(number) for plan in plans]
       totals = [deal.totals(first.store, e.order, e.offsets) for e in epochs]
-      buckets = budgets_lib.smallest(budgets, np.max(totals, axis=0))
+      totals = np.array(totals)  # [M, steps D, 3]
+      totals = totals.reshape(
+        len(plans), first.steps_per_epoch, first.num_shares, 3
+      )
+      buckets = budgets_lib.smallest(budgets, totals.max(axis=(0, 2)))
       for b in range(skip, first.steps_per_epoch):
-        graphs = [e.order[e.offsets[b] : e.offsets[b + 1]] for e in epochs]
-        budget = budgets[buckets[b]]
-        yield [(step, _stack(first.store, graphs, budget))]
+        parts = [e.part(slice(b, b + 1), shares) for e in epochs]
+        batch = _stack(first.store, parts, budgets[buckets[b]], lead)
+        yield [TrainBatch(step, number, batch, totals[:, b].sum(axis=1))]
         step += 1
       skip = 0
 
@@ -108,19 +119,26 @@ def member_eval_batches(
   return [
     _stack(
       store,
-      [order[offsets[b] : offsets[b + 1]] for order, offsets in dealt],
+      [
+        (order[slice(*offsets[b : b + 2])], np.array([0, np.diff(offsets)[b]]))
+        for order, offsets in dealt
+      ],
       budget,
+      (len(graphs),),
     )
     for b in range(num_batches)
   ]
 
 
 def _stack(
-  store: GraphStore, graphs: Sequence[np.ndarray], budget: Budget
+  store: GraphStore,
+  parts: Sequence[tuple[np.ndarray, np.ndarray]],
+  budget: Budget,
+  lead: tuple[int, ...],
 ) -> jraph.GraphsTuple:
-  """Returns one batch per member, stacked."""
-  offsets = np.concatenate([[0], np.cumsum([len(g) for g in graphs])])
-  batches = collate(
-    store, np.concatenate(graphs), offsets, [budget] * len(graphs)
-  )
-  return jax.tree.map(lambda *arrays: np.stack(arrays), *batches)
+  """Returns the batches of all members, each a pair (graphs, offsets)."""
+  graphs, offsets = zip(*parts, strict=True)
+  counts = np.concatenate([np.diff(x) for x in offsets])
+  offsets = np.concatenate([[0], np.cumsum(counts)])
+  (batch,) = collate(store, np.concatenate(graphs), offsets, [budget], lead)
+  return batch

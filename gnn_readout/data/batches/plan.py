@@ -2,12 +2,13 @@
 
 So any step's batch can be made again, see `streams`.
 
-Letters: G graphs of an epoch, M batches of an epoch.
+Letters: G graphs of an epoch, M batches of an epoch, D shares of a batch.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from gnn_readout.data.batches import budgets as budgets_lib
 from gnn_readout.data.batches import deal
 from gnn_readout.data.batches.budgets import Budget
+from gnn_readout.data.batches.collate import ranges
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
 from gnn_readout.wording import counted
@@ -27,17 +29,41 @@ _SAMPLE_SEED = 20220515  # Shapes do not depend on the seed of a run.
 
 
 class Epoch(NamedTuple):
-  """One pass over the data; batch b is `order[offsets[b]:offsets[b + 1]]`.
+  """One pass over the data; share s is `order[offsets[s]:offsets[s + 1]]`.
+
+  The shares of batch b are b D to b D + D - 1; mostly D is 1, and a batch its
+  only share.
 
   Attributes:
     order: [G] graph indices into the store.
-    offsets: [M + 1] where each batch starts in `order`.
-    buckets: [M] which of the plan's budgets each batch is padded to.
+    offsets: [M D + 1] where each share starts in `order`.
+    buckets: [M] which of the plan's budgets the shares of each batch are
+      padded to.
+    totals: [M, 3] real graphs, nodes and edges of each batch.
   """
 
   order: np.ndarray
   offsets: np.ndarray
   buckets: np.ndarray
+  totals: np.ndarray
+
+  def part(
+    self, batches: slice, shares: slice
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the graphs of some shares of some batches, and their offsets.
+
+    Args:
+      batches: Which batches.
+      shares: Which of the D shares of each.
+    """
+    num_batches = len(self.buckets)
+    starts, ends = (
+      x.reshape(num_batches, -1)[batches, shares].ravel()
+      for x in (self.offsets[:-1], self.offsets[1:])
+    )
+    counts = ends - starts
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    return self.order[ranges(starts, counts)], offsets
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,9 +77,12 @@ class BatchPlan:
     batch_size: Most graphs in a batch.
     max_nodes: Most nodes in a batch (paper mode, else 0).
     seed: Of the shuffling.
-    budgets: The shapes, smallest first; no batch has another.
+    budgets: The shapes, smallest first; no share has another.
     steps_per_epoch: Batches of an epoch; in paper mode, where epochs differ,
       the mean of several, rounded.
+    num_shares: D; the shares of a batch have one shape, and which graphs are
+      in a batch does not depend on it.
+    whole: With more than one share, the budgets of batches of one.
   """
 
   store: GraphStore
@@ -64,6 +93,8 @@ class BatchPlan:
   seed: int
   budgets: tuple[Budget, ...]
   steps_per_epoch: int
+  num_shares: int = 1
+  whole: tuple[Budget, ...] = ()
 
   def epoch(self, epoch: int) -> Epoch:
     """Returns the batches of an epoch, the same at every call.
@@ -77,6 +108,7 @@ class BatchPlan:
         *deal.levelled(self.store, self.graphs, self.steps_per_epoch)
       )
     rng = np.random.default_rng([self.seed, epoch])
+    whole = self.whole or self.budgets
     if self.mode == "paper":
       order = rng.permutation(self.graphs)
       nodes = deal.sizes(self.store.node_offsets, order)
@@ -87,22 +119,22 @@ class BatchPlan:
       order, offsets = deal.shuffled(
         rng, self.graphs, self.batch_size, self.steps_per_epoch
       )
-      result = self._epoch(order, offsets)
-      if result.buckets.max() < len(self.budgets):
-        return result
+      totals = deal.totals(self.store, order, offsets)
+      if budgets_lib.smallest(whole, totals).max() < len(whole):
+        return self._epoch(order, offsets)
 
   def summary(self) -> dict[str, Any]:
     """Returns the shapes, and how full the batches of the first epoch are.
 
     Returns:
       `mode`, `steps_per_epoch`, `num_shapes`, `budgets` (each [graphs, nodes,
-      edges]), `batches_per_budget`, and the real share of the graphs, nodes
+      edges]), `batches_per_budget`, and the real part of the graphs, nodes
       and edges in padded batches: `graph_fill`, `node_fill`, `edge_fill`.
     """
-    order, offsets, buckets = self.epoch(0)
-    used = np.bincount(buckets, minlength=len(self.budgets))
-    padded = used @ np.array(self.budgets)  # [3]
-    fill = deal.totals(self.store, order, offsets).sum(0) / padded
+    first = self.epoch(0)
+    used = np.bincount(first.buckets, minlength=len(self.budgets))
+    padded = self.num_shares * (used @ np.array(self.budgets))  # [3]
+    fill = first.totals.sum(0) / padded
     names = ("graph_fill", "node_fill", "edge_fill")
     return {
       "mode": self.mode,
@@ -114,8 +146,14 @@ class BatchPlan:
     }
 
   def _epoch(self, order: np.ndarray, offsets: np.ndarray) -> Epoch:
+    if self.num_shares > 1:
+      order, offsets = deal.among_shares(
+        self.store, order, offsets, self.num_shares
+      )
     totals = deal.totals(self.store, order, offsets)
-    return Epoch(order, offsets, budgets_lib.smallest(self.budgets, totals))
+    totals = totals.reshape(-1, self.num_shares, 3)  # [M, D, 3]
+    buckets = budgets_lib.smallest(self.budgets, totals.max(axis=1))
+    return Epoch(order, offsets, buckets, totals.sum(axis=1))
 
 
 def make_plan(
@@ -127,6 +165,7 @@ def make_plan(
   num_buckets: int = 4,
   keep_last: bool = False,
   seed: int = 0,
+  num_shares: int = 1,
 ) -> BatchPlan:
   """Plans the training batches of a split.
 
@@ -148,18 +187,21 @@ def make_plan(
     keep_last: Whether the graphs left over at the end of an epoch make a
       smaller batch; bucketed mode only.
     seed: Of the shuffling; the shapes do not depend on it.
+    num_shares: D, into how many shares of one shape each batch is dealt.
 
   Returns:
     The plan.
 
   Raises:
     ValueError: For an unknown split or mode, an empty split, a size that is
-      not positive, or a graph of more than `max_nodes` nodes.
+      not positive, a graph of more than `max_nodes` nodes, or a batch that
+      cannot be dealt into D equal shares.
   """
   if mode not in MODES:
     raise ValueError(f"unknown batching mode {mode!r}.{suggest(mode, MODES)}")
   graphs = _graphs_of(store, split)
   _check_positive(batch_size=batch_size)
+  check_shares(batch_size, num_shares)
   if mode == "paper":
     _check_positive(max_nodes=max_nodes)
     budget = _paper_budget(store, graphs, batch_size, max_nodes)
@@ -167,7 +209,10 @@ def make_plan(
       store, graphs, mode, batch_size, max_nodes, seed, (budget,), 0
     )
     steps = [len(plan.epoch(e).buckets) for e in range(4)]
-    return dataclasses.replace(plan, steps_per_epoch=round(np.mean(steps)))
+    plan = dataclasses.replace(plan, steps_per_epoch=round(np.mean(steps)))
+    sample = dataclasses.replace(plan, seed=_SAMPLE_SEED)
+    dealings = [sample.epoch(e)[:2] for e in range(_SAMPLED_EPOCHS)]
+    return _dealt_to_shares(plan, num_shares, 1, dealings)
   _check_positive(num_buckets=num_buckets)
   batch_size = min(batch_size, len(graphs))
   steps = deal.num_batches(len(graphs), batch_size, keep_last)
@@ -175,12 +220,69 @@ def make_plan(
   # the largest budget holds nearly every epoch.
   rng = np.random.default_rng(_SAMPLE_SEED)
   epochs = max(_SAMPLED_EPOCHS, _SAMPLED_BATCHES // steps)
-  totals = [
-    deal.totals(store, *deal.shuffled(rng, graphs, batch_size, steps))
-    for _ in range(epochs)
+  dealings = [
+    deal.shuffled(rng, graphs, batch_size, steps) for _ in range(epochs)
   ]
+  totals = [deal.totals(store, *dealing) for dealing in dealings]
   budgets = budgets_lib.choose(np.concatenate(totals), batch_size, num_buckets)
-  return BatchPlan(store, graphs, mode, batch_size, 0, seed, budgets, steps)
+  plan = BatchPlan(store, graphs, mode, batch_size, 0, seed, budgets, steps)
+  return _dealt_to_shares(plan, num_shares, num_buckets, dealings)
+
+
+def check_shares(batch_size: int, num_shares: int) -> None:
+  """Raises ValueError unless a batch can be dealt into D equal shares.
+
+  Args:
+    batch_size: Graphs in a batch.
+    num_shares: D.
+  """
+  if batch_size % num_shares:
+    raise ValueError(
+      f"batch_size={batch_size} cannot be dealt to {num_shares} devices in"
+      f" equal shares; it must be a multiple of {num_shares}"
+    )
+
+
+def _dealt_to_shares(
+  plan: BatchPlan,
+  num_shares: int,
+  num_buckets: int,
+  dealings: Sequence[tuple[np.ndarray, np.ndarray]],
+) -> BatchPlan:
+  """Returns the plan of the same batches in D shares each.
+
+  Args:
+    plan: Of batches of one share.
+    num_shares: D.
+    num_buckets: Most shapes for what is usual.
+    dealings: Those of some epochs, to see what is usual.
+  """
+  if num_shares == 1:
+    return plan
+  orders, offsets = zip(*dealings, strict=True)
+  counts = np.concatenate([np.diff(x) for x in offsets])
+  shares = deal.among_shares(
+    plan.store,
+    np.concatenate(orders),
+    np.concatenate([[0], np.cumsum(counts)]),
+    num_shares,
+  )
+  totals = deal.totals(plan.store, *shares).reshape(-1, num_shares, 3)
+  size = -(-plan.batch_size // num_shares)  # Graphs may be too few.
+  budgets = budgets_lib.choose(totals.max(axis=1), size, num_buckets)
+  # The batches are given: an order that fits must fit here as well. Nothing is
+  # compiled for a shape that is never used.
+  largest = [
+    int(np.sort(deal.sizes(offsets, plan.graphs))[-size:].sum())
+    for offsets in (plan.store.node_offsets, plan.store.edge_offsets)
+  ]
+  bound = np.minimum(budgets_lib.enclosing(size, *largest), plan.budgets[-1])
+  bound = Budget(*np.maximum(budgets[-1], bound).tolist())
+  if bound != budgets[-1]:
+    budgets = (*budgets, bound)
+  return dataclasses.replace(
+    plan, budgets=budgets, num_shares=num_shares, whole=plan.budgets
+  )
 
 
 def make_eval_plan(

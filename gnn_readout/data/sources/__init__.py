@@ -89,6 +89,18 @@ SOURCES: tuple[Source, ...] = (
 )
 
 
+def is_there(dataset: str, data_dir: str | os.PathLike[str]) -> bool:
+  """Returns whether the files that a dataset is made from are there.
+
+  Raises:
+    ValueError: As `find`.
+  """
+  try:
+    return bool(find(dataset).files(dataset, data_dir))
+  except FileNotFoundError:
+    return False
+
+
 def is_file(dataset: str) -> bool:
   """Returns whether a dataset is named by the path of its file."""
   return any(row.matches(dataset) for row in SOURCES if row.is_file)

@@ -33,7 +33,7 @@ def epochs(plan, num):
   """The batches of the first `num` epochs, by epoch."""
   result = [[] for _ in range(num)]
   iterator = batches.train_batches(plan, prefetch=0)
-  for step, epoch, batch in iterator:
+  for step, epoch, batch, _ in iterator:
     if epoch == num:
       return result
     assert step == sum(map(len, result))

@@ -32,7 +32,7 @@ def test_members_get_the_graphs_they_would_get_alone(
   stacked = take(batches.member_batches(plans, start), 9)
   for m, plan in enumerate(plans):
     alone = take(batches.train_batches(plan, start), 9)
-    for (step, batch), (expected, _, own) in zip(stacked, alone):
+    for (step, _, batch, _), (expected, _, own, _) in zip(stacked, alone):
       mine = jax.tree.map(lambda x: x[m], batch)
       assert step == expected
       np.testing.assert_array_equal(indices(mine), indices(own))

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jraph
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ def test_paper_edges_never_close_a_batch(make_store):
 
 def test_evaluation_batches_are_nearly_equal(nasty_store):
   plan = batches.make_eval_plan(nasty_store, "train", 13)
-  order, offsets, _ = plan.epoch(0)
+  order, offsets, *_ = plan.epoch(0)
   totals = [
     nasty_store.num_nodes[part].sum() for part in np.split(order, offsets[1:-1])
   ]
@@ -137,7 +138,7 @@ def test_graphs_of_nothing(make_store):
   store = make_store([0] * 23, [0] * 23)
   for kwargs in MODES.values():
     plan = batches.make_plan(store, "train", **kwargs)
-    _, _, batch = take(batches.train_batches(plan), 1)[0]
+    batch = take(batches.train_batches(plan), 1)[0].batch
     assert len(indices(batch)) == 7 and not batch.n_node[:7].any()
     assert 0 <= plan.summary()["node_fill"] <= 1
 
@@ -187,13 +188,69 @@ def molhiv(data_dir, tmp_path_factory):
   return data.load("ogbg-molhiv", data_dir, tmp_path_factory.mktemp("cache"))
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_batch_in_shares_has_the_same_graphs(nasty_store, mode):
+  fields = {**MODES[mode], "batch_size": 8, "seed": 3}
+  whole = batches.make_plan(nasty_store, "train", **fields)
+  spread = batches.make_plan(nasty_store, "train", num_shares=4, **fields)
+  assert spread.steps_per_epoch == whole.steps_per_epoch
+  steps = 2 * whole.steps_per_epoch
+  for a, b in zip(
+    take(batches.train_batches(whole), steps),
+    take(batches.train_batches(spread), steps),
+    strict=True,
+  ):
+    assert a[:2] == b[:2]
+    np.testing.assert_array_equal(a.real, b.real)
+    np.testing.assert_array_equal(
+      np.sort(indices(a.batch)), np.sort(indices(b.batch))
+    )
+    counts = b.batch.globals["mask"].sum(axis=1)
+    assert len(counts) == 4 and counts.max() - counts.min() <= 1
+    assert b.batch.n_node.sum(axis=1).tolist() == [b.batch.nodes.shape[1]] * 4
+
+
+def test_each_process_makes_its_own_shares(nasty_store):
+  plan = batches.make_plan(nasty_store, "train", batch_size=8, num_shares=4)
+  every = take(batches.train_batches(plan, 5), 9)
+  own = take(batches.train_batches(plan, 5, shares=slice(2, 4)), 9)
+  for a, b in zip(every, own, strict=True):
+    assert_same(jax.tree.map(lambda x: x[2:], a.batch), b.batch)
+    np.testing.assert_array_equal(a.real, b.real)
+
+
+def test_the_last_shape_holds_any_share(nasty_store):
+  plan = batches.make_plan(
+    nasty_store, "train", batch_size=8, num_shares=4, num_buckets=1
+  )
+  _, num_nodes, num_edges = plan.budgets[-1]
+  for number in range(50):
+    epoch = plan.epoch(number)
+    assert epoch.buckets.max() < len(plan.budgets)
+    for share in np.split(epoch.order, epoch.offsets[1:-1]):
+      assert nasty_store.num_nodes[share].sum() < num_nodes
+      assert nasty_store.num_edges[share].sum() <= num_edges
+
+
+def test_shares_that_cannot_be_equal(nasty_store):
+  with pytest.raises(ValueError, match="batch_size=7 cannot be dealt to 2 dev"):
+    batches.make_plan(nasty_store, "train", batch_size=7, num_shares=2)
+
+
+def test_shares_of_molecules_are_mostly_real(molhiv):
+  plan = batches.make_plan(molhiv, "train", batch_size=128, num_shares=4)
+  summary = plan.summary()
+  for kind in ("node", "edge", "graph"):
+    assert summary[f"{kind}_fill"] > 0.92
+
+
 @pytest.mark.parametrize("keep_last", [False, True])
 def test_fewer_graphs_than_a_batch_are_one(nasty_store, keep_last):
   plan = batches.make_plan(
     nasty_store, "train", batch_size=1000, keep_last=keep_last
   )
   assert (plan.batch_size, plan.steps_per_epoch) == (206, 1)
-  for _, _, batch in take(batches.train_batches(plan), 3):
+  for _, _, batch, _ in take(batches.train_batches(plan), 3):
     np.testing.assert_array_equal(
       np.sort(indices(batch)), np.sort(nasty_store.splits["train"])
     )

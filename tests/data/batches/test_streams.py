@@ -15,7 +15,7 @@ from tests.data.batches.taking import assert_same, indices, take
 def test_any_step_can_be_made_again(plan, prefetch):
   steps = 3 * plan.steps_per_epoch
   every = take(batches.train_batches(plan, 0, prefetch), steps)
-  assert [step for step, _, _ in every] == list(range(steps))
+  assert [item.step for item in every] == list(range(steps))
   starts = [1, plan.steps_per_epoch - 1, plan.steps_per_epoch, steps - 2]
   for start in starts:
     again = take(batches.train_batches(plan, start, prefetch), 2)
@@ -34,7 +34,7 @@ def test_windows_do_not_show(plan, monkeypatch):
 
 def test_batches_stay_as_they_were(plan):
   iterator = batches.train_batches(plan)
-  _, _, first = next(iterator)
+  first = next(iterator).batch
   copy = jax.tree.map(np.copy, first)
   for _ in range(50):
     next(iterator)
