@@ -32,13 +32,14 @@ _SOURCES = sorted(
   for path in (ROOT / folder).rglob("*.py")
 )
 # What opens files to write besides `files`: folders that are renamed when they
-# are whole, logs, and parts of downloads.
+# are whole, logs, parts of downloads, and what nobody is to read.
 _WRITERS = {
   "gnn_readout/data/sources/download.py",
   "gnn_readout/data/sources/standin.py",
   "gnn_readout/data/store.py",
   "gnn_readout/files.py",
   "gnn_readout/runs/log.py",
+  "gnn_readout/runs/processes.py",
   "gnn_readout/sweeps/pool.py",
 }
 # Whose `open` is none of text files.

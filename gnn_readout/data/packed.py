@@ -21,7 +21,7 @@ import numpy as np
 
 from gnn_readout.data.sources import Source, download
 from gnn_readout.data.store import GraphStore, TextColumn, open_store
-from gnn_readout.files import atomic_write_bytes
+from gnn_readout.files import atomic_write_bytes, read_json
 
 SUFFIX = ".columns.zip"
 
@@ -96,7 +96,7 @@ def read(path: pathlib.Path, options: Mapping[str, Any]) -> GraphStore:
         f"{path} is damaged or was packed by another version, copy or pack it"
         f" again: {reason}"
       ) from error
-    packed = json.loads((folder / "meta.json").read_text())["fingerprint"]
+    packed = read_json(folder / "meta.json")["fingerprint"]
     if packed != _fingerprint(options):
       raise ValueError(
         f"{path} was packed with the options {packed}, not"

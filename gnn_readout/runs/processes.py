@@ -94,7 +94,8 @@ def join(
       " --coordinator=HOST:PORT, --num_processes and --process_id"
     ) from error
   if rank:
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - to the very end.
+    # To the very end.
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
   return size
 
 

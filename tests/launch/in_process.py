@@ -63,6 +63,7 @@ def run(
       (memory, "keep_freed_memory"),
       (output, "outlive_the_reader"),
       (devices, "use_all_cores"),
+      (devices, "use_cores"),
     ):
       patch.setattr(module, name, lambda *unused: None)
     patch.chdir(folder)
