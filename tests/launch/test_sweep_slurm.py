@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 
 import numpy as np
 import pytest
@@ -25,12 +24,8 @@ _TINY = pathlib.Path(__file__).parents[1] / "sweeps" / "tiny.py"
 
 @pytest.fixture
 def slurm_cluster():
-  root = pathlib.Path(tempfile.mkdtemp(prefix="slurm"))
-  try:
-    with cluster.start(root):
-      yield
-  finally:
-    shutil.rmtree(root, ignore_errors=True)
+  with cluster.running():
+    yield
 
 
 def _parameters(folder):

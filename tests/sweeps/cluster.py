@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 
@@ -66,16 +67,25 @@ PreemptMode=OFF
 
 
 @contextlib.contextmanager
-def start(root: pathlib.Path) -> Iterator[None]:
+def running() -> Iterator[None]:
   """Starts a cluster whose commands work while the block runs.
 
   Skips the test, and says why, where there is no Slurm and it cannot be
   installed.
-
-  Args:
-    root: An empty folder for its files; a short path, for a socket.
   """
   _install()
+  # A short path, for the socket.
+  with (
+    tempfile.TemporaryDirectory(
+      prefix="slurm", ignore_cleanup_errors=True
+    ) as root,
+    _started(pathlib.Path(root)),
+  ):
+    yield
+
+
+@contextlib.contextmanager
+def _started(root: pathlib.Path) -> Iterator[None]:
   host = socket.gethostname().split(".")[0]
   memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
   text = _CONFIG.format(

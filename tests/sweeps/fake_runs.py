@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pathlib
+import sys
+
+from gnn_readout.sweeps.jobs import Job
+
 # It saves every step, goes on from the last, and on SIGTERM ends with status 0.
 # After a step it waits while its folder has a file `wait`, until it is told to
 # stop, or a file `deaf`, whatever it is told.
@@ -32,3 +37,15 @@ def is_complete(job):
 def saved_step(job):
   """The step that a fake run goes on from."""
   return len(list(job.folder.glob("saved*")))
+
+
+def jobs(folder, count):
+  """Returns the jobs run0, run1 and so on, in folders of these names."""
+  return [
+    Job(
+      f"run{i}",
+      [sys.executable, "-S", "-c", FAKE_RUN, f"{folder}/run{i}"],
+      pathlib.Path(folder, f"run{i}"),
+    )
+    for i in range(count)
+  ]

@@ -13,7 +13,8 @@ import pytest
 from gnn_readout.runs import devices, locks
 from gnn_readout.sweeps import jobs, pool
 from gnn_readout.sweeps.jobs import Hooks, Job, Outcome
-from tests.sweeps.fake_runs import FAKE_RUN, is_complete, saved_step
+from tests.sweeps import fake_runs
+from tests.sweeps.fake_runs import is_complete, saved_step
 from tests.waiting import wait_for
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -29,14 +30,7 @@ def _no_idling(monkeypatch):
 
 def _launch(folder):
   """Runs twelve of them, two at a time."""
-  twelve = [
-    Job(
-      f"run{i}",
-      [sys.executable, "-S", "-c", FAKE_RUN, f"{folder}/run{i}"],
-      pathlib.Path(folder, f"run{i}"),
-    )
-    for i in range(12)
-  ]
+  twelve = fake_runs.jobs(folder, 12)
   return pool.run_jobs(twelve, Hooks(is_complete, saved_step), 2)
 
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 
 import pytest
 
 from gnn_readout.sweeps import jobs, slurm
 from gnn_readout.sweeps.jobs import Hooks, Job
-from tests.sweeps import cluster
-from tests.sweeps.fake_runs import FAKE_RUN, is_complete, saved_step
+from tests.sweeps import cluster, fake_runs
+from tests.sweeps.fake_runs import is_complete, saved_step
 from tests.waiting import wait_for
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -25,12 +23,8 @@ pytestmark = pytest.mark.xdist_group("slurm")
 
 @pytest.fixture(scope="module")
 def slurm_cluster():
-  root = pathlib.Path(tempfile.mkdtemp(prefix="slurm"))
-  try:
-    with cluster.start(root):
-      yield
-  finally:
-    shutil.rmtree(root, ignore_errors=True)
+  with cluster.running():
+    yield
 
 
 @pytest.fixture(autouse=True)
@@ -41,14 +35,7 @@ def _no_idling(monkeypatch):
 def _launch(folder, **options):
   """Runs six of them, two at a time."""
   slurm._POLL_SECONDS = 0.05
-  six = [
-    Job(
-      f"run{i}",
-      [sys.executable, "-S", "-c", FAKE_RUN, f"{folder}/run{i}"],
-      pathlib.Path(folder, f"run{i}"),
-    )
-    for i in range(6)
-  ]
+  six = fake_runs.jobs(folder, 6)
   return slurm.run_jobs(
     six,
     Hooks(is_complete, saved_step),
