@@ -32,7 +32,7 @@ def dozen():
 
 def six():
   for seed in range(6):
-    steps = 4_000 if seed else 80_000
+    steps = 4_000 if seed else 200_000
     yield {"variant": "gin,sum", "seed": seed, "num_steps": steps}
 
 
