@@ -131,6 +131,19 @@ def read_json(path: str | os.PathLike[str]) -> Any:
   return parse_json(read_text(path))
 
 
+def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
+  """Returns the object in a JSON file.
+
+  Raises:
+    FileNotFoundError: There is no such file.
+    ValueError: As `parse_json`, or it holds something else.
+  """
+  value = read_json(path)
+  if not isinstance(value, dict):
+    raise ValueError("it holds no JSON object")
+  return value
+
+
 def parse_json(text: str) -> Any:
   """Returns what a JSON text holds.
 

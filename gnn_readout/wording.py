@@ -13,3 +13,16 @@ def counted(number: float, noun: str, plural: str = "") -> str:
   """
   digits = f"{int(number):,}" if number == int(number) else f"{number:,g}"
   return f"{digits} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+# How a formula begins, as far as spreadsheets know.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def no_formula(text: str) -> str:
+  """Returns a text for a CSV file that no spreadsheet takes for a formula.
+
+  Args:
+    text: Any; one that begins like a formula gets an apostrophe in front.
+  """
+  return f"'{text}" if text.startswith(_FORMULA) else text

@@ -13,18 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from gnn_readout.data.store import GraphStore
+from gnn_readout.data.store import GRAPH_COLUMNS, GraphStore
 
 Facts = Mapping[str, Any]
 
-_GRAPHS = (
-  "node_offsets",
-  "edge_offsets",
-  "nodes",
-  "edges",
-  "senders",
-  "receivers",
-)
 # How a message calls what a checksum of the facts is of.
 _PARTS = {
   "graphs": "the nodes, edges or features of some graphs differ",
@@ -47,7 +39,7 @@ def facts(store: GraphStore) -> dict[str, Any]:
     that. The name and the description do not count when datasets are compared.
   """
   splits = store.splits.values()
-  graphs = _checksum(getattr(store, name) for name in _GRAPHS)
+  graphs = _checksum(getattr(store, name) for name in GRAPH_COLUMNS)
   return {
     "name": store.schema.name,
     "num_graphs": store.num_graphs,

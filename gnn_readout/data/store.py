@@ -37,15 +37,16 @@ METRICS = {
 _TUPLES = ("node_sizes", "edge_sizes", "task_names", "class_names", "notes")
 _META = "meta.json"
 _MOST_NAMED = 12  # Tasks or classes that are described one by one.
-_COLUMNS = (
+# Those that hold the graphs themselves.
+GRAPH_COLUMNS = (
   "node_offsets",
   "edge_offsets",
   "nodes",
   "edges",
   "senders",
   "receivers",
-  "labels",
 )
+_COLUMNS = (*GRAPH_COLUMNS, "labels")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gnn_readout import files
+from gnn_readout.wording import no_formula
 
 # What is code in Markdown: between two runs of as many backticks.
 CODE = re.compile(r"(?<![`\\])(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
@@ -26,8 +27,6 @@ _HTML = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 _LINK = re.compile(r"\](?=\((?![\w./#-]*\)))")
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
 
-# How a formula begins, as far as spreadsheets know.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?")
 
 
@@ -150,6 +149,5 @@ def _escaped(text: str) -> str:
 
 
 def _no_formula(cell: Any) -> Any:
-  if not isinstance(cell, str) or not cell.startswith(_FORMULA):
-    return cell
-  return cell if _NUMBER.fullmatch(cell) else f"'{cell}"
+  is_text = isinstance(cell, str) and not _NUMBER.fullmatch(cell)
+  return no_formula(cell) if is_text else cell

@@ -137,10 +137,7 @@ def _with_file(
 def read_json(path: pathlib.Path) -> dict[str, Any]:
   """Returns the object in a JSON file; ValueError names a damaged one."""
   try:
-    values = files.read_json(path)
-    if not isinstance(values, dict):
-      raise ValueError("it holds no JSON object")
-    return values
+    return files.read_object(path)
   except ValueError as error:
     raise ValueError(f"{path} is damaged: {error}") from error
 

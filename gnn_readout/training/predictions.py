@@ -18,9 +18,7 @@ import numpy as np
 from gnn_readout.data.store import GraphStore, Schema
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_write_bytes
-
-# A spreadsheet takes a text that begins like this for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from gnn_readout.wording import no_formula
 
 
 class Predictions(NamedTuple):
@@ -127,24 +125,18 @@ def _as_npz(predictions: Predictions, schema: Schema) -> bytes:
 
 def _as_csv(predictions: Predictions, schema: Schema) -> bytes:
   columns = {
-    name: [_plain(x) for x in column.tolist()]
+    name: [no_formula(x) if isinstance(x, str) else x for x in column.tolist()]
     for name, column in predictions.columns().items()
   }
   text = io.StringIO()
   writer = csv.writer(text, lineterminator="\n")
   results = [*_COLUMNS[schema.task_type](predictions, schema)]
-  names = [*columns, *(_plain(name) for name, _ in results)]
+  names = [*columns, *(no_formula(name) for name, _ in results)]
   writer.writerow(names)
   writer.writerows(
     zip(*columns.values(), *(column for _, column in results), strict=True)
   )
   return text.getvalue().encode()
-
-
-def _plain(value: int | str) -> int | str:
-  """Returns what no spreadsheet takes for a formula."""
-  is_formula = isinstance(value, str) and value.startswith(_FORMULA)
-  return f"'{value}" if is_formula else value
 
 
 Columns = Iterable[tuple[str, list[str]]]
@@ -171,10 +163,10 @@ def _classes(predictions: Predictions, schema: Schema) -> Columns:
   logits = predictions.logits.astype(np.float64)
   chosen = logits.argmax(axis=1)
   (task,), labels = schema.task_names, predictions.labels[:, 0]
-  yield f"predicted {task}", [_plain(names[c]) for c in chosen]
+  yield f"predicted {task}", [no_formula(names[c]) for c in chosen]
   yield (
     task,
-    ["" if np.isnan(y) else _plain(names[int(y)]) for y in labels.tolist()],
+    ["" if np.isnan(y) else no_formula(names[int(y)]) for y in labels.tolist()],
   )
   shares = np.exp(logits - logits.max(axis=1, keepdims=True))
   shares /= shares.sum(axis=1, keepdims=True)

@@ -102,10 +102,9 @@ def train(
     processes.in_turn(
       lambda: _check_data(done, complete, configs, data_dir, cache_dir)
     )
-  is_whole = not any(checkpoints.damage(folder, "best") for folder in folders)
-  if complete and is_whole:
-    print(f"{workdir} holds this run, complete: nothing to do")
-    return complete
+    if not any(checkpoints.damage(folder, "best") for folder in folders):
+      print(f"{workdir} holds this run, complete: nothing to do")
+      return complete
   with contextlib.ExitStack() as stack:
     processes.first(lambda: stack.enter_context(locks.hold(workdir)))
     problems = processes.in_turn(

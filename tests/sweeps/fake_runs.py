@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+import subprocess
 import sys
 
-from gnn_readout.sweeps.jobs import Job
+from gnn_readout.sweeps.jobs import LOG, Job, last_line
+
+_ROOT = pathlib.Path(__file__).parents[2]
 
 # It saves every step, goes on from the last, and on SIGTERM ends with status 0.
 # After a step it waits while its folder has a file `wait`, until it is told to
@@ -49,3 +53,20 @@ def jobs(folder, count):
     )
     for i in range(count)
   ]
+
+
+def launch(file, folder):
+  """Starts a test module as the launcher of its jobs in a folder."""
+  return subprocess.Popen(
+    [sys.executable, file, str(folder)],
+    env={**os.environ, "PYTHONPATH": str(_ROOT)},
+    stdout=subprocess.PIPE,
+    text=True,
+    start_new_session=True,
+  )
+
+
+def says(folder, line):
+  """Whether the log of a job ends with a line."""
+  log = folder / LOG
+  return log.exists() and last_line(log) == line

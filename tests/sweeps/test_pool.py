@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import signal
-import subprocess
 import sys
 
 import pytest
@@ -14,10 +12,8 @@ from gnn_readout.runs import devices, locks
 from gnn_readout.sweeps import jobs, pool
 from gnn_readout.sweeps.jobs import Hooks, Job, Outcome
 from tests.sweeps import fake_runs
-from tests.sweeps.fake_runs import is_complete, saved_step
+from tests.sweeps.fake_runs import is_complete, launch, saved_step, says
 from tests.waiting import wait_for
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 # The threads of JAX, which other tests start, play no part in these commands.
 pytestmark = pytest.mark.filterwarnings("ignore:os.fork")
@@ -44,20 +40,8 @@ def _run(*jobs, is_complete=is_complete, saved_step=lambda job: 0, **more):
 
 
 def test_workers_and_launcher_may_be_killed_and_nothing_runs_twice(tmp_path):
-  def launch():
-    return subprocess.Popen(
-      [sys.executable, __file__, str(tmp_path)],
-      env={**os.environ, "PYTHONPATH": str(ROOT)},
-      stdout=subprocess.PIPE,
-      text=True,
-      start_new_session=True,
-    )
-
   def num_done():
     return len(list(tmp_path.glob("*/record")))
-
-  def says(log, line):
-    return log.exists() and jobs.last_line(log) == line
 
   # The first stays on one worker; what comes after `stopped` is not begun
   # before the launcher dies.
@@ -65,24 +49,24 @@ def test_workers_and_launcher_may_be_killed_and_nothing_runs_twice(tmp_path):
   for folder in (deaf, killed, stopped, last):
     folder.mkdir()
     (folder / ("deaf" if folder == deaf else "wait")).touch()
-  launcher = launch()
-  wait_for(lambda: says(killed / "log.txt", "step 1/5"))
+  launcher = launch(__file__, tmp_path)
+  wait_for(lambda: says(killed, "step 1/5"))
   os.kill(int((killed / ".lock").read_text().split()[0]), signal.SIGKILL)
   (killed / "wait").unlink()
-  wait_for(lambda: says(stopped / "log.txt", "step 1/5"))
+  wait_for(lambda: says(stopped, "step 1/5"))
   assert num_done() == 4
   launcher.kill()
   assert "killed by SIGKILL; step 1/5" in launcher.communicate()[0]
-  wait_for(lambda: says(stopped / "log.txt", "end"))
+  wait_for(lambda: says(stopped, "end"))
   (stopped / "wait").unlink()
   assert locks.try_lock(deaf) is None  # What it left is still saving.
-  launcher = launch()
+  launcher = launch(__file__, tmp_path)
   wait_for(lambda: num_done() == 10)
   assert (deaf / "log.txt").read_text() == "start 0\nstep 1/5\n"
   (deaf / "deaf").unlink()
   # Its launcher's death stopped it: it is not the one that goes on.
   wait_for(lambda: "end\nstart 1" in (deaf / "log.txt").read_text())
-  wait_for(lambda: says(last / "log.txt", "step 1/5"))
+  wait_for(lambda: says(last, "step 1/5"))
   os.killpg(launcher.pid, signal.SIGINT)  # As Ctrl-C does.
   said, _ = launcher.communicate()
   assert launcher.returncode == 0

@@ -13,10 +13,8 @@ import pytest
 from gnn_readout.sweeps import jobs, slurm
 from gnn_readout.sweeps.jobs import Hooks, Job
 from tests.sweeps import cluster, fake_runs
-from tests.sweeps.fake_runs import is_complete, saved_step
+from tests.sweeps.fake_runs import is_complete, launch, saved_step, says
 from tests.waiting import wait_for
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 pytestmark = pytest.mark.xdist_group("slurm")
 
@@ -70,24 +68,11 @@ def _starts(folder):
 
 
 def test_six_runs_through_what_clusters_do(slurm_cluster, tmp_path):
-  def launch():
-    return subprocess.Popen(
-      [sys.executable, __file__, str(tmp_path)],
-      env={**os.environ, "PYTHONPATH": str(ROOT)},
-      stdout=subprocess.PIPE,
-      text=True,
-      start_new_session=True,
-    )
-
-  def says(folder, line):
-    log = folder / "log.txt"
-    return log.exists() and jobs.last_line(log) == line
-
   folders = [tmp_path / f"run{i}" for i in range(6)]
   for folder in folders:
     folder.mkdir()
     (folder / "wait").touch()
-  launcher = launch()
+  launcher = launch(__file__, tmp_path)
   wait_for(lambda: all(says(folder, "step 1/5") for folder in folders[:2]))
   assert not (folders[2] / "log.txt").exists()  # Two at a time.
 
@@ -102,7 +87,7 @@ def test_six_runs_through_what_clusters_do(slurm_cluster, tmp_path):
   launcher.communicate()
   (folders[1] / "wait").unlink()
   wait_for(lambda: says(folders[3], "step 1/5"))
-  launcher = launch()
+  launcher = launch(__file__, tmp_path)
   (folders[2] / "wait").unlink()
   wait_for(lambda: says(folders[4], "step 1/5"))
 

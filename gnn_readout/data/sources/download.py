@@ -31,7 +31,7 @@ from gnn_readout.files import (
   atomic_write_text,
   check_writable,
   naming,
-  read_json,
+  read_object,
 )
 
 _CHUNK = 1 << 16
@@ -134,10 +134,7 @@ def _facts(path: pathlib.Path) -> dict[str, Any]:
 def _read_known(known: pathlib.Path) -> dict[str, Any]:
   """Returns what came before, by URL."""
   try:
-    facts = read_json(known)
-    if not isinstance(facts, dict):
-      raise ValueError("it holds no JSON object")
-    return facts
+    return read_object(known)
   except FileNotFoundError:
     return {}
   except ValueError as error:
