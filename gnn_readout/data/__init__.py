@@ -155,3 +155,14 @@ def _options(
     for name, value in section.items()
     if value
   }
+
+
+__all__ = [
+  "from_arrays",
+  "from_jraph",
+  "from_networkx",
+  "from_pyg",
+  "load",
+  "load_config",
+  "pack",
+]
