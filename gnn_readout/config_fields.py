@@ -50,6 +50,8 @@ PARTS = {
   "model.readout": _readout,
 }
 
+# Other names of fields, for who sets them.
+_ALIASES = {"dataset_fn": "dataset"}
 # Each of them says how long a run is; the other one is then 0.
 LENGTHS = ("num_epochs", "num_steps")
 
@@ -95,6 +97,7 @@ def with_fields(
     ValueError: If there is no such field, a value is not of its type, or both
       lengths of a run are set.
   """
+  values = {own_name(field): value for field, value in values.items()}
   result = config.copy_and_resolve_references()
   named = dict(_named(config))  # The copy does not know the type of a None.
   # What decides which fields there are comes first.
@@ -110,6 +113,11 @@ def with_fields(
       _leave_out(result, part)
   _keep_one_length(result, values, prefix)
   return result
+
+
+def own_name(field: str) -> str:
+  """Returns what a field is called in the config, where it has two names."""
+  return _ALIASES.get(field, field)
 
 
 def from_data(config: Mapping[str, Any]) -> Iterator[str]:

@@ -189,8 +189,9 @@ def run(
   """Cross-validates a config, or goes on where an earlier call stopped.
 
   Args:
-    config: As `configs/tu.py` and `configs/graphs.py` make it: `grid` names hyper-parameters and
-      their values, `repeats` replaces the protocol's if positive.
+    config: As `configs/tu.py` and `configs/graphs.py` make it: `grid` names
+      hyper-parameters and their values, `repeats` replaces the protocol's if
+      positive.
     protocol: A key of `PROTOCOLS`.
     workdir: A folder that several datasets and readouts may share: `splits/`
       holds the folds, and NAME-READOUT-PROTOCOL/ the scores of every chunk of

@@ -157,5 +157,11 @@ def find(dataset: str) -> Source:
   )
 
 
+def config_fields() -> list[str]:
+  """Returns the fields of a config that decide its dataset, without folds."""
+  sections = [row.section for row in SOURCES if row.section]
+  return ["dataset", *sections]
+
+
 def _row(dataset: str) -> Source | None:
   return next((row for row in SOURCES if row.matches(dataset)), None)

@@ -62,13 +62,15 @@ def tfds_files(data_dir: str | os.PathLike[str]) -> list[pathlib.Path]:
   }
   if not found:
     raise FileNotFoundError(
-      f"{root / 'tfds' / _NAME}: no TFRecord files of TensorFlow Datasets in it,"
-      f" nor in {root / _NAME} or {root / 'ogbg' / _NAME}; OGB's own files are"
-      " the dataset ogbg-molpcba"
+      f"{root / 'tfds' / _NAME}: no TFRecord files of TensorFlow Datasets in"
+      f" it, nor in {root / _NAME} or {root / 'ogbg' / _NAME}; OGB's own files"
+      " are the dataset ogbg-molpcba"
     )
-  folder = max(found, key=lambda f: [int(x) for x in re.findall(r"\d+", f.name)])
+  folder = max(
+    found, key=lambda f: [int(x) for x in re.findall(r"\d+", f.name)]
+  )
   shards, files = found[folder], []
-  for split, word in _WORDS.items():
+  for word in _WORDS.values():
     own = {i: (path, n) for (w, i, n), path in shards.items() if w == word}
     total = max((n for _, n in own.values()), default=1)
     for i in range(total):
@@ -76,7 +78,6 @@ def tfds_files(data_dir: str | os.PathLike[str]) -> list[pathlib.Path]:
         name = f"{_NAME}-{word}.tfrecord-{i:05d}-of-{total:05d}"
         raise FileNotFoundError(f"{folder / name}: no such file")
       files.append(own[i][0])
-    del split
   return files
 
 
