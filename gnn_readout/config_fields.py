@@ -94,9 +94,12 @@ def with_fields(
     prefix: Of the fields in messages, such as "--config.".
 
   Raises:
-    ValueError: If there is no such field, a value is not of its type, or both
-      lengths of a run are set.
+    ValueError: If there is no such field, a value is not of its type, or two
+      fields are set that say the same thing, such as both lengths of a run.
   """
+  for field, own in _ALIASES.items():
+    if field in values and own in values:
+      raise ValueError(f"{prefix}{field} and {prefix}{own} are one: give one")
   values = {own_name(field): value for field, value in values.items()}
   result = config.copy_and_resolve_references()
   named = dict(_named(config))  # The copy does not know the type of a None.

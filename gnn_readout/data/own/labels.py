@@ -76,10 +76,11 @@ def read_labels(
   task_type = task_type or _task_type(name, array)
   if task_type == "multiclass":
     return _classes(name, array)
-  if array.dtype.kind == "U":
+  if array.dtype.kind == "O":
+    word = next(x for x in array.flat if isinstance(x, str))
     raise ValueError(
-      f"{name}: labels such as {str(array.flat[0])!r} are words: task_type"
-      f" {task_type!r} takes numbers"
+      f"{name}: labels such as {word!r} are words: task_type {task_type!r}"
+      " takes numbers"
     )
   large = np.abs(array) > np.finfo(np.float32).max
   if large.any():
@@ -88,26 +89,42 @@ def read_labels(
 
 
 def _as_array(name: str, labels: Any) -> np.ndarray:
-  """Returns an array of numbers or words; None has become NaN."""
+  """Returns an array of numbers, in which None has become NaN, or of words.
+
+  Words are an array of objects, those that are missing among them.
+  """
   array = np.asarray(labels)
+  if array.dtype.kind == "U":  # A list may have held NaN, now a word.
+    given = labels if isinstance(labels, np.ndarray) else [*labels]
+    array = np.asarray(given, object)
   if array.dtype.kind == "O":
-    try:
-      array = array.astype(np.float64)
-    except (TypeError, ValueError):
-      raise ValueError(
-        f"{name}: the labels are neither all numbers nor all words, or their"
-        " rows differ in length"
-      ) from None
-  if array.dtype.kind not in "biufU":
+    are_words = [isinstance(label, str) for label in array.flat]
+    if any(are_words):
+      missing = [_is_missing(label) for label in array.flat]
+      if all(a or b for a, b in zip(are_words, missing, strict=True)):
+        return array
+    else:
+      try:
+        array = array.astype(np.float64)
+      except (TypeError, ValueError):
+        raise ValueError(
+          f"{name}: the labels are no numbers, or their rows differ in length"
+        ) from None
+  if array.dtype.kind not in "biuf":
     raise ValueError(
-      f"{name}: labels of type {array.dtype} are neither numbers nor words"
+      f"{name}: labels of type {array.dtype} are neither all numbers nor all"
+      " words"
     )
   return array
 
 
+def _is_missing(label: Any) -> bool:
+  return label is None or (isinstance(label, float) and np.isnan(label))
+
+
 def _task_type(name: str, array: np.ndarray) -> str:
   kind = array.dtype.kind
-  if kind == "U":
+  if kind == "O":
     return "multiclass"
   if kind == "b" or ((array == 0) | (array == 1) | np.isnan(array)).all():
     return "binary"
@@ -130,9 +147,10 @@ def _classes(name: str, array: np.ndarray) -> Labels:
       f"{name}: a multiclass task is one column of labels, not {array.shape[1]}"
     )
   column = array[:, 0]
-  known = np.ones(len(column), bool)
-  if column.dtype.kind == "f":
-    known = ~np.isnan(column)
+  known = np.array([not _is_missing(label) for label in column.tolist()], bool)
+  if column.dtype.kind == "O":
+    column = np.where(known, column, "").astype(str)
+  elif column.dtype.kind == "f":
     if (column[known] == np.floor(column[known])).all():
       column = np.where(known, column, 0).astype(np.int64)  # `2`, not `2.0`.
   names, codes = np.unique(column[known], return_inverse=True)
