@@ -73,6 +73,13 @@ def read_labels(
       f" {counted(num_graphs, 'graph')}: ({num_graphs},) or ({num_graphs}, T)"
     )
   array = array.reshape(num_graphs, -1)
+  if array.dtype.kind != "O":
+    large = np.abs(array) > np.finfo(np.float32).max
+    if large.any():
+      raise ValueError(
+        f"{name}: the label of graph {np.argmax(large.any(axis=1))} is"
+        f" {array[large][0]:g}, beyond float32"
+      )
   task_type = task_type or _task_type(name, array)
   if task_type == "multiclass":
     return _classes(name, array)
@@ -82,9 +89,6 @@ def read_labels(
       f"{name}: labels such as {word!r} are words: task_type {task_type!r}"
       " takes numbers"
     )
-  large = np.abs(array) > np.finfo(np.float32).max
-  if large.any():
-    raise ValueError(f"{name}: the label {array[large][0]:g} is beyond float32")
   return Labels(array.astype(np.float32), task_type)
 
 
@@ -99,17 +103,16 @@ def _as_array(name: str, labels: Any) -> np.ndarray:
     array = np.asarray(given, object)
   if array.dtype.kind == "O":
     are_words = [isinstance(label, str) for label in array.flat]
-    if any(are_words):
-      missing = [_is_missing(label) for label in array.flat]
-      if all(a or b for a, b in zip(are_words, missing, strict=True)):
-        return array
-    else:
-      try:
-        array = array.astype(np.float64)
-      except (TypeError, ValueError):
-        raise ValueError(
-          f"{name}: the labels are no numbers, or their rows differ in length"
-        ) from None
+    missing = [_is_missing(label) for label in array.flat]
+    pairs = zip(are_words, missing, strict=True)
+    if any(are_words) and all(word or gap for word, gap in pairs):
+      return array
+    try:
+      array = array.astype(object if any(are_words) else np.float64)
+    except (TypeError, ValueError):
+      raise ValueError(
+        f"{name}: the labels are no numbers, or their rows differ in length"
+      ) from None
   if array.dtype.kind not in "biuf":
     raise ValueError(
       f"{name}: labels of type {array.dtype} are neither all numbers nor all"
@@ -148,12 +151,12 @@ def _classes(name: str, array: np.ndarray) -> Labels:
     )
   column = array[:, 0]
   known = np.array([not _is_missing(label) for label in column.tolist()], bool)
+  there = column[known]
   if column.dtype.kind == "O":
-    column = np.where(known, column, "").astype(str)
-  elif column.dtype.kind == "f":
-    if (column[known] == np.floor(column[known])).all():
-      column = np.where(known, column, 0).astype(np.int64)  # `2`, not `2.0`.
-  names, codes = np.unique(column[known], return_inverse=True)
+    there = there.astype(str)
+  elif column.dtype.kind == "f" and (there == np.floor(there)).all():
+    there = there.astype(np.int64)  # `2`, not `2.0`.
+  names, codes = np.unique(there, return_inverse=True)
   values = np.full((len(column), 1), np.nan, np.float32)
   values[known, 0] = codes
   return Labels(values, "multiclass", tuple(str(x) for x in names.tolist()))

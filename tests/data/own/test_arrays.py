@@ -222,7 +222,7 @@ def test_a_few_whole_numbers_are_classes():
     (["a", "b"], "binary", "'a' are words: task_type 'binary' takes numbers"),
     (["a", 1.5], None, "neither all numbers nor all words"),
     ([[0.5, None], [{}, 3]], None, "labels are no numbers, or their rows"),
-    ([1e300, 0.5], None, r"label 1e\+300 is beyond float32"),
+    ([1e300, 0.5], None, r"graph 0 is 1e\+300, beyond float32"),
   ],
 )
 def test_labels_that_cannot_be(labels, task_type, words):
