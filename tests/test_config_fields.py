@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from configs import demo, median, molpcba, omniglot, polygons, tu
+from configs import demo, graphs, median, molpcba, omniglot, polygons, tu
 from gnn_readout import config_fields, models
 from gnn_readout.fields import flatten
 from gnn_readout.layers.heads import HEADS
@@ -21,6 +21,7 @@ from gnn_readout.training import members
 
 CONFIGS = {
   "demo": demo.get_config,
+  "graphs": lambda name: graphs.get_config(f"gcn,{name}"),
   "median": median.get_config,
   "molpcba": lambda name: molpcba.get_config(f"gcn,{name}"),
   "omniglot": omniglot.get_config,
