@@ -326,6 +326,31 @@ def test_gradient_is_the_slope(readout):
   np.testing.assert_allclose(slope, measured, rtol=1e-5, atol=1e-6)
 
 
+def test_second_derivative_is_the_slope_of_the_first(readout):
+  """Reverse over reverse, as where a gradient is what decodes a set."""
+  elements, sets = example()
+  rng = np.random.default_rng(6)
+  weights = random_weights()
+  along, across = rng.normal(size=(2, *elements.shape))
+
+  def slope(elements):
+    gradients = jax.grad(functools.partial(loss, readout.apply), 1)(
+      readout.params, elements, sets, weights
+    )
+    return jnp.vdot(gradients, across)
+
+  second = jnp.vdot(jax.jit(jax.grad(slope))(elements), along)
+
+  def first(step):
+    moved = elements + step * along
+    _, slopes = readout.gradient(readout.params, moved, sets, weights)
+    return jnp.vdot(slopes, across)
+
+  step = 1e-6
+  measured = (first(step) - first(-step)) / (2 * step)
+  np.testing.assert_allclose(second, measured, rtol=1e-5, atol=1e-5)
+
+
 def test_compiled_as_not_compiled(readout):
   expected = readout.apply(readout.params, *example())
   result = readout.jitted(readout.params, *example())
