@@ -100,7 +100,7 @@ class SSMA(Readout):
     width = elements.shape[1] // heads  # D/H
     shape = slots + 1, slots * (width - 1) + 1
     if self._has_attention:
-      features = self._attend(elements, sets)  # [S, H, K, D/H]
+      features = _slots(elements, sets, heads, slots, self._temperature)
       logs, phases = _polar(_transform(features, shape))
       log = jnp.mean(logs, axis=2)  # [S, H, A, B]
       phase = functools.reduce(jnp.multiply, jnp.moveaxis(phases, 2, 0))
@@ -118,15 +118,17 @@ class SSMA(Readout):
     values = values.reshape(sets.num_segments, -1)  # [S, D]
     return jnp.where(sets.sizes[:, None] > 0, values, 0)
 
-  def _attend(self, elements: Array, sets: Sets) -> Array:
-    """Returns the slots [S, H, K, D/H]."""
-    heads, slots = self._num_heads, self._num_slots
-    logits = Linear(heads * slots, name="attend")(elements)  # [N, H K]
-    logits = jax.nn.leaky_relu(logits) / self._temperature
-    weights = segments.softmax(logits, sets).reshape(-1, heads, slots, 1)
-    weighted = weights * elements.reshape(len(elements), heads, 1, -1)
-    total = segments.sum(weighted.reshape(len(elements), -1), sets)
-    return total.reshape(sets.num_segments, heads, slots, -1)
+
+def _slots(
+  elements: Array, sets: Sets, num_heads: int, count: int, temperature: float
+) -> Array:
+  """Returns means of the elements by attention, [S, H, K, D/H]."""
+  logits = Linear(num_heads * count, name="attend")(elements)  # [N, H K]
+  logits = jax.nn.leaky_relu(logits) / temperature
+  weights = segments.softmax(logits, sets).reshape(-1, num_heads, count, 1)
+  weighted = weights * elements.reshape(len(elements), num_heads, 1, -1)
+  total = segments.sum(weighted.reshape(len(elements), -1), sets)
+  return total.reshape(sets.num_segments, num_heads, count, -1)
 
 
 def _transform(features: Array, shape: tuple[int, int]) -> tuple[Array, Array]:

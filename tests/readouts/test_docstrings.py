@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from gnn_readout.readouts import ORDER_DEPENDENT, READOUTS
+from gnn_readout.readouts import OF_GRAPHS, ORDER_DEPENDENT, READOUTS
 
-ALL = READOUTS | ORDER_DEPENDENT
+ALL = READOUTS | ORDER_DEPENDENT | OF_GRAPHS
 
 
 @pytest.mark.parametrize("name", sorted(ALL))

@@ -72,6 +72,7 @@ def test_values_and_auxiliary_losses():
 
 @pytest.mark.xdist_group("pyg")
 def test_as_in_the_authors_program():
+  # Not of the peers, as it requires a service for logging: --no-deps.
   genagg = pytest.importorskip("genagg")
   import torch
 

@@ -7,6 +7,7 @@ import pathlib
 import pytest
 
 from gnn_readout.readouts import (
+  OF_GRAPHS,
   ORDER_DEPENDENT,
   READOUTS,
   listing,
@@ -14,7 +15,7 @@ from gnn_readout.readouts import (
 )
 from gnn_readout.readouts.base import FAMILIES
 
-ALL = READOUTS | ORDER_DEPENDENT
+ALL = READOUTS | ORDER_DEPENDENT | OF_GRAPHS
 README = pathlib.Path(__file__).parents[2] / "README.md"
 
 
@@ -31,6 +32,7 @@ def test_every_readout_is_in_one_family():
   names = [name for members in families.values() for name in members]
   assert sorted(names) == sorted(ALL)
   assert sorted(families["sequences"]) == sorted(ORDER_DEPENDENT)
+  assert sorted(families["graphs"]) == sorted(OF_GRAPHS)
 
 
 def test_a_readout_describes_itself_and_its_fields():
