@@ -29,7 +29,7 @@ class LCM(Readout):
   largest of the batch: there zeros take part in the tree.
 
   Reference: Ong and Veličković 2022, "Learnable Commutative Monoids for Graph
-  Neural Networks", section 3.
+  Neural Networks".
 
   Example:
     >>> import haiku as hk, jax, jax.numpy as jnp

@@ -33,7 +33,7 @@ class Multi(Readout):
 
   Reference: Corso et al. 2020, "Principal Neighbourhood Aggregation for Graph
   Nets", section 2; Lee et al. 2016, "Generalizing Pooling Functions in
-  Convolutional Neural Networks: Mixed, Gated, and Tree", sections 3.1 and 3.2.
+  Convolutional Neural Networks: Mixed, Gated, and Tree", section 3.1.
 
   Example:
     >>> import haiku as hk, jax, jax.numpy as jnp

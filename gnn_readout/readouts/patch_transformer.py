@@ -41,7 +41,7 @@ class PatchTransformer(Readout):
   sets the patches of the largest, empty ones that take part in attention and
   mean, and leaves out elements that do not fill one.
 
-  Reference: Zhang et al. 2023, "Simplifying Temporal Heterogeneous Network for
+  Reference: Li et al. 2023, "Simplifying Temporal Heterogeneous Network for
   Continuous-Time Link Prediction", patching.
 
   Example:

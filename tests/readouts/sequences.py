@@ -14,8 +14,6 @@ def peer_of_each_set(aggregation, elements):
   """Returns [S, D_out] for the sets of `ragged`, 0 for empty ones."""
   import torch
 
-  aggregation = aggregation.double()
-
   def one(x):
     index = torch.zeros(len(x), dtype=torch.long)
     with torch.no_grad():

@@ -41,7 +41,7 @@ def test_as_in_pytorch_geometric():
   aggr = pytest.importorskip("torch_geometric.nn.aggr")
   elements = ragged.example()
   params = ragged.random_parameters(MAKE, elements)
-  theirs = aggr.GRUAggregation(ragged.D, U)
+  theirs = aggr.GRUAggregation(ragged.D, U).double()
   sequences.set_recurrent(theirs.gru, params["gru"])
   np.testing.assert_allclose(
     ragged.pool(MAKE, elements, params),

@@ -55,7 +55,7 @@ def test_values():
 def test_as_in_pytorch_geometric():
   aggr = pytest.importorskip("torch_geometric.nn.aggr")
   elements, params = example()
-  theirs = aggr.LCMAggregation(ragged.D, U)
+  theirs = aggr.LCMAggregation(ragged.D, U).double()
   ragged.set_linear(theirs.lin, params[PROJECT])
   sequences.set_recurrent(theirs.gru_cell, params["lcm"])
   np.testing.assert_allclose(

@@ -40,7 +40,7 @@ def test_as_in_pytorch_geometric():
   aggr = pytest.importorskip("torch_geometric.nn.aggr")
   elements = ragged.example()
   params = ragged.random_parameters(MAKE, elements)
-  theirs = aggr.LSTMAggregation(ragged.D, U)
+  theirs = aggr.LSTMAggregation(ragged.D, U).double()
   sequences.set_recurrent(theirs.lstm, params["lstm"])
   np.testing.assert_allclose(
     ragged.pool(MAKE, elements, params),

@@ -41,7 +41,7 @@ def test_as_in_pytorch_geometric():
   params = ragged.random_parameters(MAKE, elements)
   theirs = aggr.MLPAggregation(
     D, OUT, M, hidden_channels=HIDDEN, num_layers=2, norm=None
-  )
+  ).double()
   for linear, name in zip(theirs.mlp.lins, LAYERS):
     ragged.set_linear(linear, params[name])
   np.testing.assert_allclose(

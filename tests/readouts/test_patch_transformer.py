@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -32,7 +33,9 @@ def make(patch_size, **arguments):
 def test_patches_are_cut_from_each_set(size):
   elements = ragged.example()
   sets = make_sets(np.array(ragged.SIZES), ragged.N)
-  rows, patch_sets = patch_transformer._patches(elements, sets, size)
+  rows, patch_sets = patch_transformer._patches(
+    jnp.asarray(elements), sets, size
+  )
   expected = []
   for start, count in zip(ragged.STARTS, ragged.SIZES):
     for first in range(0, count, size):
