@@ -107,7 +107,7 @@ def test_without_structure_it_is_the_best_assignment():
   own = templates()._replace(log_weights=jnp.full((K, M), -np.log(M)))
   values = ours(elements, sets, own, 0.0, num_iterations=200, num_scalings=99)
   for s, k, squares, _, _, p, q in graph_pairs(own):
-    # Copies of nodes: every one of the least common multiple weighs the same.
+    # Copies of the nodes, n m of them on both sides, which all weigh the same.
     n, m = len(p), len(q)
     costs = np.repeat(np.repeat(squares, m, axis=0), n, axis=1)
     best = costs[scipy.optimize.linear_sum_assignment(costs)].mean()

@@ -48,20 +48,26 @@ class LCM(Readout):
     gates = recurrent.make_gates(units, units, 3, elements.dtype)
     values = jax.nn.relu(Linear(units, name="project")(elements))  # [N, U]
 
-    def join(first, second):
-      both = (
-        recurrent.gru(gates, gates.of_input(x), state)
-        for x, state in ((first, second), (second, first))
-      )
-      return sum(both) / 2
-
     # As deep as the largest set there could be.
     for _ in range(max(len(elements) - 1, 0).bit_length()):
-      values, sets = _join_pairs(join, values, sets)
+      values, sets = _join_pairs(gates, values, sets)
     return segments.sum(values, sets)  # At most one of each set is left.
 
 
-def _join_pairs(join, values: Array, sets: Sets) -> tuple[Array, Sets]:
+def _join(gates: recurrent.Gates, first: Array, second: Array) -> Array:
+  """Returns u * v, the same for v * u."""
+  return (
+    recurrent.gru(gates, gates.of_input(first), second)
+    + recurrent.gru(gates, gates.of_input(second), first)
+  ) / 2
+
+
+# Compiled by itself, as every level has another length: called op by op, all
+# operations of all levels would be compiled one by one.
+@jax.jit
+def _join_pairs(
+  gates: recurrent.Gates, values: Array, sets: Sets
+) -> tuple[Array, Sets]:
   """Returns one value for two neighbours of a set, and one that is left over.
 
   The (n + 1)//2 values of all sets are at most (N + S)//2.
@@ -74,5 +80,5 @@ def _join_pairs(join, values: Array, sets: Sets) -> tuple[Array, Sets]:
   rows = segments.broadcast(starts, joined) + place
   first, second = (values.at[rows + k].get(mode="clip") for k in (0, 1))
   is_pair = place + 1 < segments.broadcast(sets.sizes, joined)
-  values = jnp.where(is_pair[:, None], join(first, second), first)
+  values = jnp.where(is_pair[:, None], _join(gates, first, second), first)
   return segments.masked(values, joined), joined
