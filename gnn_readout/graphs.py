@@ -26,6 +26,22 @@ from jax import Array
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
+class Edges:
+  """The edges among the elements of each set.
+
+  Attributes:
+    senders: [E] int32, rows of the elements.
+    receivers: [E] int32, of the same set as the senders.
+    mask: [E] bool, false for padding.
+  """
+
+  senders: Array
+  receivers: Array
+  mask: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class Sets:
   """Which set each element belongs to.
 
@@ -34,11 +50,14 @@ class Sets:
       one past the last set, so that segment sums drop them.
     mask: [N] bool, false for padding.
     sizes: [S] int32, the number of elements of each set; zero is allowed.
+    edges: Where the sets are the nodes of graphs, those of the graphs, for
+      readouts that look at them; else None.
   """
 
   segment_ids: Array
   mask: Array
   sizes: Array
+  edges: Edges | None = None
 
   @property
   def num_segments(self) -> int:
@@ -151,10 +170,12 @@ def node_sets(graphs: jraph.GraphsTuple) -> Sets:
     graphs: A batch, its real graphs first.
 
   Returns:
-    The sets, G in number.
+    The sets, G in number, with their edges.
   """
   sizes = jnp.where(graph_mask(graphs), graphs.n_node, 0)  # [G]
-  return make_sets(sizes, jax.tree.leaves(graphs.nodes)[0].shape[0])
+  sets = make_sets(sizes, jax.tree.leaves(graphs.nodes)[0].shape[0])
+  edges = Edges(graphs.senders, graphs.receivers, edge_mask(graphs))
+  return dataclasses.replace(sets, edges=edges)
 
 
 def edge_mask(graphs: jraph.GraphsTuple) -> Array:

@@ -15,7 +15,12 @@ from gnn_readout import config_fields, models
 from gnn_readout.fields import flatten
 from gnn_readout.layers.heads import HEADS
 from gnn_readout.message_passing import NETWORKS, network_class
-from gnn_readout.readouts import READOUTS
+from gnn_readout.readouts import (
+  OF_GRAPHS,
+  ORDER_DEPENDENT,
+  READOUTS,
+  readout_class,
+)
 from gnn_readout.runs import settings
 from gnn_readout.training import members
 
@@ -35,12 +40,12 @@ def config():
   return molpcba.get_config("gcn,fspool")
 
 
-@pytest.mark.parametrize("name", sorted(READOUTS))
+@pytest.mark.parametrize("name", sorted(READOUTS | ORDER_DEPENDENT | OF_GRAPHS))
 @pytest.mark.parametrize("get_config", CONFIGS.values(), ids=CONFIGS)
 def test_every_argument_of_every_readout_is_a_field(get_config, name):
   config = get_config(name)
   before = flatten(settings.as_json(config))
-  for argument, (_, default) in READOUTS[name].arguments().items():
+  for argument, (_, default) in readout_class(name).arguments().items():
     field = f"model.readout.{argument}"
     text = config_fields.write(default)
     changed = config_fields.with_fields(config, {field: text})
