@@ -137,6 +137,9 @@ METRIC_NAMES = {
   "rmse": "RMSE",
   "mae": "MAE",
   "accuracy": "accuracy",
+  "f1": "F1",
+  "mcc": "MCC",
+  "r2": "R²",
 }
 
 # Fields of a config that change what is shown or stored, but no number.

@@ -12,7 +12,7 @@ import pytest
 import sklearn.metrics
 from sklearn import dummy
 
-from gnn_readout import metrics
+from gnn_readout import losses, metrics
 from tests.work import lines_of_python
 
 NUM_GRAPHS, NUM_TASKS, NUM_CLASSES = 97, 13, 5
@@ -64,7 +64,7 @@ def test_binary_loss_is_the_mean_over_labelled_entries_of_real_graphs():
         p = 1 / (1 + np.exp(-logits[g, t]))
         total -= np.log(p if labels[g, t] else 1 - p)
         count += 1
-  loss = metrics.masked_loss("binary")(logits, labels, mask)
+  loss = losses.masked_loss("binary")(logits, labels, mask)
   np.testing.assert_allclose(loss, total / count, rtol=1e-12)
 
 
@@ -77,7 +77,7 @@ def test_multiclass_loss_is_the_mean_negative_log_probability():
   rows = [g for g in range(7) if g != 3]
   p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
   expected = -np.mean([np.log(p[g, int(labels[g, 0])]) for g in rows])
-  loss = metrics.masked_loss("multiclass")(logits, labels, mask)
+  loss = losses.masked_loss("multiclass")(logits, labels, mask)
   np.testing.assert_allclose(loss, expected, rtol=1e-12)
 
 
@@ -87,7 +87,7 @@ def test_regression_loss_is_the_mean_squared_error():
   labels[2, 1] = np.nan
   mask = np.arange(11) < 7
   expected = np.nanmean((predictions - labels)[:7] ** 2)
-  loss = metrics.masked_loss("regression")(predictions, labels, mask)
+  loss = losses.masked_loss("regression")(predictions, labels, mask)
   np.testing.assert_allclose(loss, expected, rtol=1e-12)
 
 
@@ -101,7 +101,7 @@ def test_gradient_is_finite_and_zero_without_a_label(task_type, dtype):
   labels[2] = np.nan
   mask = np.arange(11) < 7
   logits[8:] = np.nan  # Whatever a padding graph holds, it does not count.
-  loss, gradient = jax.jit(jax.value_and_grad(metrics.masked_loss(task_type)))(
+  loss, gradient = jax.jit(jax.value_and_grad(losses.masked_loss(task_type)))(
     logits, labels, mask
   )
   assert loss.dtype == gradient.dtype == dtype
@@ -116,7 +116,7 @@ def test_gradient_is_finite_and_zero_without_a_label(task_type, dtype):
 def test_a_batch_without_labels_gives_zero_loss_and_gradient(task_type):
   columns = 1 if task_type == "multiclass" else 3
   labels = np.full((5, columns), np.nan)
-  loss, gradient = jax.value_and_grad(metrics.masked_loss(task_type))(
+  loss, gradient = jax.value_and_grad(losses.masked_loss(task_type))(
     jnp.ones((5, 3)), labels, np.ones(5, bool)
   )
   assert loss == 0
@@ -126,7 +126,7 @@ def test_a_batch_without_labels_gives_zero_loss_and_gradient(task_type):
 def test_binary_loss_is_stable_where_the_model_is_sure():
   logits = np.float32([[0.0, 30.0, -30.0, 1e4, -1e4, 1e4, -1e4]])
   labels = np.float32([[1, 1, 0, 1, 0, 0, 1]])
-  loss = metrics.masked_loss("binary")
+  loss = losses.masked_loss("binary")
   one = np.ones(1, bool)
   each = [loss(logits[:, [i]], labels[:, [i]], one) for i in range(7)]
   sure = np.log1p(np.exp(-30.0))
@@ -140,14 +140,14 @@ def test_binary_loss_is_stable_where_the_model_is_sure():
 def test_losses_refuse_shapes_that_would_broadcast():
   mask = np.ones(7, bool)
   with pytest.raises(ValueError, match=r"labels of shape \(7, 1\)"):
-    metrics.masked_loss("binary")(np.zeros((7, 3)), np.zeros((7, 1)), mask)
+    losses.masked_loss("binary")(np.zeros((7, 3)), np.zeros((7, 1)), mask)
   with pytest.raises(ValueError, match=r"labels of shape \(7, 3\)"):
-    metrics.masked_loss("multiclass")(np.zeros((7, 3)), np.zeros((7, 3)), mask)
+    losses.masked_loss("multiclass")(np.zeros((7, 3)), np.zeros((7, 3)), mask)
 
 
 def test_an_unknown_task_type_names_the_nearest():
   with pytest.raises(ValueError, match=r"'binari'.*Did you mean 'binary'"):
-    metrics.masked_loss("binari")
+    losses.masked_loss("binari")
 
 
 # Scores
