@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gnn_readout import confusion
 from gnn_readout.errors import suggest
 from gnn_readout.wording import counted
 
@@ -131,7 +132,7 @@ def roc_auc(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
   Returns:
     [T] float64; NaN for a task without a positive or a negative label.
   """
-  if is_of_classes(labels, logits):
+  if confusion.is_of_classes(labels, logits):
     areas = roc_auc(*one_against_all(labels, logits))  # [C]
     return _mean_labelled(areas[:, None])
   true, false, starts = _threshold_counts(labels, logits)
@@ -154,7 +155,7 @@ def one_against_all(
   Returns:
     labels [G, C] of 0, 1 and NaN; the probabilities [G, C] of the classes.
   """
-  _check_classes(labels, logits.shape[1])
+  confusion.check_classes(labels, logits.shape[1])
   is_one = labels == np.arange(logits.shape[1])  # [G, C]
   logits = logits.astype(np.float64)
   shares = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -195,130 +196,18 @@ def r2_of(residual: np.ndarray, total: np.ndarray) -> np.ndarray:
   return np.where(total > 0, 1 - ratio, perfect)
 
 
-def accuracy(counts: np.ndarray, is_binary: bool) -> np.ndarray:
-  """Share of graphs whose class is the predicted one; NaN if there are none.
-
-  Args:
-    counts: [..., C, C], graphs by class and predicted class.
-    is_binary: Whether the classes are the labels 0 and 1 of a task.
-
-  Returns:
-    [...] float64.
-  """
-  del is_binary
-  total = counts.sum(axis=(-2, -1))
-  correct = np.trace(counts, axis1=-2, axis2=-1)
-  return np.where(total > 0, correct / np.maximum(total, 1), np.nan)
-
-
-def f1(counts: np.ndarray, is_binary: bool) -> np.ndarray:
-  """F1 = 2 TP / (2 TP + FP + FN), of label 1 or the mean over the classes.
-
-  It is 0 if no graph has label 1, nor is predicted to. Classes that no graph
-  is of, nor is predicted to be, do not count in the mean. NaN without graphs.
-
-  Args:
-    counts: As `accuracy` takes it.
-    is_binary: Likewise.
-  """
-  is_any = counts.sum(axis=(-2, -1)) > 0
-  hits = np.diagonal(counts, axis1=-2, axis2=-1)  # [..., C]
-  both = counts.sum(axis=-1) + counts.sum(axis=-2)  # [..., C]
-  scores = 2 * hits / np.maximum(both, 1)
-  if is_binary:
-    return np.where(is_any, scores[..., 1], np.nan)
-  number = np.maximum((both > 0).sum(axis=-1), 1)
-  return np.where(is_any, scores.sum(axis=-1) / number, np.nan)
-
-
-def mcc(counts: np.ndarray, is_binary: bool) -> np.ndarray:
-  """Matthews' correlation coefficient, of classes Gorodkin's R_K.
-
-  It is 0 if all graphs are of one class, or predicted to be; NaN without any.
-
-  Args:
-    counts: As `accuracy` takes it.
-    is_binary: Likewise.
-
-  Reference: Gorodkin 2004, "Comparing two K-category assignments by a
-  K-category correlation coefficient", eq. 8.
-  """
-  del is_binary
-  counts = counts.astype(np.float64)
-  total = counts.sum(axis=(-2, -1))
-  correct = np.trace(counts, axis1=-2, axis2=-1)
-  true, predicted = counts.sum(axis=-1), counts.sum(axis=-2)  # [..., C]
-
-  def covariance(x: np.ndarray, y: np.ndarray, both: np.ndarray) -> np.ndarray:
-    return both * total - (x * y).sum(axis=-1)
-
-  size = np.sqrt(
-    covariance(true, true, total) * covariance(predicted, predicted, total)
-  )
-  ratio = covariance(true, predicted, correct) / np.where(size > 0, size, 1)
-  return np.where(total > 0, np.where(size > 0, ratio, 0.0), np.nan)
-
-
-# Those that are functions of a confusion matrix.
-OF_CONFUSION = {"accuracy": accuracy, "f1": f1, "mcc": mcc}
-
-
 def _of_confusion(
   score: Callable[[np.ndarray, bool], np.ndarray],
 ) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
   def function(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
-    cells, size = confusion_cells(labels, logits)
+    cells, size = confusion.cells(labels, logits)
     known, num_tasks = ~np.isnan(labels), labels.shape[1]
     cells = (cells + size**2 * np.arange(num_tasks))[known]
     counts = np.bincount(cells, minlength=num_tasks * size**2)
-    is_binary = not is_of_classes(labels, logits)
+    is_binary = not confusion.is_of_classes(labels, logits)
     return score(counts.reshape(num_tasks, size, size), is_binary)
 
   return function
-
-
-def confusion_cells(
-  labels: np.ndarray, logits: np.ndarray
-) -> tuple[np.ndarray, int]:
-  """Returns where in C x C each graph counts, and C.
-
-  Args:
-    labels: [G, T] of 0, 1 and NaN, for which C is 2, or [G, 1] class numbers.
-    logits: [G, T], or [G, C].
-
-  Returns:
-    [G, T] the number of the cell, C class + predicted class, whatever where
-    there is no label; C.
-  """
-  size = logits.shape[1]
-  if is_of_classes(labels, logits):
-    _check_classes(labels, size)
-    predicted = logits.argmax(axis=1)[:, None]  # [G, 1]
-  else:
-    _check_binary(labels)
-    size, predicted = 2, logits > 0  # [G, T]
-  return size * np.nan_to_num(labels).astype(np.int64) + predicted, size
-
-
-def is_of_classes(labels: np.ndarray, logits: np.ndarray) -> bool:
-  """Returns whether labels are class numbers, and logits theirs."""
-  return labels.shape[1] == 1 and logits.shape[1] > 1
-
-
-def _check_classes(labels: np.ndarray, num_classes: int) -> None:
-  known = labels[~np.isnan(labels)]
-  possible = np.isin(known, np.arange(num_classes))
-  if not possible.all():
-    raise ValueError(
-      f"label {known[~possible][0]:g} is not a class number from 0 to"
-      f" {num_classes - 1}"
-    )
-
-
-def _check_binary(labels: np.ndarray) -> None:
-  impossible = ~((labels == 0) | (labels == 1) | np.isnan(labels))
-  if impossible.any():
-    raise ValueError(f"label {labels[impossible][0]:g} is not 0, 1 or NaN")
 
 
 def _any_constant(labels: np.ndarray, num_outputs: int) -> np.ndarray:
@@ -360,7 +249,7 @@ _METRICS = {
   "r2": _Metric(r2, True, "two labels", _training_mean),
   **{
     name: _Metric(_of_confusion(f), True, "a label", _frequent_class, True)
-    for name, f in OF_CONFUSION.items()
+    for name, f in confusion.SCORES.items()
   },
 }
 
@@ -398,7 +287,7 @@ def _threshold_counts(
     each threshold, from the highest down, one task after the other;
     starts [T]: where each task begins in them.
   """
-  _check_binary(labels)
+  confusion.check_binary(labels)
   # float32 stays float32: it sorts faster and has the same ties.
   dtype = np.result_type(logits.dtype, np.float32)
   keys = -np.ascontiguousarray(logits.T, dtype)  # [T, G]

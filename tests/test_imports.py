@@ -29,7 +29,7 @@ _BASE = {"graphs", "segments", "minimisation", "transport", "layers"}
 _READOUTS = _BASE | {"readouts"}
 _MESSAGES = _READOUTS | {"message_passing"}
 _MODELS = _MESSAGES | {"models"}
-_DATA = {"data", "losses", "metrics", "statistics"}
+_DATA = {"confusion", "data", "losses", "metrics", "statistics"}
 _RUNS = (
   _MODELS | _DATA | {"config_fields", "optimizers", "tasks", "runs", "records"}
 )
@@ -51,9 +51,10 @@ ALLOWED = {
   "config_fields": _MODELS | {"data"},
   "optimizers": set(),
   "data": set(),
+  "confusion": set(),
   "losses": set(),
-  "metrics": set(),
-  "statistics": {"metrics"},
+  "metrics": {"confusion"},
+  "statistics": {"confusion", "metrics"},
   "tasks": _MODELS | _DATA | {"optimizers", "records"},
   "records": set(),
   "runs": _RUNS,

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gnn_readout import metrics
+from gnn_readout import confusion, metrics
 from gnn_readout.wording import counted
 
 _CHUNK = 32  # Resamples at a time: what is gathered for them fits a cache.
@@ -223,9 +223,9 @@ def _r2(labels: np.ndarray, predictions: np.ndarray) -> Weighted:
 
 
 def _confused(metric: str, labels: np.ndarray, logits: np.ndarray) -> Weighted:
-  cells, size = metrics.confusion_cells(labels, logits)
-  score = metrics.OF_CONFUSION[metric]
-  is_binary = not metrics.is_of_classes(labels, logits)
+  cells, size = confusion.cells(labels, logits)
+  score = confusion.SCORES[metric]
+  is_binary = not confusion.is_of_classes(labels, logits)
   known = ~np.isnan(labels)  # [G, T]
   used = np.unique(cells[known])
   is_in = [((cells == cell) & known).astype(np.float64) for cell in used]
@@ -348,7 +348,7 @@ def _roc_area(true: np.ndarray, false: np.ndarray) -> np.ndarray:
 
 
 def _rocauc(labels: np.ndarray, logits: np.ndarray) -> Weighted:
-  if not metrics.is_of_classes(labels, logits):
+  if not confusion.is_of_classes(labels, logits):
     return _ranked(_roc_area, labels, logits)
   areas = _ranked(_roc_area, *metrics.one_against_all(labels, logits))
   return lambda counts: _mean_over_tasks(areas(counts))[:, None]
@@ -361,5 +361,5 @@ _WEIGHTED = {
   "rmse": _rmse,
   "mae": _mae,
   "r2": _r2,
-  **{name: functools.partial(_confused, name) for name in metrics.OF_CONFUSION},
+  **{name: functools.partial(_confused, name) for name in confusion.SCORES},
 }

@@ -97,7 +97,8 @@ class GraphProperty(Problem):
         len(graphs), fields.batch_size, fields.get("keep_last", False)
       )
     self.epoch_steps = config.get("epoch_steps", 0) or a_pass
-    self.label_weights  # noqa: B018, what cannot be is found at once.
+    # [T, C], how much a label counts in the loss; None if all do the same.
+    self.label_weights = self._weigh_labels()
     self.num_steps = config.num_steps
     if config.num_epochs > 0:
       self.num_steps = round(config.num_epochs * self.epoch_steps)
@@ -197,9 +198,7 @@ class GraphProperty(Problem):
       return None
     return Scaling.of(self.store.labels[self.store.splits["train"]])
 
-  @functools.cached_property
-  def label_weights(self) -> np.ndarray | None:
-    """[T, C], how much a label counts in the loss; None if all do the same."""
+  def _weigh_labels(self) -> np.ndarray | None:
     schema, config = self.schema, self.config
     try:
       return losses.label_weights(
