@@ -4,8 +4,9 @@
 readout, and so on. Every argument in the signature of that readout is a field,
 `model.readout.ARGUMENT`, whether the config names it or not; what is not set
 is not in the config and has the signature's default. So are the options of the
-source that the dataset is of. Field names are dotted, values written as text:
-numbers, words, None, and sequences with commas.
+source that the dataset is of, and those of training (`options.OPTIONS`). Field
+names are dotted, values written as text: numbers, words, None, and sequences
+with commas.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gnn_readout import options
 from gnn_readout.errors import nearest
 from gnn_readout.signatures import Argument
 
@@ -73,7 +75,7 @@ def known(config: ConfigDict) -> dict[str, Any]:
   Raises:
     ValueError: If a part has the name of nothing.
   """
-  kinds = _options(config) | dict(_named(config))
+  kinds = _options(config) | dict(_named(config)) | options.kinds(config)
   for part in PARTS:
     kinds |= {f"{part}.{name}": k for name, k in _open(config, part).items()}
   return kinds
@@ -107,7 +109,8 @@ def with_fields(
   for field in sorted(values, key=lambda field: not _decides(field)):
     part, _, last = field.rpartition(".")
     kinds = _open(result, part) if part in PARTS else {}
-    kind = kinds.get(last, (_options(result) | named).get(field))
+    others = _options(result) | named | options.kinds(result)
+    kind = kinds.get(last, others.get(field))
     if kind is None or (part in PARTS and last not in kinds):
       raise unknown(field, known(result))
     value = read(write(values[field]), kind, prefix + field)

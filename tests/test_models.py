@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from configs import molpcba
-from gnn_readout import metrics, models
+from gnn_readout import losses, models
 from gnn_readout.data import batches
 from gnn_readout.data.building import build_from_undirected
 from gnn_readout.data.sources import molecules
@@ -107,7 +107,7 @@ def losses_and_gradients(model, params, state, batch):
     output, new_state = model.apply(
       params, state, jax.random.key(0), batch, True
     )
-    value = metrics.masked_loss("binary")(
+    value = losses.masked_loss("binary")(
       output.logits, batch.globals["labels"], batch.globals["mask"]
     )
     return value, (new_state, output.logits)

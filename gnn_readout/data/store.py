@@ -29,9 +29,9 @@ from gnn_readout.wording import counted
 SCHEMA_VERSION = 4
 # The metrics of each task type, the usual one first.
 METRICS = {
-  "binary": ("ap", "rocauc"),
-  "multiclass": ("accuracy",),
-  "regression": ("rmse", "mae"),
+  "binary": ("ap", "rocauc", "accuracy", "f1", "mcc"),
+  "multiclass": ("accuracy", "f1", "mcc", "rocauc"),
+  "regression": ("rmse", "mae", "r2"),
 }
 
 _TUPLES = ("node_sizes", "edge_sizes", "task_names", "class_names", "notes")

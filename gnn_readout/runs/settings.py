@@ -13,7 +13,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gnn_readout import files, optimizers, tasks
+from gnn_readout import files, optimizers, options, tasks
 from gnn_readout.config_fields import LENGTHS, from_data
 from gnn_readout.data import sources
 from gnn_readout.errors import quoted, suggest
@@ -42,6 +42,7 @@ def check(config: ConfigDict) -> None:
       raise ValueError(f"{name} must be finite, got {value}")
     if isinstance(value, int) and value > _LARGEST:
       raise ValueError(f"{name} must be at most {_LARGEST}, got {value}")
+  options.check(fields)
   problem = tasks.problem_class(config)
   for name in problem.REQUIRED:
     if name not in fields:
