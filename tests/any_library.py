@@ -83,16 +83,17 @@ def haiku_readout(name, **arguments) -> hk.Transformed:
   )
 
 
-def train(loss, params, optimizer=optimizer()):
+def train(loss, params):
   """Returns the losses of STEPS steps of a loss of parameters."""
+  descent = optimizer()
 
   @jax.jit
   def step(params, state):
     value, gradients = jax.value_and_grad(loss)(params)
-    updates, state = optimizer.update(gradients, state)
+    updates, state = descent.update(gradients, state)
     return optax.apply_updates(params, updates), state, value
 
-  state, losses = optimizer.init(params), []
+  state, losses = descent.init(params), []
   for _ in range(STEPS):
     params, state, value = step(params, state)
     losses.append(float(value))

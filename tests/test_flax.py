@@ -71,7 +71,9 @@ def test_linen_trains_as_in_haiku(name):
   own = {"embed": {"kernel": params["embed"]}}
   if params["readout"]:
     own["pool"] = {"readout": params["readout"]}
-  drawn = jax.eval_shape(model.init, jax.random.key(0), elements, sets, True)
+  drawn = jax.eval_shape(
+    lambda key: model.init(key, elements, sets, True), jax.random.key(0)
+  )
   shapes = jax.tree.map(np.shape, {"pool": {"readout": {}}, **own})
   assert jax.tree.map(np.shape, drawn["params"]) == shapes
 

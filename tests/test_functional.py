@@ -6,13 +6,10 @@ import pickle
 
 import haiku as hk
 import jax
-import jax.numpy as jnp
-import jraph
 import numpy as np
 import pytest
 
 from gnn_readout import functional
-from gnn_readout.graphs import make_sets, node_sets
 from gnn_readout.readouts import READOUTS
 from tests import any_library
 
@@ -122,53 +119,3 @@ def test_equal_readouts_are_one_program():
 def test_what_cannot_be_is_refused_at_once(name, arguments, message):
   with pytest.raises(ValueError, match=message):
     functional.readout(name, **arguments)
-
-
-def _padded_by_jraph():
-  """Returns three graphs, the last one empty, and jraph's batch of them."""
-  rng = np.random.default_rng(2)
-  graphs = [
-    jraph.GraphsTuple(
-      nodes=rng.normal(size=(n, any_library.WIDTH)),
-      edges=None,
-      senders=np.zeros(n // 2, np.int32),
-      receivers=np.zeros(n // 2, np.int32),
-      n_node=np.array([n]),
-      n_edge=np.array([n // 2]),
-      globals=None,
-    )
-    for n in (3, 5, 0)
-  ]
-  padded = jraph.pad_with_graphs(jraph.batch(graphs), 13, 7, 6)
-  nodes = np.asarray(padded.nodes).copy()
-  nodes[8:] = np.nan  # Whatever the padding holds.
-  return graphs, padded._replace(nodes=nodes)
-
-
-@pytest.mark.parametrize("name", sorted(READOUTS))
-def test_a_batch_that_jraph_padded(name):
-  graphs, padded = _padded_by_jraph()
-  sets = node_sets(padded, jraph.get_graph_padding_mask(padded))
-  np.testing.assert_array_equal(sets.sizes, [3, 5, 0, 0, 0, 0])
-  # As ours: the same nodes and sizes, in a batch of the same shape.
-  ours = padded._replace(globals={"mask": np.arange(6) < 3})
-  jax.tree.map(np.testing.assert_array_equal, node_sets(ours), sets)
-  init, apply = functional.readout(name)
-  nodes = jnp.asarray(padded.nodes)
-  params = jax.jit(init)(jax.random.key(1), nodes, sets)
-  result = jax.jit(apply)(params, nodes, sets)
-  assert np.isfinite(result.values).all()
-  assert np.isfinite(jax.tree.leaves(result.diagnostics)).all()
-  assert np.isfinite(result.aux_loss).all()
-  alone = np.concatenate([graph.nodes for graph in graphs])
-  alone = apply(params, jnp.asarray(alone), make_sets(jnp.array([3, 5, 0]), 8))
-  np.testing.assert_allclose(result.values[:3], alone.values, atol=1e-10)
-
-
-def test_jraphs_padding_of_a_batch_with_a_mask_is_masked():
-  _, padded = _padded_by_jraph()
-  batch = jraph.unpad_with_graphs(padded)._replace(
-    globals={"mask": np.array([True, True])}
-  )
-  again = jraph.pad_with_graphs(batch, 11, 7, 4)
-  np.testing.assert_array_equal(node_sets(again).sizes, [3, 5, 0, 0])

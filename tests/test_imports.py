@@ -24,7 +24,7 @@ _BINARIES = sorted(
 # Which parts of gnn_readout each part may import. Everything may import itself
 # and those that stand below all.
 _BELOW_ALL = {"errors", "fields", "files", "paths"}
-_BELOW_ALL |= {"shares", "signatures", "wording"}
+_BELOW_ALL |= {"programs", "shares", "signatures", "wording"}
 _BASE = {"graphs", "segments", "minimisation", "transport", "layers"}
 _READOUTS = _BASE | {"readouts"}
 _MESSAGES = _READOUTS | {"message_passing"}
@@ -35,6 +35,7 @@ _RUNS = (
 )
 ALLOWED = {
   "": _READOUTS,  # gnn_readout/__init__.py
+  "__main__": set(),
   "errors": set(),
   "files": set(),
   "paths": set(),
@@ -42,9 +43,13 @@ ALLOWED = {
   "fields": set(),
   "shares": set(),
   "signatures": set(),
+  "programs": set(),
   **dict.fromkeys(_BASE, _BASE),
   "potentials": _BASE,
   "readouts": _READOUTS,
+  "functional": _READOUTS,
+  "flax": _READOUTS | {"functional"},
+  "equinox": _READOUTS | {"functional"},
   "message_passing": _MESSAGES,
   "models": _MODELS,
   "config_fields": _MODELS | {"data"},

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
 
+from gnn_readout import programs
 from gnn_readout.cli import config
 from gnn_readout.errors import Damaged, brief
 from gnn_readout.runs import memory, output, processes, signals
@@ -45,6 +46,10 @@ def run(
       status = 0 if resumes else 128 + stop.number
       processes.leave(status)
       return status
+    except ModuleNotFoundError as error:
+      if logging.level_debug() or not programs.lacking(error):
+        raise
+      return _report(ValueError(programs.lacking(error)))
     except (ValueError, OSError) as error:
       if logging.level_debug():
         raise
@@ -54,6 +59,8 @@ def run(
       processes.leave(status)
       return status
 
+  program = sys.modules["__main__"]
+  program.__doc__ = programs.spelled(program.__doc__ or "")
   memory.keep_freed_memory()
   output.outlive_the_reader()
   sys.unraisablehook = _ignore_late_answers
@@ -72,7 +79,8 @@ def _report(error: Exception) -> int:
   text = str(error)
   if isinstance(error, OSError) and error.filename and error.strerror:
     text = f"{error.filename}: {error.strerror}"
-  print(f"error: {brief(text, _MOST)}", file=sys.stderr)
+  text = programs.spelled(brief(text, _MOST))
+  print(f"error: {text}", file=sys.stderr)
   return 1
 
 
