@@ -17,6 +17,7 @@ from gnn_readout import cli, programs
 _WORKDIR = flags.DEFINE_string(
   "workdir", "runs/demo", "Folder of the demo; one subfolder per run."
 )
+_CACHE_DIR = cli.define_cache_dir()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -33,7 +34,9 @@ def main(argv: Sequence[str]) -> None:
       f"python -m launch.train --config=configs/demo.py:{readout}"
     )
     config = demo.get_config(readout)
-    records = trainer.train(config, workdir, command=command)
+    records = trainer.train(
+      config, workdir, cache_dir=_CACHE_DIR.value, command=command
+    )
     if records is None:
       return
     (record,) = records

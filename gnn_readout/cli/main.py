@@ -12,7 +12,7 @@ from absl import app, flags, logging
 from gnn_readout import programs
 from gnn_readout.cli import config
 from gnn_readout.errors import Damaged, brief
-from gnn_readout.runs import memory, output, processes, signals
+from gnn_readout.runs import compiled, memory, output, processes, signals
 
 _MOST = 1500  # Characters of a message.
 
@@ -23,6 +23,8 @@ def run(
   resumes: bool = False,
 ) -> None:
   """Runs `main` under absl; wrong input becomes one line and exit status 1.
+
+  A binary with --cache_dir keeps there what it compiles.
 
   With `--verbosity=1` the traceback is printed as well. SIGTERM, SIGINT and
   SIGHUP, where `main` does not handle them itself, become one line too.
@@ -39,6 +41,8 @@ def run(
       if len(argv) > 1 and not takes_arguments:
         raise ValueError(f"unexpected argument {argv[1]!r}")
       with signals.stop_at_once():
+        if "cache_dir" in flags.FLAGS:
+          compiled.keep(flags.FLAGS.cache_dir)
         return main(argv)
     except signals.Stopped as stop:
       hint = "; the same command resumes" if resumes else ""
