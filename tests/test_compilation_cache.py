@@ -1,4 +1,4 @@
-"""The tests' cache of compiled programs; what it does, runs/test_compiled.py."""
+"""The cache of compiled programs that the tests share."""
 
 from __future__ import annotations
 
