@@ -7,12 +7,14 @@ import sys
 import gnn_readout
 from gnn_readout import programs
 from gnn_readout.errors import suggest
+from gnn_readout.runs import output
 
 _HELP = ("-h", "--help", "help")
 
 
 def main() -> None:
   """Runs the program that the first argument names."""
+  output.outlive_the_reader()
   known = programs.summaries()
   name, *arguments = sys.argv[1:] or ["--help"]
   if name == "--version":

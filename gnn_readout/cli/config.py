@@ -128,9 +128,8 @@ def read_config_file(path: str) -> dict[str, Any]:
   if not os.path.isfile(path) and os.path.isfile(own):
     path = own
   if not os.path.isfile(path):
-    if not os.path.isdir(os.path.dirname(path) or "."):
-      path = own
-    folder = path if os.path.isdir(path) else os.path.dirname(path) or "."
+    near = path if os.path.isdir(os.path.dirname(path) or ".") else own
+    folder = near if os.path.isdir(near) else os.path.dirname(near) or "."
     known = [
       file.name
       for file in pathlib.Path(folder).glob("[a-z]*.py")
