@@ -63,9 +63,9 @@ def write_record(folder: str, command: str, result: Mapping[str, Any]) -> str:
     command: What makes it again; its name is made of that.
     result: As `run` returns it.
   """
-  from gnn_readout import paths, records
+  from gnn_readout import paths, programs, records
 
-  words = command.removeprefix("python -m launch.").replace("--", "")
+  words = programs.name_of(command).replace("--", "")
   name = re.sub(r"[^\w,.=-]+", "_", words.replace("configs/", ""))
   name = paths.part(name)
   facts = {

@@ -24,7 +24,7 @@ _BINARIES = sorted(
 # Which parts of gnn_readout each part may import. Everything may import itself
 # and those that stand below all.
 _BELOW_ALL = {"errors", "fields", "files", "paths"}
-_BELOW_ALL |= {"options", "shares", "signatures", "wording"}
+_BELOW_ALL |= {"options", "programs", "shares", "signatures", "wording"}
 _BASE = {"graphs", "segments", "minimisation", "transport", "fused_gromov"}
 _BASE |= {"layers"}
 _READOUTS = _BASE | {"readouts"}
@@ -36,6 +36,7 @@ _RUNS = (
 )
 ALLOWED = {
   "": _READOUTS,  # gnn_readout/__init__.py
+  "__main__": {"runs"},
   "errors": set(),
   "files": set(),
   "paths": set(),
@@ -44,9 +45,13 @@ ALLOWED = {
   "options": set(),
   "shares": set(),
   "signatures": set(),
+  "programs": set(),
   **dict.fromkeys(_BASE, _BASE),
   "potentials": _BASE,
   "readouts": _READOUTS,
+  "functional": _READOUTS,
+  "flax": _READOUTS | {"functional"},
+  "equinox": _READOUTS | {"functional"},
   "message_passing": _MESSAGES,
   "models": _MODELS,
   "config_fields": _MODELS | {"data"},

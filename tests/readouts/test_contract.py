@@ -9,11 +9,12 @@ from typing import NamedTuple
 import haiku as hk
 import jax
 import jax.numpy as jnp
+import jraph
 import numpy as np
 import pytest
 
 from gnn_readout import segments
-from gnn_readout.graphs import make_sets
+from gnn_readout.graphs import make_sets, node_sets
 from gnn_readout.readouts import (
   ORDER_DEPENDENT,
   READOUTS,
@@ -163,6 +164,33 @@ def test_how_much_padding_does_not_matter(readout):
   np.testing.assert_allclose(
     result.values[:NUM_SETS], expected.values, atol=1e-10
   )
+
+
+def test_a_batch_that_jraph_padded(readout):
+  elements, sets = example()
+  starts = np.cumsum((0, *SIZES))
+  none = np.zeros(0, np.int32)
+  graphs = [
+    jraph.GraphsTuple(
+      nodes=np.asarray(elements[start:end]),
+      edges=None,
+      senders=none,
+      receivers=none,
+      n_node=np.array([end - start]),
+      n_edge=np.array([0]),
+      globals=None,
+    )
+    for start, end in zip(starts, starts[1:])
+  ]
+  batch = jraph.batch_np(graphs)
+  batch = jraph.pad_with_graphs(batch, NUM_ELEMENTS, 5, NUM_SETS)
+  nodes = np.array(batch.nodes)
+  nodes[sum(SIZES) :] = np.nan
+  own = node_sets(batch, jraph.get_graph_padding_mask(batch))
+  result = readout.jitted(readout.params, jnp.asarray(nodes), own)
+  expected = readout.jitted(readout.params, elements, sets)
+  for leaf, other in zip(*map(jax.tree.leaves, (result, expected))):
+    np.testing.assert_array_equal(leaf, other)
 
 
 def test_company_does_not_matter(readout):
