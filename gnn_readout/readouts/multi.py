@@ -75,12 +75,13 @@ class Multi(Readout):
   def aggregate(
     self, elements: Array, sets: Sets, is_training: bool
   ) -> Aggregate:
-    """Returns [S, D_1 + ... + D_K], the sum of the losses, all diagnostics."""
+    """Returns [S, D_1 + ... + D_K], the summed losses, and all the rest."""
     # Haiku numbers modules of the same name: each member has its parameters.
     results = [
       readouts.make_readout(**member)(elements, sets, is_training)
       for member in self._members
     ]
+    weights = [x.weights for x in results if x.weights is not None]
     return Aggregate(
       jnp.concatenate([result.values for result in results], axis=1),
       sum(result.aux_loss for result in results),
@@ -91,4 +92,5 @@ class Multi(Readout):
         )
         for label, value in result.diagnostics.items()
       },
+      jnp.concatenate(weights, axis=1) if weights else None,
     )

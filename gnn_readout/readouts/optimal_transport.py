@@ -118,7 +118,7 @@ class OptimalTransport(Readout):
   def aggregate(
     self, elements: Array, sets: Sets, is_training: bool
   ) -> Aggregate:
-    """Returns [S, D], and in diagnostics the mean errors of the marginals."""
+    """Returns [S, D], D P [N, D], and as diagnostics the marginals' errors."""
     width, dtype = elements.shape[1], elements.dtype
     log_q0 = self._log_prior(elements, sets)  # [N]
     weights = transport.Weights(
@@ -143,6 +143,7 @@ class OptimalTransport(Readout):
         "element_marginal_error": of_elements,
         "feature_marginal_error": of_features,
       },
+      width * plan,
     )
 
   def _log_prior(self, elements: Array, sets: Sets) -> Array:
