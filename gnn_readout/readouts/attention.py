@@ -37,6 +37,7 @@ class Attention(Readout):
   family = "attention"
   reduces_to = "mean of mapped elements, where scores are equal"
   carries_faults = True
+  weighs = True
 
   def __init__(
     self,

@@ -71,11 +71,13 @@ class Readout(hk.Module):
       element that is infinite or NaN into the values of its set and of no
       other. If not, such elements are taken out before, and the values of
       their set are NaN.
+    weighs: Whether it returns weights of the elements.
   """
 
   family: str
   reduces_to: str = ""
   carries_faults: bool = False
+  weighs: bool = False
 
   def __init__(self, output_size: int | None = None, name: str | None = None):
     """Creates the readout.

@@ -65,6 +65,7 @@ class EquilibriumAggregation(Readout):
 
   family = "optimisation"
   reduces_to = "sum, mean, max, median, power sums, attention, by potential"
+  weighs = True
 
   def __init__(
     self,

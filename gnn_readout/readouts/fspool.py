@@ -41,6 +41,7 @@ class FSPool(Readout):
 
   family = "order statistics"
   reduces_to = "sum, max, min, median, by knots"
+  weighs = True
 
   def __init__(
     self,

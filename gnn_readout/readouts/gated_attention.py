@@ -81,6 +81,7 @@ class GatedAttention(Readout):
 
   family = "attention"
   reduces_to = "mean, if the gate is constant"
+  weighs = True
 
   def __init__(
     self,

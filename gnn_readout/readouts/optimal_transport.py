@@ -58,6 +58,7 @@ class OptimalTransport(Readout):
 
   family = "optimisation"
   reduces_to = "mean, attention, max, by weights"
+  weighs = True
 
   def __init__(
     self,

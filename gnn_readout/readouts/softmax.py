@@ -33,6 +33,7 @@ class Softmax(Readout):
   family = "learned means"
   reduces_to = "mean (t = 0), max (t → ∞), min (t → -∞)"
   carries_faults = True
+  weighs = True
 
   def __init__(
     self,
