@@ -100,9 +100,10 @@ def check_keys(
   """Raises ValueError for columns that a file of this kind cannot hold."""
   if check_path(path) != ".npz":
     return
-  for name, column in keys.items():
-    longest = max(map(len, column.tolist()), default=0)
-    if column.dtype == object and 4 * longest * len(column) > _MOST_BYTES:
+  texts = {name: x for name, x in keys.items() if x.dtype == object}
+  for name, column in texts.items():
+    longest = max(map(len, column), default=0)
+    if 4 * longest * len(column) > _MOST_BYTES:
       raise ValueError(
         f"{path}: the column {name!r} has a text of {longest:,} characters, to"
         " whose length .npz would pad all of them: write .csv or .parquet"
