@@ -47,7 +47,10 @@ def test_the_folder_of_the_run_is_enough(launcher, whole, alone, tmp_path):
   warning = f"{new}: 1 of 84 SMILES are invalid, at rows 84: 'C(': left empty"
   assert warning in done.stderr
   found, expected = (
-    {row["smiles"]: row for row in csv.DictReader(open(tmp_path / name))}
+    {
+      row["smiles"]: row
+      for row in csv.DictReader((tmp_path / name).read_text().splitlines())
+    }
     for name in ("p.csv", "e.csv")
   )
   assert len(expected) > 5 and found["C("]["predicted long"] == ""

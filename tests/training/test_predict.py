@@ -214,12 +214,8 @@ def test_folders_whose_names_have_commas(tmp_path, monkeypatch):
   for name in ("a", "seed=0,rate=1", "rate=1"):
     (tmp_path / name).mkdir()
   text = "a,seed=0,rate=1,none,rate=1"
-  assert ensemble.split_folders(text) == [
-    "a",
-    "seed=0,rate=1",
-    "none",
-    "rate=1",
-  ]
+  expected = ["a", "seed=0,rate=1", "none", "rate=1"]
+  assert ensemble.split_folders(text) == expected
   assert ensemble.split_folders("a") == ["a"]
 
 
