@@ -124,7 +124,7 @@ def test_the_mass_of_a_plan_is_one():
 
 def test_several_readouts_have_the_weights_of_those_that_weigh():
   members = ["mean", "softmax", {"name": "attention", "num_heads": 2}]
-  elements, params, result = weigh("multi", {"members": members})
+  _, _, result = weigh("multi", {"members": members})
   assert result.weights.shape == (ragged.N, D + 2)
   sums = ragged.each(lambda x: x.sum(axis=0), result.weights)
   np.testing.assert_allclose(sums[0], 1, rtol=1e-10)
