@@ -195,7 +195,8 @@ def _check_same(first: Run, other: Run) -> None:
   )
   outputs = [", ".join(output_names(run.schema)) for run in (first, other)]
   if outputs[0] != outputs[1] and not differ:
-    differ = [f"outputs {outputs[0]} in {first.workdir}, {outputs[1]} here"]
+    places = zip(outputs, (first.workdir, other.workdir), strict=True)
+    differ = ["outputs: " + ", ".join(f"{x} in {w}" for x, w in places)]
   if differ:
     raise ValueError(
       f"{first.workdir} and {other.workdir} are no ensemble, they were trained"

@@ -83,6 +83,8 @@ def open_input(
     )
   path = pathlib.Path(name)
   if name.endswith(packed.SUFFIX):
+    if not path.is_file():
+      raise FileNotFoundError(f"{name}: no such file")
     store = packed.read(path)
   elif path.is_dir():
     store = open_store(path)

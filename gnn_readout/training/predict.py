@@ -215,6 +215,7 @@ def predict(
     The predictions, and where the time went.
   """
   forwards = _forwards(runs, source.schema, wanted)
+  different = [*{id(forward): forward for forward in forwards}.values()]
   found = _Collected(len(runs), source.num_graphs, wanted)
   shapes = _Shapes(min(run.batch_size for run in runs))
   waiting: collections.deque = collections.deque()
@@ -240,7 +241,7 @@ def predict(
     for window in batches:
       lap("waiting")
       for job in window:
-        for forward in {id(f): f for f in forwards}.values():
+        for forward in different:
           forward.compile(job.budget, job.batch)
         lap("compiling")
         outputs = [
@@ -258,7 +259,7 @@ def predict(
   if (invalid := source.invalid(found.sizes)) is not None:
     logging.warning("%s: %s: left empty", source.name, invalid)
   result = found.result(source, runs[0].schema)
-  count = sum(len(f.shapes) for f in {id(f): f for f in forwards}.values())
+  count = sum(len(forward.shapes) for forward in different)
   names = ("waiting", "compiling", "computing")
   return result, Spent(*(spent[name] for name in names), count)
 

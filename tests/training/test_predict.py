@@ -495,6 +495,10 @@ def test_inputs_that_do_not_fit(train, tmp_path, make_store):
     run(tmp_path, "run", tmp_path / "tiny", smiles_column="x")
   with pytest.raises(FileNotFoundError, match="none.csv: no such file"):
     run(tmp_path, "run", tmp_path / "none.csv")
+  with pytest.raises(FileNotFoundError, match="none.columns.zip: no such"):
+    run(tmp_path, "run", tmp_path / "none.columns.zip")
+  with pytest.raises(FileNotFoundError, match=r"meta\.json: no such file"):
+    run(tmp_path, "run", tmp_path / "run")
   with pytest.raises(ValueError, match="unknown dataset 'demoo'"):
     run(tmp_path, "run", "demoo")
 
