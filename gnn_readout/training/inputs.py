@@ -12,16 +12,14 @@ import numpy as np
 
 from gnn_readout import data
 from gnn_readout.config_fields import with_fields
-from gnn_readout.data import identity, packed
+from gnn_readout.data import identity, packed, windows
 from gnn_readout.data.sources import smiles as smiles_lib
 from gnn_readout.data.sources import text_table, unlabelled
 from gnn_readout.data.sources.molecules import molecule_schema
-from gnn_readout.data.sources.unlabelled import Window
 from gnn_readout.data.store import GraphStore, Schema, open_store
+from gnn_readout.data.windows import Window
 from gnn_readout.training.ensemble import Run
 from gnn_readout.training.predictions import texts_of
-
-_WINDOW = 2_048  # Graphs.
 
 
 class Input(NamedTuple):
@@ -142,16 +140,10 @@ def _of_store(name: str, store: GraphStore, run: Run) -> Input:
     index,
     rows.get("row", index),
     {"graph_index": places, **rows, **texts},
-    _windows(store),
+    windows.of_store(store),
     lambda sizes: None,
     texts.get("smiles"),
   )
-
-
-def _windows(store: GraphStore) -> Iterator[Window]:
-  for start in range(0, store.num_graphs, _WINDOW):
-    index = np.arange(start, min(start + _WINDOW, store.num_graphs))
-    yield Window(store, index, index)
 
 
 def _check_features(name: str, run: Run, schema: Schema) -> None:

@@ -14,7 +14,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -22,11 +22,9 @@ import jraph
 import numpy as np
 from absl import logging
 
-from gnn_readout.data.batches import budgets as budgets_lib
-from gnn_readout.data.batches import collate, deal
 from gnn_readout.data.batches.budgets import Budget
 from gnn_readout.data.batches.prefetch import prefetch
-from gnn_readout.data.sources.unlabelled import Window
+from gnn_readout.data.batches.shapes import Padded, Shapes, padded_batches
 from gnn_readout.data.store import Schema
 from gnn_readout.errors import brief
 from gnn_readout.files import check_writable
@@ -40,9 +38,6 @@ from gnn_readout.wording import counted
 # Nodes of a batch: what a CPU's cache holds of their states, and what keeps
 # another device busy.
 _NODES, _NODES_ELSEWHERE = 1_024, 16_384
-# Nodes and edges of padding that cost as much as to compile another shape.
-_WORTH = 1 << 19
-_BITS = 5  # Of the sizes of a shape: few different ones, little padding.
 _MAX_AHEAD = 2  # Batches that may wait for the device.
 _WINDOWS = 2  # Of batches, that are made ahead.
 
@@ -217,7 +212,11 @@ def predict(
   forwards = _forwards(runs, source.schema, wanted)
   different = [*{id(forward): forward for forward in forwards}.values()]
   found = _Collected(len(runs), source.num_graphs, wanted)
-  shapes = _Shapes(min(run.batch_size for run in runs))
+  is_cpu = jax.default_backend() == "cpu"
+  shapes = Shapes(
+    min(run.batch_size for run in runs),
+    _NODES if is_cpu else _NODES_ELSEWHERE,
+  )
   waiting: collections.deque = collections.deque()
   spent, done, clock = collections.Counter(), 0, time.monotonic()
 
@@ -232,7 +231,7 @@ def predict(
     found.add(job, jax.device_get(outputs))
     lap("computing")
 
-  batches = prefetch(_batches(source.windows, shapes), _WINDOWS)
+  batches = prefetch(padded_batches(source.windows, shapes), _WINDOWS)
   kind = "molecule" if source.smiles is not None else "graph"
   with (
     contextlib.closing(batches),
@@ -262,92 +261,6 @@ def predict(
   count = sum(len(forward.shapes) for forward in different)
   names = ("waiting", "compiling", "computing")
   return result, Spent(*(spent[name] for name in names), count)
-
-
-class _Job(NamedTuple):
-  """A batch, and whose it is.
-
-  Attributes:
-    batch: Padded; its real graphs come first.
-    budget: Its shape.
-    places: [g] which of the D graphs they are.
-    sizes: [g] their nodes.
-  """
-
-  batch: jraph.GraphsTuple
-  budget: Budget
-  places: np.ndarray
-  sizes: np.ndarray
-
-
-class _Shapes:
-  """The shapes of batches, few though nobody knows what is still to come."""
-
-  def __init__(self, most: int):
-    """Starts without any.
-
-    Args:
-      most: Graphs in a batch.
-    """
-    self._most, self._batch_size = most, 0
-    self._budgets: list[Budget] = []
-
-  def batches(self, window: Window) -> list[_Job]:
-    """Returns the batches of a window."""
-    store, graphs = window.store, window.graphs
-    if not len(graphs):
-      return []
-    sizes = deal.sizes(store.node_offsets, graphs)
-    if not self._batch_size:
-      wanted = _NODES if jax.default_backend() == "cpu" else _NODES_ELSEWHERE
-      each = wanted / max(sizes.mean(), 1)
-      self._batch_size = int(np.clip(each, 1, self._most))
-    count = -(-len(graphs) // self._batch_size)
-    order, offsets = deal.levelled(store, graphs, count)
-    budgets = self._fitting(deal.totals(store, order, offsets))
-    batches = collate(store, order, offsets, budgets)
-    place = np.zeros(store.num_graphs, np.int64)
-    place[graphs] = window.places
-    return [
-      _Job(
-        batch,
-        budget,
-        place[order[a:b]],
-        deal.sizes(store.node_offsets, order[a:b]),
-      )
-      for batch, budget, a, b in zip(
-        batches, budgets, offsets[:-1], offsets[1:], strict=True
-      )
-    ]
-
-  def _fitting(self, totals: np.ndarray) -> list[Budget]:
-    """Returns the shape of each batch; a new one where it saves enough."""
-    best = budgets_lib.choose(totals, self._batch_size, 2)
-    chosen = budgets_lib.smallest(best, totals)
-    found = []
-    for k, need in enumerate(best):
-      held = [x for x in self._budgets if all(np.greater_equal(x, need))]
-      budget = min(held, key=_elements, default=None)
-      count = int((chosen == k).sum())
-      rounded = budgets_lib.rounded(need, _BITS)
-      saved = count * (_elements(budget) - _elements(rounded)) if budget else 0
-      if budget is None or saved > _WORTH:
-        budget = rounded
-        self._budgets.append(budget)
-      found.append(budget)
-    return [found[k] for k in chosen]
-
-
-def _elements(budget: Budget) -> int:
-  return budget.num_nodes + budget.num_edges
-
-
-def _batches(
-  windows: Iterator[Window], shapes: _Shapes
-) -> Iterator[list[_Job]]:
-  with contextlib.closing(windows):
-    for window in windows:
-      yield shapes.batches(window)
 
 
 class _Forward:
@@ -419,7 +332,9 @@ class _Collected:
     self._places: list[np.ndarray] = []
     self._pieces: dict[str, list[np.ndarray]] = collections.defaultdict(list)
 
-  def add(self, job: _Job, outputs: Sequence[Mapping[str, np.ndarray]]) -> None:
+  def add(
+    self, job: Padded, outputs: Sequence[Mapping[str, np.ndarray]]
+  ) -> None:
     """Takes what each run says of a batch."""
     self.sizes[job.places] = job.sizes
     count, nodes = len(job.places), int(job.sizes.sum())

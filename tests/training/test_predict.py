@@ -13,8 +13,9 @@ from scipy import special
 
 from configs import molpcba
 from gnn_readout import data, models
-from gnn_readout.data import packed
-from gnn_readout.data.sources import chunks, featurise, smiles, unlabelled
+from gnn_readout.data import packed, windows
+from gnn_readout.data.batches import shapes
+from gnn_readout.data.sources import chunks, featurise, smiles
 from gnn_readout.runs import checkpoints
 from gnn_readout.training import (
   ensemble,
@@ -266,7 +267,7 @@ def test_every_shape_is_compiled_once(train, tmp_path, monkeypatch):
   train("run")
   train("two", seed=1)
   monkeypatch.setattr(chunks, "_CHUNK", 3)
-  monkeypatch.setattr(unlabelled, "_WINDOW", 6)
+  monkeypatch.setattr(windows, "SIZE", 6)
   monkeypatch.setattr(predict, "_NODES", 12)
   texts = [f"{'C' * (1 + i % 3)}O{'N' * (i // 40)}" for i in range(100)]
   texts += ["C" * 90, "FAIL", "C" * 91]
@@ -287,7 +288,7 @@ def test_every_shape_is_compiled_once(train, tmp_path, monkeypatch):
   monkeypatch.setattr(models, "build_model", build_model)
   found = {}
   for worth in (1 << 30, 10):
-    monkeypatch.setattr(predict, "_WORTH", worth)
+    monkeypatch.setattr(shapes, "_WORTH", worth)
     traces.clear()
     name = str(tmp_path / "all.smi")
     source = inputs.open_input(name, runs[0])

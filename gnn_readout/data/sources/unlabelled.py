@@ -8,31 +8,16 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
+from gnn_readout.data import windows as data_windows
 from gnn_readout.data.building import build_from_undirected
 from gnn_readout.data.sources import featurise
 from gnn_readout.data.sources.smiles import find_smiles
 from gnn_readout.data.sources.text_table import Table, read_table
-from gnn_readout.data.store import GraphStore, Schema
-
-_WINDOW = 2_048  # Molecules of a store.
-
-
-class Window(NamedTuple):
-  """Some graphs of many.
-
-  Attributes:
-    store: It holds the graphs.
-    graphs: [G] their numbers in it.
-    places: [G] where each of them stands among all.
-  """
-
-  store: GraphStore
-  graphs: np.ndarray
-  places: np.ndarray
+from gnn_readout.data.store import Schema
+from gnn_readout.data.windows import Window
 
 
 def read_molecules(
@@ -70,7 +55,7 @@ def windows(
   for columns in featurise.stream_columns(smiles, num_workers):
     parts.append(columns)
     count += len(columns.num_nodes)
-    if count >= _WINDOW:
+    if count >= data_windows.SIZE:
       yield _window(parts, schema, start)
       parts, start, count = [], start + count, 0
   if parts:
