@@ -24,12 +24,13 @@ from absl import logging
 
 from gnn_readout.data.batches.budgets import Budget
 from gnn_readout.data.batches.prefetch import prefetch
-from gnn_readout.data.batches.shapes import Padded, Shapes, padded_batches
+from gnn_readout.data.batches.shapes import Shapes, padded_batches
 from gnn_readout.data.store import Schema
 from gnn_readout.errors import brief
 from gnn_readout.files import check_writable
 from gnn_readout.runs import progress
 from gnn_readout.training import ensemble, predictions, sheets
+from gnn_readout.training.collected import Collected
 from gnn_readout.training.ensemble import Run
 from gnn_readout.training.inputs import Input, open_input
 from gnn_readout.training.sheets import Ragged, Sheet
@@ -211,7 +212,7 @@ def predict(
   """
   forwards = _forwards(runs, source.schema, wanted)
   different = [*{id(forward): forward for forward in forwards}.values()]
-  found = _Collected(len(runs), source.num_graphs, wanted)
+  found = Collected(len(runs), source.num_graphs, wanted.nodes, wanted.weights)
   is_cpu = jax.default_backend() == "cpu"
   shapes = Shapes(
     min(run.batch_size for run in runs),
@@ -247,6 +248,7 @@ def predict(
           forward(job.budget, run, job.batch)
           for forward, run in zip(forwards, runs, strict=True)
         ]
+        lap("computing")
         waiting.append((job, outputs))
         if len(waiting) > _MAX_AHEAD:
           fetch()
@@ -257,7 +259,8 @@ def predict(
       fetch()
   if (invalid := source.invalid(found.sizes)) is not None:
     logging.warning("%s: %s: left empty", source.name, invalid)
-  result = found.result(source, runs[0].schema)
+  schema = runs[0].schema
+  result = Result(source, schema, **found.of_rows(source.codes, schema))
   count = sum(len(forward.shapes) for forward in different)
   names = ("waiting", "compiling", "computing")
   return result, Spent(*(spent[name] for name in names), count)
@@ -315,74 +318,6 @@ def _forwards(
       made[key] = _Forward(run, schema, wanted)
     found.append(made[key])
   return found
-
-
-class _Collected:
-  """What was predicted so far for D graphs, whatever the order.
-
-  Attributes:
-    sizes: [D] nodes; 0 for a graph that was not met.
-  """
-
-  def __init__(self, num_runs: int, num_graphs: int, wanted: Wanted):
-    """Starts with nothing."""
-    self._count, self._wanted = (num_runs, num_graphs), wanted
-    self.sizes = np.zeros(num_graphs, np.int64)
-    self._dense: dict[str, np.ndarray] = {}
-    self._places: list[np.ndarray] = []
-    self._pieces: dict[str, list[np.ndarray]] = collections.defaultdict(list)
-
-  def add(
-    self, job: Padded, outputs: Sequence[Mapping[str, np.ndarray]]
-  ) -> None:
-    """Takes what each run says of a batch."""
-    self.sizes[job.places] = job.sizes
-    count, nodes = len(job.places), int(job.sizes.sum())
-    for k, output in enumerate(outputs):
-      for name in {"logits", "vectors"} & output.keys():
-        width = output[name].shape[1]
-        if name not in self._dense:
-          shape = (*self._count, width)
-          self._dense[name] = np.full(shape, np.nan, np.float32)
-        self._dense[name][k, job.places] = output[name][:count]
-    self._places.append(job.places)
-    if self._wanted.nodes:
-      self._pieces["nodes"].append(outputs[0]["nodes"][:nodes])
-    if self._wanted.weights:
-      weights = [output["weights"][:nodes] for output in outputs]
-      if len(weights) > 1:
-        weights = [np.mean([w.mean(axis=1) for w in weights], axis=0)[:, None]]
-      self._pieces["weights"].append(weights[0])
-
-  def result(self, source: Input, schema: Schema) -> Result:
-    """Returns what belongs to each of the M rows of the input."""
-    codes, num_runs = source.codes, self._count[0]
-    shape = (*self._count, schema.num_outputs)
-    logits = self._dense.get("logits", np.full(shape, np.nan, np.float32))
-    values = predictions.values_of(schema, logits)  # [K, D, C]
-    vectors = self._dense.get("vectors")
-    return Result(
-      source,
-      schema,
-      values.mean(axis=0)[codes],
-      values.std(axis=0, ddof=1)[codes] if num_runs > 1 else None,
-      None if vectors is None else vectors[0, codes],
-      self._ragged("nodes", codes),
-      self._ragged("weights", codes),
-    )
-
-  def _ragged(self, name: str, codes: np.ndarray) -> Ragged | None:
-    if not getattr(self._wanted, name):
-      return None
-    if not self._pieces[name]:  # No graph could be read.
-      empty = np.zeros(len(codes) + 1, np.int64), np.zeros((0, 1), np.float32)
-      return Ragged(*empty)
-    met = np.concatenate(self._places)  # In the order of the pieces.
-    offsets = np.concatenate([[0], np.cumsum(self.sizes[met])])
-    rows = np.full(self._count[1], -1)
-    rows[met] = np.arange(len(met))
-    values = np.concatenate(self._pieces[name])
-    return Ragged(offsets, values).take(rows[codes])
 
 
 def _check_wanted(runs: Sequence[Run], wanted: Wanted) -> None:
