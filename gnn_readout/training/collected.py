@@ -25,18 +25,16 @@ class Collected:
   """
 
   def __init__(
-    self, num_runs: int, num_graphs: int, nodes: bool, weights: bool
+    self, num_runs: int, num_graphs: int, wanted: Mapping[str, bool]
   ):
     """Starts with nothing.
 
     Args:
       num_runs: K.
       num_graphs: D.
-      nodes: Whether the states of the nodes are kept.
-      weights: Whether their weights are.
+      wanted: Of `vectors`, `nodes` and `weights`, what is kept.
     """
-    self._count = num_runs, num_graphs
-    self._wanted = {"nodes": nodes, "weights": weights}
+    self._count, self._wanted = (num_runs, num_graphs), wanted
     self.sizes = np.zeros(num_graphs, np.int64)
     self._dense: dict[str, np.ndarray] = {}
     self._places: list[np.ndarray] = []
@@ -78,12 +76,14 @@ class Collected:
     logits = self._dense.get("logits", np.full(shape, np.nan, np.float32))
     values = predictions.values_of(schema, logits)  # [K, D, C]
     is_ensemble = len(values) > 1
-    vectors = self._dense.get("vectors")
+    nothing = np.zeros((*self._count, 0), np.float32)
+    vectors = self._dense.get("vectors", nothing)[0, codes]
     return {
       "values": values.mean(axis=0)[codes],
       "std": values.std(axis=0, ddof=1)[codes] if is_ensemble else None,
-      "vectors": None if vectors is None else vectors[0, codes],
-      **{name: self._ragged(name, codes) for name in self._wanted},
+      "vectors": vectors if self._wanted["vectors"] else None,
+      "nodes": self._ragged("nodes", codes),
+      "weights": self._ragged("weights", codes),
     }
 
   def _ragged(self, name: str, codes: np.ndarray) -> Ragged | None:

@@ -403,6 +403,8 @@ def test_no_molecule_can_be_read(weighing, tmp_path, caplog):
   assert np.isnan(found["predictions"]).all()
   assert found["offsets"].tolist() == [0, 0, 0]
   assert "2 of 2 SMILES are invalid" in caplog.text
+  for ending in ("csv", "parquet", "npz"):
+    run(weighing, "run", tmp_path / "bad.smi", f"o.{ending}", True, False, True)
 
 
 @pytest.mark.usefixtures("quick_model")
