@@ -212,7 +212,7 @@ def predict(
   """
   forwards = _forwards(runs, source.schema, wanted)
   different = [*{id(forward): forward for forward in forwards}.values()]
-  found = Collected(len(runs), source.num_graphs, wanted._asdict()), source.num_graphs, wanted.nodes, wanted.weights)
+  found = Collected(len(runs), source.num_graphs, wanted._asdict())
   is_cpu = jax.default_backend() == "cpu"
   shapes = Shapes(
     min(run.batch_size for run in runs),
