@@ -122,6 +122,8 @@ def test_atoms_are_drawn(launcher, tmp_path):
   arguments = launcher.train_arguments(
     "weighing",
     "--config.model.readout.name=softmax",
+    "--config.model.message_passing.num_layers=1",
+    "--config.batching.num_buckets=1",
     "--config.num_steps=2",
     "--config.eval_every=2",
   )
