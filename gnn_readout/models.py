@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import haiku as hk
 import jax
+import jax.numpy as jnp
 import jraph
 import numpy as np
 from jax import Array
@@ -25,11 +26,18 @@ class Output(NamedTuple):
     logits: [G, T], or [G, classes] for a multi-class task.
     aux_loss: [G], auxiliary losses, weighted.
     diagnostics: Named scalars worth logging.
+    vectors: [G, D], what the readout made of each graph; of several readouts
+      side by side, as the next two.
+    nodes: [N, D], the states that were pooled.
+    weights: [N, H], those of the nodes where the readout has any.
   """
 
   logits: Array
   aux_loss: Array
   diagnostics: dict[str, Array]
+  vectors: Array | None = None
+  nodes: Array | None = None
+  weights: Array | None = None
 
 
 class Model(NamedTuple):
@@ -71,11 +79,13 @@ def build_model(config: Mapping[str, Any], schema) -> Model:
   def forward(graphs: jraph.GraphsTuple, is_training: bool) -> Output:
     sets = graphs_lib.node_sets(graphs)
     states, aux_loss = network(graphs, is_training)  # L times [N, D], [G]
-    pooled, diagnostics = [], {}
-    for k, elements in enumerate(head.join(states)):
+    pooled, weights, diagnostics = [], [], {}
+    joined = head.join(states)
+    for k, elements in enumerate(joined):
       pool = make_readout(output_size=elements.shape[1], **readout)
       aggregate = pool(elements, sets, is_training)  # [G, D]
       pooled.append(aggregate.values)
+      weights += [] if aggregate.weights is None else [aggregate.weights]
       aux_loss = aux_loss + aux_weight * aggregate.aux_loss
       suffix = f"_{k}" if k else ""
       diagnostics |= {
@@ -83,7 +93,14 @@ def build_model(config: Mapping[str, Any], schema) -> Model:
       }
     mask = graphs_lib.graph_mask(graphs)
     logits = head.classify(pooled, mask, is_training)  # [G, T]
-    return Output(logits, aux_loss, diagnostics)
+    return Output(
+      logits,
+      aux_loss,
+      diagnostics,
+      vectors=jnp.concatenate(pooled, axis=1),
+      nodes=jnp.concatenate(joined, axis=1),
+      weights=jnp.concatenate(weights, axis=1) if weights else None,
+    )
 
   transformed = hk.transform_with_state(forward)
 

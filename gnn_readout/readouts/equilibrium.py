@@ -60,13 +60,14 @@ class EquilibriumAggregation(Readout):
     >>> x, sets = jnp.ones((6, 4)), make_sets(jnp.array([2, 0, 3]), 6)
     >>> pool = hk.transform(lambda: EquilibriumAggregation()(x, sets))
     >>> params = jax.jit(pool.init)(jax.random.key(0))
-    >>> y, aux_loss, diagnostics = jax.jit(pool.apply)(params, None)
+    >>> y, aux_loss, *_ = jax.jit(pool.apply)(params, None)
     >>> y.shape, aux_loss.shape
     ((3, 4), (3,))
   """
 
   family = "optimisation"
   reduces_to = "sum, mean, max, median, power sums, attention, by potential"
+  weighs = True
 
   def __init__(
     self,
@@ -190,18 +191,7 @@ class EquilibriumAggregation(Readout):
     Returns:
       y [S, M], its auxiliary loss, and the trace.
     """
-    params = self._parameters(elements)
-    sizes = sets.sizes.astype(elements.dtype)  # [S]
-    factor = jnp.log2(sizes + 1) / (sizes + 1e-8)  # [S]
-    square, linear = _OUTPUTS[self._square_reduction](self.widths(elements)[-1])
-    folded = folded_potential.fold(
-      params,
-      elements,
-      sets,
-      quadratic=2 * square * factor,
-      linear=linear * factor,
-      ridge=2 * jax.nn.softplus(params["lambda"]) * factor,
-    )
+    params, folded = self._parameters(elements), self._energy(elements, sets)
     size = self._output_size or elements.shape[1]  # M
     return self._minimise(
       functools.partial(folded_potential.energy, folded),
@@ -213,10 +203,29 @@ class EquilibriumAggregation(Readout):
       trace=trace,
     )
 
+  def _energy(self, elements: Array, sets: Sets) -> folded_potential.Folded:
+    """Returns the energy of the sets as a function of y alone."""
+    params = self._parameters(elements)
+    sizes = sets.sizes.astype(elements.dtype)  # [S]
+    factor = jnp.log2(sizes + 1) / (sizes + 1e-8)  # [S]
+    square, linear = _OUTPUTS[self._square_reduction](self.widths(elements)[-1])
+    return folded_potential.fold(
+      params,
+      elements,
+      sets,
+      quadratic=2 * square * factor,
+      linear=linear * factor,
+      ridge=2 * jax.nn.softplus(params["lambda"]) * factor,
+    )
+
   def aggregate(
     self, elements: Array, sets: Sets, is_training: bool
   ) -> Aggregate:
-    """Returns y [S, M], its auxiliary loss, and how well it converged."""
+    """Returns y [S, M], its auxiliary loss, how well it converged, weights.
+
+    An element weighs |dF(x_i, y)/dy| at the y reached, divided by the sum of
+    that over its set: its share in the gradient of the energy.
+    """
     steps = self._num_steps if is_training else self._test_num_steps
     minimum = self.solve(elements, sets, steps)
     params = self._parameters(elements)
@@ -232,7 +241,12 @@ class EquilibriumAggregation(Readout):
       "inner_momentum": jax.nn.sigmoid(params["momentum"]),
       "inner_regulariser": jax.nn.softplus(params["lambda"]),
     }
-    return Aggregate(y, minimum.aux_loss, jax.lax.stop_gradient(diagnostics))
+    return Aggregate(
+      y,
+      minimum.aux_loss,
+      jax.lax.stop_gradient(diagnostics),
+      folded_potential.shares(self._energy(elements, sets), y),
+    )
 
   def _start(self, elements: Array) -> Array:
     """Returns y at the first step [M]."""

@@ -95,9 +95,12 @@ class Multi(Readout):
       )
       for label, value in result.diagnostics.items()
     }
+    weights = [x.weights for x in results if x.weights is not None]
+    weights = jnp.concatenate(weights, axis=1) if weights else None
     values = [result.values for result in results]  # K times [S, D_k]
     if self._combination == "concat":
-      return Aggregate(jnp.concatenate(values, axis=1), aux_loss, diagnostics)
+      vectors = jnp.concatenate(values, axis=1)
+      return Aggregate(vectors, aux_loss, diagnostics, weights)
     widths = [value.shape[1] for value in values]
     if len(set(widths)) > 1:
       raise ValueError(
@@ -108,9 +111,9 @@ class Multi(Readout):
     if isinstance(self._combination, str):
       logits = _WEIGHTS[self._combination](elements, sets, len(values) - 1)
       logits = jnp.pad(logits, [(0, 0), (0, 1)])
-      weights = jax.nn.softmax(logits, axis=1)  # [S, K] or [1, K]
-      mixture = jnp.sum(weights[..., None] * stacked, axis=1)
-      return Aggregate(mixture, aux_loss, diagnostics)
+      shares = jax.nn.softmax(logits, axis=1)  # [S, K] or [1, K]
+      mixture = jnp.sum(shares[..., None] * stacked, axis=1)
+      return Aggregate(mixture, aux_loss, diagnostics, weights)
     count = jnp.full(sets.num_segments, len(values), jnp.int32)
     of_values = make_sets(count, sets.num_segments * len(values))
     rows = stacked.reshape(-1, widths[0])  # [S K, D]
@@ -121,7 +124,8 @@ class Multi(Readout):
       f"combination_{label}": value
       for label, value in result.diagnostics.items()
     }
-    return Aggregate(result.values, aux_loss + result.aux_loss, diagnostics)
+    aux_loss += result.aux_loss
+    return Aggregate(result.values, aux_loss, diagnostics, weights)
 
 
 def _named(subject: str, readout: str | Mapping[str, Any]) -> dict[str, Any]:

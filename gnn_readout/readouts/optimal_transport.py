@@ -59,6 +59,7 @@ class OptimalTransport(Readout):
 
   family = "optimisation"
   reduces_to = "mean, attention, max, by weights"
+  weighs = True
 
   def __init__(
     self,
@@ -125,7 +126,7 @@ class OptimalTransport(Readout):
   def aggregate(
     self, elements: Array, sets: Sets, is_training: bool
   ) -> Aggregate:
-    """Returns [S, D], and in diagnostics the mean errors of the marginals."""
+    """Returns [S, D], D P [N, D], and as diagnostics the marginals' errors."""
     width, dtype = elements.shape[1], elements.dtype
     log_q0 = self._log_prior(elements, sets)  # [N]
     weights = transport.Weights(
@@ -152,6 +153,7 @@ class OptimalTransport(Readout):
         "element_marginal_error": of_elements,
         "feature_marginal_error": of_features,
       },
+      width * plan,
     )
 
   def _log_prior(self, elements: Array, sets: Sets) -> Array:

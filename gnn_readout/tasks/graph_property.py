@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from gnn_readout import data, losses, metrics, models, optimizers, shares
 from gnn_readout.data import batches, identity, sources
-from gnn_readout.data.store import GraphStore
+from gnn_readout.data.store import GraphStore, Schema
 from gnn_readout.errors import suggest
 from gnn_readout.fields import nested
 from gnn_readout.message_passing import network_class
@@ -261,15 +261,35 @@ class GraphProperty(Problem):
       scalars = {"loss": value, "aux": aux, **diagnostics}
       return value + aux, (scaling.put(model_state, targets), scalars)
 
+    outputs = self.outputs(schema)
+
     def predict(hyper, params, model_state, batch):
-      targets, model_state = scaling.take(model_state)
-      # No key: evaluation draws nothing, and would fail if it did.
-      output, _ = model(hyper).apply(
-        params, model_state, None, batch, is_training=False
-      )
-      return targets.unscaled(output.logits) if targets else output.logits
+      return outputs(hyper, params, model_state, batch).logits
 
     return Functions(init, loss, predict, optimizer)
+
+  def outputs(self, schema: Schema) -> Callable[..., models.Output]:
+    """Returns (hyper, params, model state, batch) -> all of a model's output.
+
+    The logits of a regression are values in the units of the labels.
+
+    Args:
+      schema: Of the graphs in the batch; its features are the dataset's.
+    """
+    config = self.config.to_dict()
+
+    def outputs(hyper, params, model_state, batch):
+      targets, model_state = scaling.take(model_state)
+      model = models.build_model(nested(config, hyper)["model"], schema)
+      # No key: evaluation draws nothing, and would fail if it did.
+      output, _ = model.apply(
+        params, model_state, None, batch, is_training=False
+      )
+      if targets:
+        output = output._replace(logits=targets.unscaled(output.logits))
+      return output
+
+    return outputs
 
   def example(self) -> Any:
     """Returns a batch of one graph."""

@@ -121,6 +121,35 @@ def test_shapes_and_finite(readout):
   assert np.isfinite(result.aux_loss).all()
 
 
+def test_weights_are_those_of_the_elements(readout):
+  """They go where their elements go; padding and other sets change nothing."""
+  elements, sets = example()
+  weights = readout.jitted(readout.params, elements, sets).weights
+  assert (weights is not None) == READOUTS[readout.name].weighs
+  if weights is None:
+    return
+  count = sum(SIZES)
+  assert weights.ndim == 2 and weights.dtype == elements.dtype
+  assert len(weights) == NUM_ELEMENTS and np.isfinite(weights).all()
+  np.testing.assert_array_equal(weights[count:], 0)
+  starts = np.cumsum((0, *SIZES))
+  order = np.arange(NUM_ELEMENTS)
+  for a, b in zip(starts, starts[1:]):
+    order[a:b] = order[a:b][::-1]
+  turned = readout.jitted(readout.params, elements[order], sets).weights
+  np.testing.assert_allclose(turned, weights[order], atol=1e-10)
+  dirty, _ = example(filler=np.nan)
+  again = readout.jitted(readout.params, dirty, sets).weights
+  np.testing.assert_array_equal(again, weights)
+  rest = np.r_[0 : starts[3], starts[4] : count]
+  for other in (
+    elements.at[starts[3] : starts[4]].multiply(2.0),
+    elements.at[starts[3], 0].set(np.nan),
+  ):
+    changed = readout.jitted(readout.params, other, sets).weights
+    np.testing.assert_allclose(changed[rest], weights[rest], atol=1e-10)
+
+
 def test_order_does_not_matter_unless_said(readout):
   elements, sets = example()
   rng = np.random.default_rng(3)
