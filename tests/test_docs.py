@@ -8,9 +8,11 @@ import re
 import pytest
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
+# The others are done, block after block, by a test of their own.
+_PAGES = [x for x in sorted(DOCS.glob("*.md")) if x.stem != "own-graphs"]
 _BLOCKS = {
   f"{path.stem}: {heading}": code
-  for path in sorted(DOCS.glob("*.md"))
+  for path in _PAGES
   for heading, code in re.findall(
     r"^## ([^\n]*)\n(?:(?!^## ).)*?^```python\n(.*?)^```",
     path.read_text(encoding="utf-8"),
@@ -20,7 +22,7 @@ _BLOCKS = {
 
 
 def test_every_block_is_found():
-  texts = [path.read_text(encoding="utf-8") for path in DOCS.glob("*.md")]
+  texts = [path.read_text(encoding="utf-8") for path in _PAGES]
   assert len(_BLOCKS) == sum(text.count("```python\n") for text in texts) >= 5
 
 

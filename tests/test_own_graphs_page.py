@@ -11,6 +11,7 @@ import re
 import shlex
 import sys
 
+import numpy as np
 import pytest
 
 from tests.launch import in_process
@@ -33,7 +34,7 @@ def folder(tmp_path_factory):
   """A folder in which all was done, and what was printed."""
   path = tmp_path_factory.mktemp("page")
   names: dict[str, object] = {}
-  printed: dict[str, list[str]] = {"python": [], "sh": []}
+  printed: dict[str, list] = {"python": [], "sh": []}
   with pytest.MonkeyPatch.context() as patch:
     patch.chdir(path)
     patch.setattr(sys, "path", [*sys.path])
@@ -61,6 +62,7 @@ def folder(tmp_path_factory):
           assert done.returncode == 0, (command, done.stderr)
           printed["sh"].append(done.stdout)
   sys.modules.pop("my_chains", None)
+  printed["graphs"] = names["graphs"]
   return path, printed
 
 
@@ -72,6 +74,7 @@ def test_the_dataset_is_described_as_the_page_says(folder):
 
 def test_a_model_of_the_page_is_near_perfect(folder):
   path, printed = folder
+  graphs = printed["graphs"]
   record = json.loads((path / "runs" / "chains" / "record.json").read_text())
   assert record["test"]["metric"] == "rocauc"
   assert record["test"]["value"] > 0.97
@@ -80,6 +83,11 @@ def test_a_model_of_the_page_is_near_perfect(folder):
   assert "categories of 'kind': apolar 0, polar 1" in printed["sh"][0]
   with (path / "chains.csv").open() as file:
     assert len([*csv.DictReader(file)]) == record["dataset"]["num_test"] == 40
+  with (path / "predicted.csv").open() as file:
+    rows = [*csv.DictReader(file)]
+  said = np.array([float(row["predicted label"]) for row in rows])
+  labels = np.array([graph.graph["label"] for graph in graphs[:50]])
+  assert np.mean((said > 0.5) == labels) > 0.9
 
 
 def test_members_folds_and_a_function(folder):

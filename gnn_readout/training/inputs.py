@@ -13,10 +13,10 @@ import numpy as np
 from gnn_readout import data
 from gnn_readout.config_fields import with_fields
 from gnn_readout.data import identity, packed, windows
+from gnn_readout.data.sources import folder, text_table, unlabelled
 from gnn_readout.data.sources import smiles as smiles_lib
-from gnn_readout.data.sources import text_table, unlabelled
 from gnn_readout.data.sources.molecules import molecule_schema
-from gnn_readout.data.store import GraphStore, Schema, open_store
+from gnn_readout.data.store import GraphStore, Schema
 from gnn_readout.data.windows import Window
 from gnn_readout.training.ensemble import Run
 from gnn_readout.training.predictions import texts_of
@@ -85,7 +85,7 @@ def open_input(
       raise FileNotFoundError(f"{name}: no such file")
     store = packed.read(path)
   elif path.is_dir():
-    store = open_store(path)
+    store = folder.read_store(name)
   else:
     config = with_fields(run.problem.config, {"dataset": name})
     store = data.load_config(config, data_dir, cache_dir, with_fold=False)

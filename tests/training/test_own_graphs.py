@@ -42,8 +42,9 @@ def small(dataset):
   return config
 
 
-@pytest.mark.parametrize(("labels", "metric"), LABELS.values(), ids=LABELS)
-def test_a_run_and_its_evaluation(labels, metric, quick_model, tmp_path):
+@pytest.mark.parametrize("kind", [kind for kind in LABELS if kind != "binary"])
+def test_a_run_and_its_evaluation(kind, quick_model, tmp_path):
+  labels, metric = LABELS[kind]
   config = small(write(tmp_path / "mine", labels))
   (record,) = trainer.train(config, tmp_path / "run")
   assert record["dataset"]["name"] == "mine"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,9 @@ import numpy as np
 from gnn_readout.data.own import parts
 from gnn_readout.data.own.arrays import from_arrays
 from gnn_readout.data.store import GraphStore
-from gnn_readout.errors import brief, quoted_value
+from gnn_readout.errors import brief, quoted_value, suggest
+
+_About = Sequence[tuple[str, dict[str, Any]]]
 
 
 def from_networkx(
@@ -20,13 +22,14 @@ def from_networkx(
   labels: Any = "label",
   node_attributes: Sequence[str] | None = None,
   edge_attributes: Sequence[str] | None = None,
+  words: Mapping[str, Sequence[str]] | None = None,
   **options: Any,
 ) -> GraphStore:
   """Makes a dataset from graphs of networkx, see `from_arrays`.
 
   An attribute that holds real numbers, or vectors of them, is a real-valued
   feature; whole numbers are categories, counted from 0, and words are
-  categories in alphabetical order. Nodes have any names; they are numbered in
+  categories in the order of `words`. Nodes have any names; they are numbered in
   the order in which a graph lists them.
 
   Args:
@@ -36,11 +39,14 @@ def from_networkx(
       of numbers; or as `from_arrays` takes them.
     node_attributes: Those that are features; None: all of the first node.
     edge_attributes: Those that are features; None: all of the first edge.
+    words: By attribute of nodes or edges all words that it may hold, in graphs
+      to come as well; those of any other are what occurs here, in alphabetical
+      order.
     **options: Others of `from_arrays`.
 
   Raises:
-    ValueError: As `from_arrays`, a node, an edge or a graph lacks an attribute,
-      or directed and undirected graphs are mixed.
+    ValueError: As `from_arrays`, a node, an edge or a graph lacks an attribute
+      or has a word of its own, or directed and undirected graphs are mixed.
     OSError: As `from_arrays`.
   """
   graphs = list(graphs)
@@ -76,8 +82,12 @@ def from_networkx(
     for g, own in enumerate(edges)
     for u, v, attributes in own
   ]
-  of_nodes, notes = _features(about_nodes, node_attributes)
-  of_edges, others = _features(about_edges, edge_attributes)
+  of_nodes, node_sizes, notes = _features(
+    about_nodes, node_attributes, words or {}
+  )
+  of_edges, edge_sizes, others = _features(
+    about_edges, edge_attributes, words or {}
+  )
   all_graphs = parts.Part(
     np.array([len(own) for own in nodes], np.int64),
     np.array([len(own) for own in edges], np.int64),
@@ -88,6 +98,8 @@ def from_networkx(
   )
   options = {
     "undirected": bool(kinds) and not kinds[0],
+    "node_sizes": node_sizes,
+    "edge_sizes": edge_sizes,
     **options,
     "notes": (*options.get("notes", ()), *notes, *others),
   }
@@ -97,39 +109,59 @@ def from_networkx(
 
 
 def _features(
-  about: Sequence[tuple[str, dict[str, Any]]], names: Sequence[str] | None
-) -> tuple[dict[str, np.ndarray], list[str]]:
-  """Returns the features of all nodes or edges by kind, and notes.
+  about: _About, names: Sequence[str] | None, words: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, np.ndarray], list[int] | None, list[str]]:
+  """Returns the features of all nodes or edges by kind, sizes and notes.
 
   Args:
     about: What each is called in a message, and its attributes.
     names: Of the attributes; None: all that the first has.
+    words: What some of them may hold.
+
+  Returns:
+    The features, the vocabulary size of each category (None if there is none),
+    and what became of words.
   """
   if not about:
-    return {}, []
+    return {}, None, []
   names = list(about[0][1]) if names is None else names
-  columns, notes = {}, []
+  columns, sizes, notes = {}, [], []
   for name in names:
     values = []
     for where, attributes in about:
       if name not in attributes:
         raise ValueError(f"{where}: no attribute {name!r}")
       values.append(attributes[name])
-    columns[name], words = _column(name, values, about)
-    if words:
-      numbered = ", ".join(f"{word} {i}" for i, word in enumerate(words))
+    column, known = _column(name, values, about, words.get(name))
+    columns[name] = column
+    if known:
+      numbered = ", ".join(f"{word} {i}" for i, word in enumerate(known))
       notes.append(f"categories of {name!r}: {brief(numbered, 200)}")
-  return parts.by_kind(columns, "attributes"), notes
+    if column.dtype.kind != "f":
+      codes = column.reshape(len(column), -1)
+      found = codes.max(axis=0).astype(np.int64) + 1
+      sizes += [len(known)] if known else found.tolist()
+  return parts.by_kind(columns, "attributes"), sizes or None, notes
 
 
 def _column(
-  name: str, values: list[Any], about: Sequence[tuple[str, dict[str, Any]]]
+  name: str,
+  values: list[Any],
+  about: _About,
+  known: Sequence[str] | None,
 ) -> tuple[np.ndarray, list[str]]:
   """Returns an attribute of all as an array, and the words that it numbers."""
   are_words = [isinstance(value, str) for value in values]
   if all(are_words):
-    words, codes = np.unique(values, return_inverse=True)
-    return codes, words.tolist()
+    words = sorted(set(values)) if known is None else list(known)
+    place = {word: i for i, word in enumerate(words)}
+    for (where, _), value in zip(about, values, strict=True):
+      if value not in place:
+        raise ValueError(
+          f"{where}: attribute {name!r} is {quoted_value(value)}, which is none"
+          f" of its words.{suggest(value, words)}"
+        )
+    return np.array([place[value] for value in values]), words
   shape = np.shape(values[0])
   for (where, _), value in zip(about, values, strict=True):
     array = np.asarray(value)

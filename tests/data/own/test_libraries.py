@@ -38,6 +38,19 @@ def test_words_become_categories():
   assert (only.schema.node_sizes, only.schema.node_dim) == ((), 1)
 
 
+def test_words_that_may_occur_are_numbered_in_their_order():
+  words = {"element": ["N", "C", "O"]}
+  store = data.from_networkx(None, some(), words=words)
+  assert store.schema.node_sizes == (3,)
+  np.testing.assert_array_equal(store.nodes[:, 0], 1)
+  graphs = some()
+  graphs[1].nodes[2]["element"] = "c"
+  with pytest.raises(
+    ValueError, match="graph 1, node 2: .* 'c', which is none of its words. Kn"
+  ):
+    data.from_networkx(None, graphs, words=words)
+
+
 def test_directed_graphs_stay_directed():
   graphs = [path_graph(3, 0.5 * i, nx.DiGraph) for i in range(4)]
   store = data.from_networkx(None, graphs)
