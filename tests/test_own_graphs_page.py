@@ -85,7 +85,7 @@ def test_a_model_of_the_page_is_near_perfect(folder):
     assert len([*csv.DictReader(file)]) == record["dataset"]["num_test"] == 40
   with (path / "predicted.csv").open() as file:
     rows = [*csv.DictReader(file)]
-  said = np.array([float(row["predicted label"]) for row in rows])
+  said = np.array([float(row["probability of label"]) for row in rows])
   labels = np.array([graph.graph["label"] for graph in graphs[:50]])
   assert np.mean((said > 0.5) == labels) > 0.9
 
