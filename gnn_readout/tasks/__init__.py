@@ -10,7 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gnn_readout.errors import suggest
-from gnn_readout.tasks import median, omniglot, polygons
+from gnn_readout.tasks import (
+  counting,
+  median,
+  mnist_sets,
+  omniglot,
+  polygons,
+)
 from gnn_readout.tasks.base import Problem, SampledProblem
 from gnn_readout.tasks.graph_property import GraphProperty
 
@@ -18,7 +24,9 @@ from gnn_readout.tasks.graph_property import GraphProperty
 # `task` is of the first one.
 TASKS: dict[str, Callable[..., Problem]] = {
   "graph_property": GraphProperty.from_config,
+  "counting": counting.make_task,
   "median": median.make_task,
+  "mnist_sets": mnist_sets.make_task,
   "omniglot": omniglot.make_task,
   "polygons": polygons.make_task,
 }

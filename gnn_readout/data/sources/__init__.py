@@ -10,6 +10,7 @@ import os
 
 from gnn_readout.data.sources import (
   demo,
+  mnist,
   molecules,
   omniglot,
   smiles,
@@ -85,6 +86,14 @@ SOURCES: tuple[Source, ...] = (
     files=omniglot.zip_files,
     read=None,
     archive=omniglot.archive_of,
+  ),
+  Source(
+    written="mnist-sets",
+    known=tuple(mnist.DATASETS),
+    matches=lambda name: name in mnist.DATASETS,
+    files=mnist.files,
+    read=None,
+    archive=mnist.archive_of,
   ),
 )
 
