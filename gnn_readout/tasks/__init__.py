@@ -16,6 +16,7 @@ from gnn_readout.tasks import (
   mnist_sets,
   omniglot,
   polygons,
+  set_prediction,
 )
 from gnn_readout.tasks.base import Problem, SampledProblem
 from gnn_readout.tasks.graph_property import GraphProperty
@@ -29,6 +30,7 @@ TASKS: dict[str, Callable[..., Problem]] = {
   "mnist_sets": mnist_sets.make_task,
   "omniglot": omniglot.make_task,
   "polygons": polygons.make_task,
+  "set_prediction": set_prediction.make_task,
 }
 
 
