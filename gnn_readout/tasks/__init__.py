@@ -17,6 +17,7 @@ from gnn_readout.tasks import (
   omniglot,
   polygons,
   set_prediction,
+  sorting,
 )
 from gnn_readout.tasks.base import Problem, SampledProblem
 from gnn_readout.tasks.graph_property import GraphProperty
@@ -31,6 +32,7 @@ TASKS: dict[str, Callable[..., Problem]] = {
   "omniglot": omniglot.make_task,
   "polygons": polygons.make_task,
   "set_prediction": set_prediction.make_task,
+  "sorting": sorting.make_task,
 }
 
 
