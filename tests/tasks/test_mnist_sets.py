@@ -153,7 +153,7 @@ def test_what_a_readout_measures_is_measured_on_the_training_sets():
 def test_the_sweeps():
   _, runs = definitions.read("configs/mnist_sets.py:readouts", [])
   assert {r.config.model.readout.name for r in runs} == {*READOUTS}
-  _, runs = definitions.read("configs/mnist_sets.py:table5_7", [])
+  _, runs = definitions.read("configs/mnist_sets.py:ten_epochs", [])
   assert len(runs) == 8
 
 
