@@ -85,12 +85,7 @@ def set_prediction(records: Sequence[Record]) -> list[Block]:
 def sorting(records: Sequence[Record]) -> list[Block]:
   """Makes the section of numbers sorted by a learned order."""
   found = sorted(
-    rows(records, "sorting"),
-    key=lambda row: (
-      label(row),
-      _test_size(row),
-      field(row.record, "set_size"),
-    ),
+    rows(records, "sorting"), key=lambda row: (label(row), _sizes(row))
   )
   fields = {"N": "set_size", "N in testing": "test_set_size"}
   return found and [
