@@ -289,7 +289,7 @@ def prediction(config: Mapping[str, Any], data: Data) -> SampledProblem:
     sets, own, z, aux = predicted(params, key, batch, True, model["num_steps"])
     if not config["loss_of_all_steps"]:
       sets = sets[-1:]
-    losses = jnp.stack([jnp.mean(set_loss(y, batch.sets)) for y in sets])
+    losses = jax.lax.map(lambda y: jnp.mean(set_loss(y, batch.sets)), sets)
     representation = jnp.mean(huber(own - z))
     total = jnp.mean(losses) + config["representation_weight"] * representation
     scalars = {"set_loss": losses[-1], "representation_loss": representation}

@@ -105,7 +105,9 @@ def test_duplicates_are_not_counted(side, seed):
   np.testing.assert_allclose(got.count, wanted, rtol=1e-12, atol=1e-12)
   assert np.argmax(got.features) == wanted
   in_single = counting.count(
-    jnp.float32(relevant[which]), jnp.float32(boxes[which]), jnp.ones((8, 16))
+    jnp.float32(relevant[which]),
+    jnp.float32(boxes[which]),
+    jnp.float32(IDENTITY),
   )
   np.testing.assert_allclose(in_single.count, wanted, atol=1e-4)
 

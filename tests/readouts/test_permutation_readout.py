@@ -22,7 +22,8 @@ def literal(params, steps, x):
   prefix = "permutation"
   n = len(x)
   first, second, last = (
-    params[f"{prefix}/costs_{name}"] for name in ("first", "second", "last")
+    params[f"{prefix}/~aggregate/costs_{name}"]
+    for name in ("first", "second", "last")
   )
   f = (x @ first["w"] + first["b"])[:, None] + (x @ second["w"])[None]
   f = np.maximum(f, 0) @ last["w"][:, 0]
@@ -41,7 +42,7 @@ def literal(params, steps, x):
   for _ in range(steps):
     slope = 2 * costs @ stochastic(logits) @ sign
     logits = logits - abs(params[prefix]["rate"]) * slope
-  linear = params[f"{prefix}/lstm/linear"]
+  linear = params[f"{prefix}/~_read/lstm/linear"]
   hidden = cell = np.zeros(WIDTH)
   for z in stochastic(logits).T @ x:
     gates = np.concatenate([z, hidden]) @ linear["w"] + linear["b"]

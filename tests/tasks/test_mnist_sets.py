@@ -16,7 +16,7 @@ from gnn_readout.training import trainer
 
 
 def config(variant="sum", **fields):
-  config = config_lib.get_config(variant)
+  config = config_lib.get_config(variant).unlock()
   config.update(batch_size=3)
   config.model.update(width=5, latent_size=4)
   config.update_from_flattened_dict(fields)
@@ -62,8 +62,9 @@ def test_noise_has_its_deviation():
   np.testing.assert_allclose(added.std(), 0.05, rtol=0.1)
   assert abs(added.mean()) < 0.01
   rows = np.asarray(other.points)[..., 0] * 8
+  mask = np.asarray(other.mask)
   wanted = np.asarray(other.labels)[:, None] + 0 * rows
-  np.testing.assert_allclose(rows[other.mask], wanted[other.mask], atol=1e-5)
+  np.testing.assert_allclose(rows[mask], wanted[mask], atol=1e-5)
 
 
 def test_the_model_is_that_of_the_thesis():
@@ -119,6 +120,7 @@ def test_a_run_learns(tmp_path, monkeypatch):
   monkeypatch.setattr(mnist, "load", lambda *unused: PARTS)
   learned = config("mean", noise=0.0, num_steps=400, eval_every=200)
   learned.update(batch_size=16)
+  learned.model.update(width=16, latent_size=8)
   learned.optimizer.learning_rate = 0.02
   (record,) = trainer.train(learned, tmp_path)
   assert record["test"]["metric"] == "accuracy"

@@ -124,7 +124,8 @@ def test_all_steps_or_the_last():
     task = TASKS["set_prediction"](config(**fields).to_dict())
     params = jax.jit(task.init)(jax.random.key(0))
     batch = task.sample(jax.random.key(1))
-    return task.loss(params, None, batch)[0], task.evaluate(params, batch)
+    loss, _ = jax.jit(task.loss)(params, None, batch)
+    return loss, jax.jit(task.evaluate)(params, batch)
 
   last, scores = value(loss_of_all_steps=False)
   np.testing.assert_allclose(last, scores["set_loss"], rtol=1e-5)
