@@ -22,6 +22,8 @@ N = 4
 def config(variant="polygons,dspn", **fields):
   config = config_lib.get_config(variant)
   config.update(batch_size=3, chunk_size=0, num_eval_sets=5)
+  # The Hungarian method takes long to compile.
+  config.update(loss="chamfer", metrics=("chamfer",))
   if config.data == "polygons":
     config.num_points = N
   config.model.update(latent_size=6, width=5, decoder_width=7)
@@ -103,7 +105,7 @@ def test_loss_and_gradients(decoder, given):
   # An LSTM's inputs are 0, so nothing reaches one part of its weights.
   assert reached >= len(jax.tree.leaves(slopes)) - (decoder == "lstm")
   scores = jax.jit(task.evaluate)(params, batch)
-  assert set(scores) == {"set_loss", "hungarian", "chamfer"}
+  assert set(scores) == {"set_loss", "chamfer"}
   np.testing.assert_allclose(scores["set_loss"], scalars["set_loss"], rtol=1e-4)
 
 
@@ -141,6 +143,7 @@ def test_a_run_learns(tmp_path):
   """DSPN on squares: far below the 0.18 of a guess, 1 - sin(pi/4) / (pi/4)."""
   learned = config(num_points=4, num_steps=400, eval_every=200)
   learned.update(batch_size=16, num_eval_sets=64)
+  learned.update(loss="hungarian", metrics=("hungarian", "chamfer"))
   learned.model.update(latent_size=32, element_widths=(32,), num_steps=5)
   learned.optimizer.learning_rate = 3e-3
   (record,) = trainer.train(learned, tmp_path)
