@@ -35,6 +35,7 @@ import ml_collections
 from configs import common
 
 READOUTS = {
+  "fspool": {"initialisation": "normal"},  # As the program; ones are the sum.
   "attention": {"num_heads": 4},
   "equilibrium": {"last_layer_scale": 0.3, "aux_weight": 1e-4},
 }

@@ -40,7 +40,7 @@ from configs import common
 
 DATA = ("polygons", "digits")
 DECODERS = ("dspn", "mlp", "lstm")
-READOUTS = {"fspool": {"num_knots": 21}}
+READOUTS = {"fspool": {"num_knots": 21, "initialisation": "normal"}}
 
 
 def get_config(variant: str = "polygons,dspn") -> ml_collections.ConfigDict:

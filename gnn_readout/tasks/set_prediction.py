@@ -54,11 +54,11 @@ class Examples(NamedTuple):
 
   Attributes:
     sets: [S, n, d + 1], the last feature the mask.
-    inputs: [S, I], what describes each; I = 0 if nothing does.
+    inputs: [S, I], what describes each; None if nothing does.
   """
 
   sets: Array
-  inputs: Array
+  inputs: Array | None
 
 
 class Data(NamedTuple):
@@ -104,7 +104,7 @@ def polygon_data(config: Mapping[str, Any]) -> Data:
     corners = jax.random.permutation(order_key, corners, 1, independent=True)
     points = polygons(corners)  # [S, n, 2]
     ones = jnp.ones_like(points[..., :1])
-    inputs = jnp.zeros((num_sets, 0))
+    inputs = None
     if describe is not None:
       inputs = polygons(describe(angle, size))  # [S, 2]
     return Examples(jnp.concatenate([points, ones], axis=-1), inputs)
@@ -141,7 +141,7 @@ def digit_data(
       points, mask = as_points(numbers[chosen], sizes[chosen], side)
       sets = jnp.concatenate([points, jnp.ones_like(points[..., :1])], axis=-1)
       sets = jnp.where(mask[..., None], sets, 0)  # [S, n, 3]
-      return Examples(sets, jnp.zeros((num_sets, 0)))
+      return Examples(sets, None)
 
     return draw
 
@@ -258,7 +258,7 @@ def prediction(config: Mapping[str, Any], data: Data) -> SampledProblem:
       return encoder.init(keys[1], elements, sets, True)
 
     params = encode_dense(of_sets, examples.sets)
-    if examples.inputs.size:
+    if examples.inputs is not None:
       params |= describer.init(keys[2], examples.inputs)
     if not is_dspn:
       return params | baseline.init(keys[3], z)
@@ -272,7 +272,9 @@ def prediction(config: Mapping[str, Any], data: Data) -> SampledProblem:
       return encoder.apply(params, key, elements, sets, is_training)
 
     own, aux = encode_dense(encoded, batch.sets)  # [S, L], [S]
-    z = describer.apply(params, batch.inputs) if batch.inputs.size else own
+    z = own
+    if batch.inputs is not None:
+      z = describer.apply(params, batch.inputs)
     if not is_dspn:
       return baseline.apply(params, z)[None], own, z, aux
     sets = predict_sets(
