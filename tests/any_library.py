@@ -25,7 +25,7 @@ STEPS = 5
 # Drawn from in training, where the table's own arguments draw nothing.
 DRAWS = {"name": "janossy", "num_partners": 2}
 # One of each kind of parameters; the others are as these and take minutes.
-_FEW = ("attention", "equilibrium", "multi", "pna", "set2set")
+_FEW = ("attention", "equilibrium", "multi", "pna")
 
 every_readout = pytest.mark.parametrize(
   "name",
