@@ -17,6 +17,7 @@ from gnn_readout.errors import suggest
 
 BENCHMARKS = {
   "data": "converting, opening, batching and scoring a dataset",
+  "devices": "a training step on one device, against one for each CPU core",
   "inner_steps": "what the inner steps of equilibrium aggregation cost",
   "population": "members trained together, against one after another",
   "readout": "a training step with one readout, against its peers",

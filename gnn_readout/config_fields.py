@@ -50,6 +50,8 @@ PARTS = {
   "model.readout": _readout,
 }
 
+# Other names of fields, for who sets them.
+_ALIASES = {"dataset_fn": "dataset"}
 # Each of them says how long a run is; the other one is then 0.
 LENGTHS = ("num_epochs", "num_steps")
 
@@ -92,9 +94,13 @@ def with_fields(
     prefix: Of the fields in messages, such as "--config.".
 
   Raises:
-    ValueError: If there is no such field, a value is not of its type, or both
-      lengths of a run are set.
+    ValueError: If there is no such field, a value is not of its type, or two
+      fields are set that say the same thing, such as both lengths of a run.
   """
+  for field, own in _ALIASES.items():
+    if field in values and own in values:
+      raise ValueError(f"{prefix}{field} and {prefix}{own} are one: give one")
+  values = {own_name(field): value for field, value in values.items()}
   result = config.copy_and_resolve_references()
   named = dict(_named(config))  # The copy does not know the type of a None.
   # What decides which fields there are comes first.
@@ -110,6 +116,11 @@ def with_fields(
       _leave_out(result, part)
   _keep_one_length(result, values, prefix)
   return result
+
+
+def own_name(field: str) -> str:
+  """Returns what a field is called in the config, where it has two names."""
+  return _ALIASES.get(field, field)
 
 
 def from_data(config: Mapping[str, Any]) -> Iterator[str]:

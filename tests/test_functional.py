@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from gnn_readout import functional
-from gnn_readout.readouts import READOUTS
 from tests import any_library
 
 pytestmark = pytest.mark.usefixtures("double_precision")
@@ -32,7 +31,7 @@ def test_it_trains_as_in_haiku(name):
   np.testing.assert_allclose(losses, case.losses, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", sorted(READOUTS))
+@pytest.mark.parametrize("name", any_library.ALL)
 def test_parameters_are_those_of_haiku(name):
   # One element of the width is enough to know them by, and there is no state.
   elements, sets, _ = any_library.example()

@@ -25,7 +25,8 @@ _BINARIES = sorted(
 # and those that stand below all.
 _BELOW_ALL = {"errors", "fields", "files", "paths"}
 _BELOW_ALL |= {"programs", "shares", "signatures", "wording"}
-_BASE = {"graphs", "segments", "minimisation", "transport", "layers"}
+_BASE = {"graphs", "segments", "minimisation", "transport", "fused_gromov"}
+_BASE |= {"layers"}
 _READOUTS = _BASE | {"readouts"}
 _MESSAGES = _READOUTS | {"message_passing"}
 _MODELS = _MESSAGES | {"models"}

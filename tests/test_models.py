@@ -159,11 +159,14 @@ def test_padding_and_order_change_nothing(kind):
     assert_close(result[2:], expected[2:])
 
 
-@pytest.mark.parametrize("kind", KINDS_ONCE)
-def test_evaluation_graph_by_graph(kind):
+@pytest.mark.parametrize(
+  ("kind", "readout"),
+  [*((kind, "mean") for kind in KINDS_ONCE), ("gcn", "template_gromov")],
+)
+def test_evaluation_graph_by_graph(kind, readout):
   with jax.enable_x64(True):
     store = random_store()
-    model = models.build_model(config_of(kind), store.schema)
+    model = models.build_model(config_of(kind, readout), store.schema)
     together = batch_of(store, np.arange(23))
     params, state = model.init(jax.random.key(1), together)
     _, _, state, _ = losses_and_gradients(model, params, state, together)

@@ -86,7 +86,7 @@ def command(
     *words: Arguments besides flags.
     **flag_values: Of other flags that matter; several for one that is repeated.
   """
-  from gnn_readout.config_fields import write
+  from gnn_readout.config_fields import own_name, write
 
   flag = flags.FLAGS["config"]
   arguments = [("config", flag.file)] if flag.file else []
@@ -94,7 +94,7 @@ def command(
     several = value if isinstance(value, (list, tuple)) else [value]
     arguments += [(name, str(one)) for one in several]
   for field in flag.given:
-    value = flag.value
+    value, field = flag.value, own_name(field)
     for name in field.split("."):
       value = value[name]
     arguments.append((f"config.{field}", write(value)))

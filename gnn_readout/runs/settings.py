@@ -105,16 +105,16 @@ def as_json(config: ConfigDict) -> dict[str, Any]:
 
 
 def located(config: dict[str, Any]) -> dict[str, Any]:
-  """Returns a configuration in which a dataset's file has its whole path.
+  """Returns a configuration in which a dataset's path is a whole one.
 
   Args:
     config: As JSON.
   """
-  return _with_file(config, os.path.abspath)
+  return _with_path(config, os.path.abspath)
 
 
 def without_folder(config: dict[str, Any]) -> dict[str, Any]:
-  """Returns a configuration in which a dataset's file has its name alone.
+  """Returns a configuration with no more of a dataset's path than its name.
 
   So it says nothing of this machine. Which data they are, their fingerprint
   says.
@@ -122,14 +122,14 @@ def without_folder(config: dict[str, Any]) -> dict[str, Any]:
   Args:
     config: As JSON.
   """
-  return _with_file(config, os.path.basename)
+  return _with_path(config, sources.short_name)
 
 
-def _with_file(
+def _with_path(
   config: dict[str, Any], change: Callable[[str], str]
 ) -> dict[str, Any]:
   dataset = config.get("dataset")
-  if isinstance(dataset, str) and sources.is_file(dataset):
+  if isinstance(dataset, str) and sources.is_path(dataset):
     return {**config, "dataset": change(dataset)}
   return config
 

@@ -18,7 +18,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gnn_readout import data, paths, programs, tasks
-from gnn_readout.data import identity
+from gnn_readout.data import identity, sources
 from gnn_readout.data.identity import differences
 from gnn_readout.files import atomic_write_text, check_writable, read_text
 from gnn_readout.runs import locks, settings
@@ -236,7 +236,7 @@ def _copies(
 
 def _by_dataset(runs: Sequence[RunSpec]) -> list[ConfigDict]:
   """Returns a config for each dataset that the runs need; tasks draw theirs."""
-  fields = ("dataset", "csv", "tu")
+  fields = sources.config_fields()
   configs = {}
   for run in runs:
     values = settings.as_json(run.config)

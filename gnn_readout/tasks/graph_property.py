@@ -137,8 +137,7 @@ class GraphProperty(Problem):
   @classmethod
   def data_key(cls, config: Any) -> Hashable:
     """Returns what decides the dataset and its splits."""
-    sections = (row.section for row in sources.SOURCES if row.section)
-    fields = ("dataset", "fold", "folds", *sections)
+    fields = (*sources.config_fields(), "fold", "folds")
     values = {name: config.get(name) for name in fields if name in config}
     return str(ConfigDict(values))
 

@@ -35,7 +35,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gnn_readout import data, metrics, paths, records
-from gnn_readout.data import folds, identity
+from gnn_readout.data import folds, identity, sources
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_write_text, check_writable
 from gnn_readout.runs import locks, settings
@@ -189,8 +189,9 @@ def run(
   """Cross-validates a config, or goes on where an earlier call stopped.
 
   Args:
-    config: As `configs/tu.py` makes it: `grid` names hyper-parameters and
-      their values, `repeats` replaces the protocol's if positive.
+    config: As `configs/tu.py` and `configs/graphs.py` make it: `grid` names
+      hyper-parameters and their values, `repeats` replaces the protocol's if
+      positive.
     protocol: A key of `PROTOCOLS`.
     workdir: A folder that several datasets and readouts may share: `splits/`
       holds the folds, and NAME-READOUT-PROTOCOL/ the scores of every chunk of
@@ -211,6 +212,12 @@ def run(
     raise ValueError(f"unknown protocol {protocol!r}.{known}")
   config = config.copy_and_resolve_references()
   settings.check(config)
+  for field in ("fold", "folds", "grid", "repeats"):
+    if field not in config:
+      raise ValueError(
+        f"cross-validation needs the field {field!r}, and the config has none:"
+        " start from one that has, such as configs/graphs.py or configs/tu.py"
+      )
   with config.unlocked():
     config.folds.validation = PROTOCOLS[protocol].validation
   check_writable(workdir)
@@ -235,9 +242,9 @@ class _Study:
     self._store = data.load_config(config, data_dir, cache_dir, with_fold=False)
     # Of the graphs and labels: the splits are the folds of each repeat.
     self._facts = identity.facts(dataclasses.replace(self._store, splits={}))
-    name = paths.part(config.dataset.rpartition("/")[2])
+    name = paths.part(sources.short_name(config.dataset))
     variant = f"{name}-{config.model.readout.name}"
-    if config.model.head.name == "layerwise":
+    if config.model.get("head", {}).get("name") == "layerwise":
       variant += "-gin0"
     self.folder = workdir / paths.part(f"{variant}-{protocol}")
     self._metric = self._store.schema.metric

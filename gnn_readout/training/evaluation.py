@@ -187,7 +187,7 @@ def _open_problem(
   try:
     return tasks.make_problem(config, data_dir, cache_dir)
   except FileNotFoundError as error:
-    if not sources.is_file(config.get("dataset", "")):
+    if not sources.is_path(config.get("dataset", "")):
       raise
     raise FileNotFoundError(
       f"{error}; --dataset says where the dataset is now"
