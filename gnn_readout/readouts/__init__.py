@@ -47,6 +47,7 @@ from gnn_readout.readouts.multi import Multi
 from gnn_readout.readouts.multiset_transformer import MultisetTransformer
 from gnn_readout.readouts.optimal_transport import OptimalTransport
 from gnn_readout.readouts.patch_transformer import PatchTransformer
+from gnn_readout.readouts.permutation import Permutation
 from gnn_readout.readouts.pna import PNA
 from gnn_readout.readouts.power_mean import PowerMean
 from gnn_readout.readouts.quantile import Quantile
@@ -85,6 +86,7 @@ READOUTS: dict[str, type[Readout]] = {
   "multi": Multi,
   "multiset_transformer": MultisetTransformer,
   "optimal_transport": OptimalTransport,
+  "permutation": Permutation,
   "pna": PNA,
   "power_mean": PowerMean,
   "quantile": Quantile,

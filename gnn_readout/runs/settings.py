@@ -57,7 +57,8 @@ def check(config: ConfigDict) -> None:
   if schedule not in problem.SCHEDULES:
     known = suggest(schedule, problem.SCHEDULES)
     raise ValueError(f"unknown optimizer.schedule {schedule!r}.{known}")
-  readout_class(fields["model.readout.name"])
+  if "model.readout.name" in fields:
+    readout_class(fields["model.readout.name"])
   problem.check(fields)
 
 

