@@ -120,7 +120,8 @@ def test_shapes_and_finite(readout):
   assert np.isfinite(result.aux_loss).all()
 
 
-def test_order_does_not_matter_unless_said(readout):
+def test_order_does_not_matter(readout):
+  """But to those of which it is said, in every set of more than one."""
   elements, sets = example()
   rng = np.random.default_rng(3)
   starts = np.cumsum((0, *SIZES))
