@@ -151,7 +151,8 @@ def test_weights_are_those_of_the_elements(readout):
     np.testing.assert_allclose(changed[rest], weights[rest], atol=1e-10)
 
 
-def test_order_does_not_matter_unless_said(readout):
+def test_order_does_not_matter(readout):
+  """But to those of which it is said, in every set of more than one."""
   elements, sets = example()
   rng = np.random.default_rng(3)
   starts = np.cumsum((0, *SIZES))
