@@ -87,7 +87,7 @@ def _build_model(config, schema):
   """A model that compiles at once: sums of features, dropout, running mean."""
 
   def init(key, graphs):
-    shape = graphs.nodes.shape[1], schema.num_tasks
+    shape = graphs.nodes.shape[1], schema.num_outputs
     params = {"w": jax.random.normal(key, shape), "b": jnp.zeros(shape[1])}
     return params, {"mean": jnp.zeros(shape[0])}
 
