@@ -52,12 +52,14 @@ class Minimum(NamedTuple):
     aux_loss: [S], eq. 5.
     max_norm: [S], max_d |g_d| at the last step; not differentiable.
     trace: Every step, if asked for.
+    iterates: [T + 1, S, M], y0 and y after every step, if asked for.
   """
 
   y: Array
   aux_loss: Array
   max_norm: Array
   trace: Trace | None
+  iterates: Array | None = None
 
 
 def minimise(
@@ -70,17 +72,20 @@ def minimise(
   gradient_fn: Callable[[Array], Array] | None = None,
   gradient_tolerance: float = 1e-3,
   clip: float | None = None,
+  project: Callable[[Array], Array] | None = None,
   aux_reduction: str = "mean",
   adjoint: str = "unrolled",
   solver_tolerance: float = 1e-5,
   solver_iterations: int = 50,
   trace: bool = False,
+  iterates: bool = False,
 ) -> Minimum:
   """Minimises the energy of every set by T steps with look-ahead momentum.
 
   With rate a, momentum mu, y = y0 and m = 0, T times:
     g = dE/dy at y + mu m;  m <- mu m - a g;
-    y <- y + m where max_d |g_d| >= gradient_tolerance;  y <- clip(y).
+    y <- y + m where max_d |g_d| >= gradient_tolerance;
+    y <- project(clip(y)).
 
   `adjoint="unrolled"` differentiates through the loop. `"implicit"` runs the
   loop without derivatives and uses the implicit function theorem at its end:
@@ -88,8 +93,9 @@ def minimise(
   by conjugate gradients. Its memory does not depend on T; the rate and the
   momentum get no gradient (they do not move a minimum). It is right as far as
   y is a minimum, which `max_norm` shows, and as the solve converges; where it
-  does not, a warning with the residual is logged. It does not go with `clip`:
-  the loop then ends where the gradient is not zero.
+  does not, a warning with the residual is logged. It goes neither with `clip`
+  nor with `project`: the loop then ends where the gradient is not zero. Nor
+  does it give `iterates`, which have no derivative there.
 
   Differs from the paper: eq. 5 sums g_d^2 over features, Listing 2 takes their
   mean, which is what ran and is the default; `aux_reduction="sum"` is eq. 5.
@@ -101,7 +107,7 @@ def minimise(
   Args:
     energy: y [S, M] -> [S], the sets independent of one another. Arrays it
       closes over are differentiated.
-    y0: [S, M], where to start.
+    y0: [S, M], where to start; the unrolled loop differentiates it.
     learning_rate: The step size, a scalar.
     momentum: mu, a scalar.
     num_steps: T. 0 returns y0 and an auxiliary loss of 0.
@@ -109,11 +115,14 @@ def minimise(
       instead of automatic differentiation of `energy`.
     gradient_tolerance: Sets with a smaller max_d |g_d| stay where they are.
     clip: Largest |y_d|, or None.
+    project: y [S, M] -> [S, M], the nearest point of a set that y must be in,
+      the sets independent; or None.
     aux_reduction: 'mean' or 'sum' over features in the auxiliary loss.
     adjoint: 'unrolled' or 'implicit'.
     solver_tolerance: Relative residual at which the implicit solve stops.
     solver_iterations: Most iterations of the implicit solve.
     trace: Whether to record every step.
+    iterates: Whether to return every point, for a loss of all of them.
 
   Returns:
     The point reached, its auxiliary loss, and the trace.
@@ -124,8 +133,13 @@ def minimise(
   Reference: Bartunov et al. 2022, Listing 2, eq. 4 and 5, appendix C.5.
   """
   _check(y0, learning_rate, momentum, num_steps, adjoint, aux_reduction)
-  if adjoint == "implicit" and clip is not None:
-    raise ValueError(f"clip {clip} needs adjoint 'unrolled', got 'implicit'.")
+  for name, given in (
+    (f"clip {clip}", clip is not None),
+    ("project", project is not None),
+    ("iterates", iterates),
+  ):
+    if adjoint == "implicit" and given:
+      raise ValueError(f"{name} needs adjoint 'unrolled', got 'implicit'.")
   reduce = functools.partial(AUX_REDUCTIONS[aux_reduction], axis=-1)
   if gradient_fn is None:
     gradient_fn = _autodiff(energy, y0)
@@ -145,13 +159,16 @@ def minimise(
     y = y + jnp.where(moves[:, None], velocity, 0)
     if clip is not None:
       y = jnp.clip(y, -clip, clip)
+    if project is not None:
+      y = project(y)
     carry = y, velocity, aux + reduce(g * g), max_norm
-    if not trace:
-      return carry, None
-    return carry, (cut(energy(ahead)), max_norm, jnp.mean(g * g, -1), moves)
+    record = None
+    if trace:
+      record = cut(energy(ahead)), max_norm, jnp.mean(g * g, -1), moves
+    return carry, (record, y if iterates else None)
 
   zeros = jnp.zeros(y0.shape[:1], y0.dtype)  # [S]
-  (y, _, aux_loss, max_norm), records = jax.lax.scan(
+  (y, _, aux_loss, max_norm), (records, points) = jax.lax.scan(
     step, (y0, jnp.zeros_like(y0), zeros, zeros), length=num_steps
   )
   aux_loss = aux_loss / max(num_steps, 1)
@@ -160,13 +177,14 @@ def minimise(
     aux_loss = reduce(g * g)
     max_norm = jax.lax.stop_gradient(jnp.max(jnp.abs(g), axis=-1))
     y = _implicit(solver_tolerance, solver_iterations, y, g, transpose)
-  if trace:
-    energies, norms, squares, moved = records
-    steps_taken = jnp.sum(moved, axis=0, dtype=jnp.int32)
-    return Minimum(
-      y, aux_loss, max_norm, Trace(energies, norms, squares, steps_taken)
-    )
-  return Minimum(y, aux_loss, max_norm, None)
+  if iterates:
+    points = jnp.concatenate([y0[None], points])  # [T + 1, S, M]
+  found = Minimum(y, aux_loss, max_norm, None, points)
+  if not trace:
+    return found
+  energies, norms, squares, moved = records
+  steps_taken = jnp.sum(moved, axis=0, dtype=jnp.int32)
+  return found._replace(trace=Trace(energies, norms, squares, steps_taken))
 
 
 class Solution(NamedTuple):

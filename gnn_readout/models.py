@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 
 from gnn_readout import graphs as graphs_lib
+from gnn_readout.layers import precision
 from gnn_readout.layers.heads import make_head
 from gnn_readout.message_passing import make_network
 from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
@@ -57,7 +58,8 @@ def build_model(config: Mapping[str, Any], schema) -> Model:
   Args:
     config: `message_passing` (name, width, num_layers, and the network's own
       arguments), `readout` (name, aux_weight, and its own arguments) and,
-      unless it is one linear map, `head` (name, and its own arguments).
+      unless it is one linear map, `head` (name, and its own arguments), and
+      unless it is float32, `precision`, see `layers.precision`.
     schema: The dataset's: `node_sizes`, `edge_sizes`, `symmetric`, `task_type`,
       `num_tasks`, `num_classes`.
 
@@ -105,7 +107,11 @@ def build_model(config: Mapping[str, Any], schema) -> Model:
   def init(rng, graphs):
     return transformed.init(rng, graphs, True)
 
-  return Model(jax.jit(init), transformed.apply)
+  def apply(*args, **kwargs):
+    with precision.of_linear_layers(config.get("precision", "float32")):
+      return transformed.apply(*args, **kwargs)
+
+  return Model(jax.jit(init), apply)
 
 
 def complete_config(

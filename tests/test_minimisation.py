@@ -96,6 +96,42 @@ def test_trace_changes_nothing_and_starts_at_the_start():
   np.testing.assert_allclose(traced.aux_loss, if_mean)
 
 
+def test_a_projection_and_the_points_on_the_way():
+  """Half of y is kept in a box; a learned start gets a gradient through it."""
+  theta, steps, rate, momentum = convex(), 6, 0.05, 0.6
+  slope = jax.grad(lambda y: jnp.sum(convex_energy(theta, y)))
+
+  def project(y):
+    return jnp.concatenate([y[:, :4], jnp.clip(y[:, 4:], -0.1, 0.2)], axis=1)
+
+  y, velocity = np.full((S, M), 0.15), np.zeros((S, M))
+  points = [y]
+  for _ in range(steps):
+    g = np.asarray(slope(jnp.asarray(y + momentum * velocity)))
+    velocity = momentum * velocity - rate * g
+    y = y + velocity
+    y[:, 4:] = np.clip(y[:, 4:], -0.1, 0.2)
+    points.append(y)
+
+  def solved(start):
+    return solve(
+      theta,
+      start=start,
+      num_steps=steps,
+      gradient_tolerance=0.0,
+      project=project,
+      iterates=True,
+    )
+
+  result = solved(0.15)
+  np.testing.assert_allclose(result.iterates, points, rtol=1e-12, atol=1e-14)
+  np.testing.assert_array_equal(result.iterates[-1], result.y)
+  assert np.any(result.y[:, 4:] == 0.2) and np.any(result.y[:, :4] > 0.2)
+  loss = jax.jit(lambda start: jnp.sum(solved(start).iterates ** 2))
+  measured = (loss(0.15 + 1e-6) - loss(0.15 - 1e-6)) / 2e-6
+  np.testing.assert_allclose(jax.grad(loss)(0.15), measured, rtol=1e-6)
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.5])
 def test_energy_does_not_increase_for_a_small_rate(momentum):
   y0 = jax.random.normal(jax.random.key(0), (S, M)) * 3
@@ -315,6 +351,8 @@ def test_an_implicit_solve_that_fails_is_reported(caplog, iterations):
     ({"num_steps": -1}, "num_steps must not be negative, got -1"),
     ({"adjoint": "implict"}, "Did you mean 'implicit'"),
     ({"adjoint": "implicit", "clip": 2.0}, "clip 2.0 needs"),
+    ({"adjoint": "implicit", "project": abs}, "project needs adjoint"),
+    ({"adjoint": "implicit", "iterates": True}, "iterates needs adjoint"),
     ({"aux_reduction": "max"}, "Unknown aux_reduction 'max'"),
     ({"learning_rate": jnp.ones(M)}, "learning_rate must be a scalar"),
     ({"momentum": jnp.ones((S, 1))}, "momentum must be a scalar"),

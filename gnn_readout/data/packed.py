@@ -37,11 +37,12 @@ def path_of(
 
   Args:
     source: The row of the dataset in `sources.SOURCES`.
-    dataset: Its name, or the path of its file, which they lie beside.
+    dataset: Its name, or the path of its file or folder, which they lie
+      beside.
     data_dir: The data folder.
   """
-  if source.is_file:
-    return pathlib.Path(f"{dataset}{SUFFIX}")
+  if source.is_path:
+    return pathlib.Path(f"{os.path.normpath(dataset)}{SUFFIX}")
   name = dataset.replace("/", "_")
   return pathlib.Path(data_dir) / _FOLDER / f"{name}{SUFFIX}"
 

@@ -24,7 +24,8 @@ from gnn_readout import segments, signatures
 from gnn_readout.graphs import Sets
 from gnn_readout.wording import counted
 
-# In the order of the tables that are made of them.
+# In the order of the tables that are made of them. Those of sequences depend on
+# the order of the elements, those of graphs look at their edges.
 FAMILIES = (
   "moments",
   "learned means",
@@ -33,6 +34,8 @@ FAMILIES = (
   "networks",
   "optimisation",
   "combinations",
+  "sequences",
+  "graphs",
 )
 
 

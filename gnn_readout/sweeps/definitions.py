@@ -1,4 +1,7 @@
-"""Reads the sweeps of a config file: functions that yield overrides."""
+"""Reads the sweeps of a config file: functions that yield overrides.
+
+One with an argument `readout_names` gets the names of all readouts for it.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from gnn_readout import cli
 from gnn_readout.config_fields import LENGTHS, write
 from gnn_readout.errors import suggest
 from gnn_readout.fields import flatten
+from gnn_readout.readouts import READOUTS
 from gnn_readout.runs import settings
 from gnn_readout.sweeps.run_spec import RunSpec, run_name
 from gnn_readout.training import members
@@ -72,7 +76,7 @@ def read(
   return name, runs
 
 
-def _function(path: str, name: str) -> Callable[[], Iterator[Any]]:
+def _function(path: str, name: str) -> Callable[..., Iterator[Any]]:
   known = {
     key: value
     for key, value in cli.read_config_file(path).items()
@@ -86,10 +90,12 @@ def _function(path: str, name: str) -> Callable[[], Iterator[Any]]:
 
 
 def _overrides(
-  function: Callable[[], Iterator[Any]], sweep: str
+  function: Callable[..., Iterator[Any]], sweep: str
 ) -> list[dict[str, Any]]:
+  known = {"readout_names": sorted(READOUTS)}
+  wanted = inspect.signature(function).parameters
   try:
-    found = list(function())
+    found = list(function(**{k: v for k, v in known.items() if k in wanted}))
   except Exception as error:  # It may hold anything.
     raise ValueError(
       f"sweep {sweep}: {type(error).__name__}: {error}"

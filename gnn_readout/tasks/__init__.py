@@ -10,7 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gnn_readout.errors import suggest
-from gnn_readout.tasks import median, omniglot, polygons
+from gnn_readout.tasks import (
+  counting,
+  median,
+  mnist_sets,
+  mosaics,
+  omniglot,
+  polygons,
+  set_prediction,
+  sorting,
+)
 from gnn_readout.tasks.base import Problem, SampledProblem
 from gnn_readout.tasks.graph_property import GraphProperty
 
@@ -18,9 +27,14 @@ from gnn_readout.tasks.graph_property import GraphProperty
 # `task` is of the first one.
 TASKS: dict[str, Callable[..., Problem]] = {
   "graph_property": GraphProperty.from_config,
+  "counting": counting.make_task,
   "median": median.make_task,
+  "mnist_sets": mnist_sets.make_task,
+  "mosaics": mosaics.make_task,
   "omniglot": omniglot.make_task,
   "polygons": polygons.make_task,
+  "set_prediction": set_prediction.make_task,
+  "sorting": sorting.make_task,
 }
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from jax import Array
 
 from gnn_readout import optimizers
-from gnn_readout.fields import flatten
+from gnn_readout.fields import flatten, nested
 
 # Evaluation is on the same examples in every run, whatever its seed.
 _EVALUATION_SEED = 2**31 - 1
@@ -123,7 +123,10 @@ class Problem(abc.ABC):
     num_shares: How many shares a batch is in, each on a device of its own.
   """
 
-  TRACED: tuple[str, ...] = ("optimizer.learning_rate",)
+  TRACED: tuple[str, ...] = (
+    "optimizer.learning_rate",
+    "optimizer.weight_decay",
+  )
   PRIVATE: tuple[str, ...] = ("seed",)
   REQUIRED: tuple[str, ...] = (
     "model.readout.name",
@@ -270,10 +273,16 @@ class SampledProblem(Problem):
   the host. The model has no state besides its parameters.
   """
 
-  REQUIRED = (*Problem.REQUIRED, "eval_every", "num_eval_sets", "task")
+  REQUIRED = (
+    # A task may have models without a readout.
+    *(name for name in Problem.REQUIRED if name != "model.readout.name"),
+    "eval_every",
+    "num_eval_sets",
+    "task",
+  )
   POSITIVE = (*Problem.POSITIVE, "eval_every", "num_eval_sets", "num_steps")
   NOT_NEGATIVE = (*Problem.NOT_NEGATIVE, "chunk_size")
-  SCHEDULES = ("constant", "cosine")  # The others count epochs.
+  SCHEDULES = ("constant", "cosine", "plateau")  # The others count epochs.
 
   def __init__(
     self,
@@ -284,8 +293,9 @@ class SampledProblem(Problem):
     sample: Callable[[Array], Any],
     loss: Callable[[hk.Params, Array, Any], tuple[Array, dict[str, Array]]],
     evaluate: Callable[[hk.Params, Any], dict[str, Array]],
-    sample_valid: Callable[[Array], Any],
-    sample_test: Callable[[Array], Any],
+    sample_valid: Callable[[Array], Any] | None = None,
+    sample_test: Callable[[Array], Any] | None = None,
+    fixed: Mapping[str, Any] | None = None,
     metric: str,
     lower_is_better: bool,
     describe_params: Callable[[hk.Params], dict[str, Any]] = lambda params: {},
@@ -305,6 +315,10 @@ class SampledProblem(Problem):
         batch.
       sample_valid: key -> a batch to choose by.
       sample_test: key -> a batch to report, from what was never trained on.
+      fixed: Where examples are not drawn but given, those of 'valid' and
+        'test': batches [K, B, ...], of which `num_eval_sets` examples are
+        scored, rounded up to a whole batch, or all if there are fewer. None:
+        they are drawn by the samplers.
       metric: The scalar of `evaluate` that a run is judged by.
       lower_is_better: Whether a smaller metric is a better one.
       describe_params: Of parameters, what is worth keeping in a record.
@@ -317,6 +331,7 @@ class SampledProblem(Problem):
       evaluate,
     )
     self.sample_valid, self.sample_test = sample_valid, sample_test
+    self.fixed = fixed
     self.metric, self.lower_is_better = metric, lower_is_better
     self.describe_params = describe_params
 
@@ -357,13 +372,11 @@ class SampledProblem(Problem):
         f"chunk_size must divide the {size} examples of a batch, got"
         f" {chunk_size}"
       )
-    fields = {"schedule": "constant", "warmup_steps": 0}
-    fields |= dict(self.config["optimizer"])
+    fields = {"optimizer": dict(self.config["optimizer"])}
 
     def optimizer(hyper):
-      rate = {"learning_rate": hyper["optimizer.learning_rate"]}
-      return optimizers.make_optimizer(
-        **fields | rate, num_steps=self.num_steps
+      return optimizers.of_member(
+        nested(fields, hyper)["optimizer"], hyper, self.num_steps
       )
 
     def loss(hyper, params, model_state, key, batch):
@@ -390,16 +403,7 @@ class SampledProblem(Problem):
 
   def exam(self, problems: Sequence[Problem], splits: Sequence[str]) -> Exam:
     """Returns examples of some splits, the same for all members."""
-    keys = jax.random.split(jax.random.key(_EVALUATION_SEED))
-    keys = dict(zip(("valid", "test"), keys, strict=True))
-    samplers = {"valid": self.sample_valid, "test": self.sample_test}
-    batches = [
-      _cut(
-        draw_batches(samplers[name], keys[name], self.config["num_eval_sets"]),
-        self.chunk_size,
-      )
-      for name in splits
-    ]
+    batches = [_cut(self._examples(name), self.chunk_size) for name in splits]
     place = {name: i for i, name in enumerate(splits)}
 
     def score(member, split, predictions):
@@ -414,14 +418,28 @@ class SampledProblem(Problem):
 
     return Exam(batches, is_shared=True, score=score)
 
+  def _examples(self, split: str) -> Any:
+    """Returns the batches [K, B, ...] that a split is scored on."""
+    num_sets = self.config["num_eval_sets"]
+    if self.fixed is not None:
+      batches = self.fixed[split]
+      size = jax.tree.leaves(batches)[0].shape[1]
+      return jax.tree.map(lambda x: x[: -(-num_sets // size)], batches)
+    keys = jax.random.split(jax.random.key(_EVALUATION_SEED))
+    keys = dict(zip(("valid", "test"), keys, strict=True))
+    samplers = {"valid": self.sample_valid, "test": self.sample_test}
+    return draw_batches(samplers[split], keys[split], num_sets)
+
   def describe(self) -> list[str]:
     """Returns the name of the task and its metric."""
     return [f"task     {self.name}, metric {self.metric}"]
 
   def model_name(self) -> str:
-    """Returns such as 'mean readout'."""
-    readout = self.config.get("model", {}).get("readout", {}).get("name", "")
-    return f"{readout} readout" if readout else self.name
+    """Returns such as 'mean readout', or the model's name without one."""
+    model = self.config.get("model", {})
+    if readout := model.get("readout", {}).get("name", ""):
+      return f"{readout} readout"
+    return model.get("name", self.name)
 
 
 def draw_batches(

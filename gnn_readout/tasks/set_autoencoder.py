@@ -35,7 +35,7 @@ from gnn_readout.readouts.fspool import INITIALISERS
 _XAVIER = hk.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
 
 
-def _mlp(name: str, *widths: int) -> hk.nets.MLP:
+def xavier_mlp(name: str, *widths: int) -> hk.nets.MLP:
   """Returns Linear-ReLU-...-Linear with the widths of its layers."""
   return hk.nets.MLP(widths, w_init=_XAVIER, name=name)
 
@@ -82,10 +82,10 @@ def _fsunpool_decoder(
 ) -> Array:
   """Returns [S, n, d], its rows in the order of what was encoded."""
   width = model["width"]
-  vectors = _mlp("decoder", width, width)(latent)  # [S, D]
+  vectors = xavier_mlp("decoder", width, width)(latent)  # [S, D]
   knots = _knots("fsunpool_knots", model["readout"], width)
   elements = relaxed_fsunpool(vectors, knots, permutation)  # [S, n, D]
-  return _mlp("element_decoder", width, shape[-1])(elements)  # [S, n, d]
+  return xavier_mlp("element_decoder", width, shape[-1])(elements)  # [S, n, d]
 
 
 def _mlp_decoder(
@@ -96,7 +96,9 @@ def _mlp_decoder(
 ) -> Array:
   """Returns [S, n, d], in an order of its own."""
   width = model["width"]
-  flat = _mlp("decoder", width, width, shape[0] * shape[1])(latent)  # [S, n d]
+  flat = xavier_mlp("decoder", width, width, shape[0] * shape[1])(
+    latent
+  )  # [S, n d]
   return flat.reshape(-1, *shape)
 
 
@@ -132,9 +134,11 @@ def build_autoencoder(model: Mapping[str, Any]) -> hk.Transformed:
 
   def reconstruct(points: Array, is_training: bool) -> tuple[Array, Array]:
     width = model["width"]
-    elements = _mlp("element_encoder", width, width)(points)  # [S, n, D]
+    elements = xavier_mlp("element_encoder", width, width)(points)  # [S, n, D]
     pooled, permutation, aux = _pool(elements, model["readout"], is_training)
-    latent = _mlp("encoder", width, model["latent_size"])(pooled)  # [S, L]
+    latent = xavier_mlp("encoder", width, model["latent_size"])(
+      pooled
+    )  # [S, L]
     if model["latent_value"] is not None:
       latent = jnp.full_like(latent, model["latent_value"])
     decode = DECODERS[model["decoder"]]

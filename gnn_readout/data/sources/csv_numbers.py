@@ -315,11 +315,12 @@ def _lines(path: Path) -> Iterator[bytes]:
   if isinstance(path, str | os.PathLike):
     path = pathlib.Path(path)
   packed = path.name.endswith(".gz")
-  if packed and os.path.getsize(path) == 0:  # Python reads it as an empty text.
-    raise ValueError(f"{path}: truncated gzip file: 0 bytes")
   rest, row = b"", 1
   try:
-    with gzip.open(path) if packed else path.open("rb") as file:
+    with path.open("rb") as raw:  # A file, or a member of a zip.
+      if packed and not raw.peek(1):  # Python reads it as an empty text.
+        raise ValueError(f"{path}: truncated gzip file: 0 bytes")
+      file = gzip.GzipFile(fileobj=raw) if packed else raw
       while chunk := file.read(_CHUNK_BYTES):
         cut = chunk.rfind(b"\n") + 1
         if cut:

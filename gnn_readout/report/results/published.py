@@ -127,6 +127,27 @@ def polygon_loss(metric: str, variant: str, num_points: int) -> float | None:
 
 
 @functools.cache
+def _digits() -> dict[tuple[str, float, int], float]:
+  return {
+    (row["readout"], float(row["noise"]), int(row["epochs"])): (
+      float(row["accuracy"])
+    )
+    for row in _rows("digits")
+  }
+
+
+def digit_accuracy(readout: str, noise: float, epochs: int) -> float | None:
+  """Returns an accuracy on MNIST sets, None if none was published.
+
+  Args:
+    readout: Its name.
+    noise: Standard deviation of the points' noise.
+    epochs: Of training from scratch on 60,000 digits.
+  """
+  return _digits().get((readout, noise, epochs))
+
+
+@functools.cache
 def _tu() -> tuple[PublishedTu, ...]:
   counts = ("epochs", "epochs_deviation", "run_epochs", "grid_points")
   numbers = {"accuracy": _fraction, "deviation": _fraction}

@@ -35,8 +35,14 @@ def rows(records: Iterable[Record], task: str) -> list[Selection]:
 
 
 def label(row: Selection) -> str:
-  """Returns the readout, with 'squared' where a single output is squared."""
-  readout = row.record["config"]["model"]["readout"]
+  """Returns the readout, or the name of a model without one.
+
+  With 'squared' where a single output is squared.
+  """
+  model = row.record["config"]["model"]
+  if "readout" not in model:
+    return model["name"]
+  readout = model["readout"]
   squares = readout.get("square_reduction", "none") != "none"
   return readout["name"] + ", squared" * squares
 

@@ -16,6 +16,7 @@ from gnn_readout.report.sections import (
   polygons,
   readouts,
   runs,
+  sets,
   table2,
   tasks,
   tu,
@@ -88,6 +89,32 @@ SECTIONS: dict[str, Row] = {
     "record of task 'polygons' with a score",
     "python -m launch.train --config=configs/polygons.py:fspool,direct"
     " --workdir=DIR",
+  ),
+  "counting": Row(
+    "Counting squares that overlap (figure 3.6 of Zhang's thesis)",
+    sets.counting,
+    "record of task 'counting' with a score",
+    "python -m launch.train --config=configs/counting.py:module --workdir=DIR",
+  ),
+  "mnist_sets": Row(
+    "Digits as sets of points (tables 5.6 to 5.8 of Zhang's thesis)",
+    sets.mnist_sets,
+    "record of task 'mnist_sets' with a score",
+    "python -m launch.train --config=configs/mnist_sets.py:fspool"
+    " --workdir=DIR",
+  ),
+  "set_prediction": Row(
+    "Sets decoded from vectors (chapter 6 of Zhang's thesis)",
+    sets.set_prediction,
+    "record of task 'set_prediction' with a score",
+    "python -m launch.train --config=configs/set_prediction.py:polygons,dspn"
+    " --workdir=DIR",
+  ),
+  "sorting": Row(
+    "Sorting numbers by a learned order (section 4.4.1 of Zhang's thesis)",
+    sets.sorting,
+    "record of task 'sorting' with a score",
+    "python -m launch.train --config=configs/sorting.py:po_u --workdir=DIR",
   ),
   "readouts": Row(
     "Readouts",

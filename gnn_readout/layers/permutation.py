@@ -1,0 +1,187 @@
+"""Orders that are learned from costs of pairs, by gradient descent.
+
+A permutation is sought that puts i before j where that costs little. It is
+relaxed to a doubly stochastic matrix P, P_ik the share of element i at place k,
+and improved by steps on the logits of P.
+
+Letters: S sets, N elements and K places (K = N unless places are a grid), M
+features of an element, T steps, R the side of a grid.
+
+Differs from the paper: Y = P^T X, as its indices and its program have it; the
+text prints P X.
+
+Reference: Zhang, Hare and Prügel-Bennett 2019, "Learning Representations of
+Sets through Optimized Permutations"; Zhang 2020, "Learning to Represent and
+Predict Sets with Deep Neural Networks" (thesis), chapter 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from gnn_readout.minimisation import minimise
+
+_SMALLEST_NORM = 1e-10
+_XAVIER = hk.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
+
+
+def log_sinkhorn(logits: Array, num_rounds: int) -> Array:
+  """Returns log P of rounds that scale rows to 1, and then columns (4.4-4.8).
+
+  Columns are exact at the end, rows nearly.
+
+  Args:
+    logits: [..., N, N].
+    num_rounds: L.
+  """
+  for _ in range(num_rounds):
+    for axis in (-1, -2):
+      logits = logits - jax.nn.logsumexp(logits, axis, keepdims=True)
+  return logits
+
+
+def normalised(costs: Array) -> Array:
+  """Returns C = (F - F^T) / ||F - F^T||, antisymmetric (4.13, 4.15).
+
+  Args:
+    costs: F [..., N, N], of element i before j.
+  """
+  costs = costs - jnp.swapaxes(costs, -1, -2)
+  square = jnp.sum(costs**2, axis=(-2, -1), keepdims=True)
+  return costs / norm_of_square(square)
+
+
+def norm_of_square(square: Array) -> Array:
+  """Returns max(sqrt(x), 1e-10), with the gradient 0 where that is 1e-10."""
+  is_large = square > _SMALLEST_NORM**2
+  root = jnp.sqrt(jnp.where(is_large, square, 1))
+  return jnp.where(is_large, root, _SMALLEST_NORM)
+
+
+def total_cost(permutation: Array, costs: Array) -> Array:
+  """Returns c(P) = sum_ij C_ij sum_k P_ik (sum_l>k P_jl - sum_l<k P_jl) (4.1).
+
+  Args:
+    permutation: P [..., N, K].
+    costs: C [..., N, N].
+  """
+  after = _after(permutation)  # [..., N, K]
+  return jnp.sum(permutation * (costs @ after), axis=(-2, -1))
+
+
+def cost_gradient(permutation: Array, costs: Array) -> Array:
+  """Returns dc / dP = 2 C B, B_jq = sum_k>q P_jk - sum_k<q P_jk (4.9).
+
+  Args:
+    permutation: P [..., N, K].
+    costs: C [..., N, N], antisymmetric.
+  """
+  return 2 * (costs @ _after(permutation))
+
+
+def _after(permutation: Array) -> Array:
+  """Returns B [..., N, K]: the share behind each place less that before."""
+  sums = jnp.cumsum(permutation, axis=-1)
+  return sums[..., -1:] - 2 * sums + permutation
+
+
+def grid_gradient(permutation: Array, costs: Array) -> Array:
+  """Returns the gradient of the orders of all rows and columns of a grid.
+
+  Args:
+    permutation: P [S, N, R, R], shares of elements at rows and columns.
+    costs: [S, 2, N, N]: those of the order within a row, and within a column.
+  """
+  rows = jnp.moveaxis(permutation, 2, 1)  # [S, R, N, R]
+  columns = jnp.moveaxis(permutation, 3, 1)
+  along = cost_gradient(rows, costs[:, None, 0])
+  down = cost_gradient(columns, costs[:, None, 1])
+  return jnp.moveaxis(along, 1, 2) + jnp.moveaxis(down, 1, 3)
+
+
+def optimised(
+  costs: Array,
+  start: Array,
+  *,
+  learning_rate: Array | float,
+  num_steps: int,
+  num_rounds: int = 4,
+  to_log_permutation: Callable[[Array], Array] | None = None,
+) -> Array:
+  """Returns log P after T steps on its logits.
+
+  T times G = 2 C B(S(P')), P' <- P' - eta G, and P = S(P') at the end, where S
+  are Sinkhorn's rounds: the gradient is that of P, without the Jacobian of S,
+  which vanishes near permutations. The loop is differentiated as it is.
+
+  Args:
+    costs: C [S, N, N], antisymmetric; of a grid [S, 2, N, N].
+    start: P' [S, N, N], such as zeros.
+    learning_rate: eta.
+    num_steps: T.
+    num_rounds: L of S.
+    to_log_permutation: S, [S, N, N] to [S, N, N], instead of the usual one.
+
+  Raises:
+    ValueError: If a grid is wanted of a number of elements that is no square.
+  """
+  shape = start.shape
+  num_sets, size = shape[:2]
+  side = round(size**0.5)
+  is_grid = costs.ndim == 4
+  if is_grid and side * side != size:
+    raise ValueError(f"a grid needs a square number of elements, got {size}.")
+
+  def project(logits: Array) -> Array:
+    if to_log_permutation is not None:
+      return to_log_permutation(logits)
+    return log_sinkhorn(logits, num_rounds)
+
+  def gradient(y: Array) -> Array:
+    p = jnp.exp(project(y.reshape(shape)))
+    if is_grid:
+      p = p.reshape(num_sets, size, side, side)
+      return grid_gradient(p, costs).reshape(y.shape)
+    return cost_gradient(p, costs).reshape(y.shape)
+
+  solution = minimise(
+    lambda y: jnp.zeros(num_sets, y.dtype),  # Not used: the gradient is given.
+    start.reshape(num_sets, -1),
+    learning_rate=learning_rate,
+    momentum=0.0,
+    num_steps=num_steps,
+    gradient_fn=gradient,
+    gradient_tolerance=0.0,
+  )
+  return project(solution.y.reshape(shape))
+
+
+def pair_costs(
+  elements: Array, width: int, num_outputs: int = 1, name: str = "costs"
+) -> Array:
+  """Returns f(x_i, x_j) = W relu(A x_i + B x_j + b), in a Haiku transform.
+
+  Differs from the paper: without the last bias, which is the same both ways.
+
+  Args:
+    elements: [..., N, M].
+    width: H of the hidden layer.
+    num_outputs: O.
+    name: Of the modules.
+
+  Returns:
+    [..., O, N, N].
+  """
+  size = elements.shape[-1]
+  stddev = (6 / (2 * size + width)) ** 0.5  # Xavier's, of the joined layer.
+  init = hk.initializers.RandomUniform(-stddev, stddev)
+  one = hk.Linear(width, w_init=init, name=f"{name}_first")(elements)
+  two = hk.Linear(width, False, w_init=init, name=f"{name}_second")(elements)
+  hidden = jax.nn.relu(one[..., :, None, :] + two[..., None, :, :])
+  last = hk.Linear(num_outputs, False, w_init=_XAVIER, name=f"{name}_last")
+  return jnp.moveaxis(last(hidden), -1, -3)

@@ -1,0 +1,108 @@
+"""Figures of the tasks on sets of Zhang's thesis."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from gnn_readout.report.figures import style
+from gnn_readout.report.results.selection import Selection
+
+_LEVEL = 0.95
+
+
+class Panel(NamedTuple):
+  """One of several diagrams side by side.
+
+  Attributes:
+    title: What holds in all of it.
+    axis: What varies.
+    lines: By label, the points.
+  """
+
+  title: str
+  axis: str
+  lines: Mapping[str, Sequence[tuple[float, float]]]
+
+
+def interval(values: Sequence[float]) -> float | None:
+  """Returns the half width of Student's 95% interval; None of one value."""
+  if len(values) < 2:
+    return None
+  from scipy import stats
+
+  quantile = stats.t.ppf((1 + _LEVEL) / 2, len(values) - 1)
+  return float(quantile * statistics.stdev(values) / len(values) ** 0.5)
+
+
+def ranked(
+  rows: Sequence[Selection], name: Callable[[Selection], str]
+) -> dict[str, bytes]:
+  """Draws the test scores of rows below one another, the best on top.
+
+  Args:
+    rows: In this order; several seeds have an interval.
+    name: What each is called.
+
+  Returns:
+    The files, by name extension: 'png' and 'svg'.
+  """
+  with style.context():
+    figure = style.empty(height=0.6 + 0.16 * len(rows))
+    axes = figure.subplots()
+    for place, row in enumerate(reversed(rows)):
+      axes.errorbar(
+        statistics.fmean(row.tests),
+        place,
+        xerr=interval(row.tests),
+        color=style.BLUE,
+        marker="o",
+        markersize=3,
+        linewidth=1,
+      )
+    names = [style.plain(name(row)) for row in reversed(rows)]
+    axes.set_yticks(range(len(rows)), names)
+    axes.set_xlabel(f"test {style.plain(rows[0].metric)}")
+    return style.save(figure)
+
+
+def panels(given: Sequence[Panel], metric: str) -> dict[str, bytes]:
+  """Draws lines in diagrams that share the vertical axis.
+
+  Args:
+    given: At least one.
+    metric: What the lines are of.
+
+  Returns:
+    The files, by name extension: 'png' and 'svg'.
+  """
+  names = sorted({name for panel in given for name in panel.lines})
+  looks = style.looks(names)
+  with style.context():
+    figure = style.empty(height=2.4 * -(-len(given) // 2))
+    grid = figure.subplots(-(-len(given) // 2), 2, sharey=True, squeeze=False)
+    places = list(grid.flat)
+    for axes in places[len(given) :]:
+      axes.set_visible(False)
+    for panel, axes in zip(given, places, strict=False):
+      for name, points in panel.lines.items():
+        axes.plot(
+          *zip(*sorted(points), strict=True),
+          color=looks[name].color,
+          linestyle=looks[name].line,
+          label=style.plain(name),
+        )
+      axes.set_xlabel(style.plain(panel.axis))
+      axes.set_title(style.plain(panel.title), fontsize=7)
+    for row in grid:
+      row[0].set_ylabel(style.plain(metric))
+    handles = {
+      text: handle
+      for axes in places
+      for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+      handles.values(), handles, loc="outside upper center", ncols=3
+    )
+    return style.save(figure)

@@ -1,0 +1,357 @@
+"""Predicting sets from vectors: by a set encoder's gradient, MLP or LSTM.
+
+Either the vector is what the encoder makes of the set itself (an auto-encoder),
+or a network's output for an input that describes the set. Every set has n rows
+of d features and a mask; rows that are padding are all 0.
+
+Letters: S sets of a batch, n rows of a set, d features, L the length of the
+vector, T steps of the decoder.
+
+Differs from the paper: the mask is a target of all three decoders alike. The
+text adds 1 to the mask of the baselines and has none for its own; the program
+does neither.
+
+Reference: Zhang 2020, "Learning to Represent and Predict Sets with Deep Neural
+Networks" (thesis), chapter 6; Zhang, Hare and Prügel-Bennett 2019, "Deep Set
+Prediction Networks".
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from gnn_readout.data.sources import mnist
+from gnn_readout.errors import suggest
+from gnn_readout.graphs import Sets
+from gnn_readout.layers.mlp import check_widths
+from gnn_readout.layers.set_prediction import (
+  encode_dense,
+  huber,
+  predict_sets,
+)
+from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
+from gnn_readout.tasks.base import SampledProblem
+from gnn_readout.tasks.mnist_sets import as_points, pixel_numbers
+from gnn_readout.tasks.polygons import polygons
+from gnn_readout.tasks.set_autoencoder import xavier_mlp
+from gnn_readout.tasks.set_losses import SET_LOSSES
+
+_EVALUATION_BATCH = 128
+_START = "start"  # The module of the learned start; no other has this name.
+
+
+class Examples(NamedTuple):
+  """A batch of sets.
+
+  Attributes:
+    sets: [S, n, d + 1], the last feature the mask.
+    inputs: [S, I], what describes each; None if nothing does.
+  """
+
+  sets: Array
+  inputs: Array | None
+
+
+class Data(NamedTuple):
+  """Where sets come from.
+
+  Attributes:
+    sample: (key, S) -> Examples to train on.
+    sample_valid: Likewise, to choose by.
+    sample_test: Likewise, to report.
+  """
+
+  sample: Callable[[Array, int], Examples]
+  sample_valid: Callable[[Array, int], Examples]
+  sample_test: Callable[[Array, int], Examples]
+
+
+# What a polygon is described by: (rotation [S], n) -> angle [S] of the input.
+# The first two points of it are one-to-one only for `phase`.
+INPUTS: dict[str, Callable[[Array, int], Array] | None] = {
+  "set": None,  # An auto-encoder.
+  "rotation": lambda angle, size: angle,
+  "phase": lambda angle, size: size * angle,
+}
+
+
+def polygon_data(config: Mapping[str, Any]) -> Data:
+  """Returns regular polygons in random rotations.
+
+  The input, if any, is (cos a, sin a) of the rotation a, or (cos na, sin na),
+  which polygons and inputs share one to one.
+
+  Args:
+    config: `num_points` n, at least 2, and `input`, a key of `INPUTS`.
+  """
+  size, describe = config["num_points"], INPUTS[config["input"]]
+  if size < 2:
+    raise ValueError(f"num_points must be at least 2, got {size}")
+
+  def draw(key: Array, num_sets: int) -> Examples:
+    rotation_key, order_key = jax.random.split(key)
+    angle = 2 * jnp.pi * jax.random.uniform(rotation_key, (num_sets,))
+    corners = angle[:, None] + 2 * jnp.pi * jnp.arange(size) / size  # [S, n]
+    corners = jax.random.permutation(order_key, corners, 1, independent=True)
+    points = polygons(corners)  # [S, n, 2]
+    ones = jnp.ones_like(points[..., :1])
+    inputs = None
+    if describe is not None:
+      inputs = polygons(describe(angle, size))  # [S, 2]
+    return Examples(jnp.concatenate([points, ones], axis=-1), inputs)
+
+  return Data(draw, draw, draw)
+
+
+def digit_data(
+  config: Mapping[str, Any], parts: Mapping[str, mnist.Digits]
+) -> Data:
+  """Returns the points of digits, filled up to the largest set of all parts.
+
+  Args:
+    config: `input`, which must be 'set': nothing else describes a digit.
+    parts: 'train', 'valid' and 'test'.
+  """
+  if config["input"] != "set":
+    raise ValueError(
+      f"input {config['input']!r} describes polygons; of digits it must be"
+      " 'set'"
+    )
+  found = {name: pixel_numbers(x.images) for name, x in parts.items()}
+  size = max(numbers.shape[1] for numbers, _ in found.values())
+  side = parts["train"].images.shape[2]
+
+  def sampler(name: str) -> Callable[[Array, int], Examples]:
+    numbers, sizes = found[name]
+    missing = size - numbers.shape[1]
+    numbers = jnp.asarray(np.pad(numbers, ((0, 0), (0, missing))))
+    sizes = jnp.asarray(sizes)
+
+    def draw(key: Array, num_sets: int) -> Examples:
+      chosen = jax.random.randint(key, (num_sets,), 0, len(sizes))
+      points, mask = as_points(numbers[chosen], sizes[chosen], side)
+      sets = jnp.concatenate([points, jnp.ones_like(points[..., :1])], axis=-1)
+      sets = jnp.where(mask[..., None], sets, 0)  # [S, n, 3]
+      return Examples(sets, None)
+
+    return draw
+
+  return Data(*map(sampler, ("train", "valid", "test")))
+
+
+# What `data` may be: (config, data_dir) -> Data.
+DATA: dict[str, Callable[..., Data]] = {
+  "polygons": lambda config, data_dir: polygon_data(config),
+  "digits": lambda config, data_dir: digit_data(
+    config, mnist.load(config["dataset"], data_dir)
+  ),
+}
+
+
+def _mlp_decoder(
+  vectors: Array, shape: tuple[int, int], model: Mapping[str, Any]
+) -> Array:
+  """Returns [S, n, d + 1], in an order of its own."""
+  width = model["decoder_width"]
+  widths = width, width, shape[0] * shape[1]
+  flat = xavier_mlp("decoder", *widths)(vectors)
+  return flat.reshape(-1, *shape)
+
+
+def _lstm_decoder(
+  vectors: Array, shape: tuple[int, int], model: Mapping[str, Any]
+) -> Array:
+  """Returns [S, n, d + 1]: the vector is the first cell, inputs are zeros."""
+  width = model["decoder_width"]
+  cell = hk.Linear(width, name="first_cell")(vectors)  # [S, D]
+  core = hk.LSTM(width, name="lstm")
+  inputs = jnp.zeros((shape[0], len(vectors), 1), vectors.dtype)
+  state = hk.LSTMState(jnp.zeros_like(cell), cell)
+  hidden, _ = hk.dynamic_unroll(core, inputs, state)  # [n, S, D]
+  rows = hk.Linear(shape[1], name="rows")(hidden)
+  return jnp.swapaxes(rows, 0, 1)
+
+
+# Baselines that map a vector to a set in one go, by `model.decoder`.
+BASELINES = {"mlp": _mlp_decoder, "lstm": _lstm_decoder}
+DECODERS = ("dspn", *BASELINES)
+
+
+def make_task(
+  config: Mapping[str, Any],
+  data_dir: str | os.PathLike[str] | None = None,
+  cache_dir: str | os.PathLike[str] | None = None,
+) -> SampledProblem:
+  """Returns the task that a config describes.
+
+  Args:
+    config: As `configs/set_prediction.py` makes it.
+    data_dir: Where the datasets are.
+    cache_dir: Not used.
+
+  Raises:
+    FileNotFoundError: The dataset is not there.
+    ValueError: The dataset is damaged, or a field has an impossible value; the
+      message names it.
+  """
+  del cache_dir
+  _check(config)
+  return prediction(config, DATA[config["data"]](config, data_dir))
+
+
+def prediction(config: Mapping[str, Any], data: Data) -> SampledProblem:
+  """Returns the task of predicting given sets.
+
+  With z = F(input), or z = g(Y) where there is no input, and Y^0, ..., Y^T what
+  the decoder makes of z (of a baseline one alone), the loss is
+
+    mean_t set_loss(Y^t, Y) + lambda mean_L huber(g(Y) - z),
+
+  the first term of the last step alone unless `loss_of_all_steps`. Set losses
+  are by Huber's function, means over features and elements; the metric is the
+  set loss of squares at the last step, after `test_num_steps` steps.
+
+  Args:
+    config: As `make_task` takes it.
+    data: Where sets come from.
+  """
+  model = config["model"]
+  latent, width = model["latent_size"], model["width"]
+  set_loss = functools.partial(SET_LOSSES[config["loss"]], cost=huber)
+  example = jax.eval_shape(lambda key: data.sample(key, 1), jax.random.key(0))
+  shape = example.sets.shape[1:]  # (n, d + 1)
+  readout, aux_weight = split_weight(model["readout"])
+  readout |= arguments_from_data(readout, np.array([shape[0]]))
+
+  def encode(elements: Array, sets: Sets, is_training: bool):
+    widths = (*model["element_widths"], latent)
+    elements = xavier_mlp("element_encoder", *widths)(elements)  # [S n, L]
+    pool = make_readout(output_size=latent, **readout)
+    aggregate = pool(elements / shape[0], sets, is_training)
+    return aggregate.values, aggregate.aux_loss
+
+  encoder = hk.transform(encode)
+  describer = hk.without_apply_rng(
+    hk.transform(lambda x: xavier_mlp("describer", width, width, latent)(x))
+  )
+  is_dspn = model["decoder"] == "dspn"
+  decode = BASELINES.get(model["decoder"])
+  baseline = hk.without_apply_rng(
+    hk.transform(lambda z: decode(z, shape, model))
+  )
+
+  def init(key: Array) -> hk.Params:
+    keys = jax.random.split(key, 5)
+    examples = data.sample(keys[0], 1)
+    z = jnp.zeros((1, latent))
+
+    def of_sets(elements, sets):
+      return encoder.init(keys[1], elements, sets, True)
+
+    params = encode_dense(of_sets, examples.sets)
+    if examples.inputs is not None:
+      params |= describer.init(keys[2], examples.inputs)
+    if not is_dspn:
+      return params | baseline.init(keys[3], z)
+    start = jax.random.uniform(keys[4], shape)
+    return params | {_START: {"sets": start.at[:, -1].set(0.5)}}
+
+  def predicted(params, key, batch, is_training, num_steps):
+    """Returns [T + 1, S, n, d + 1], g(Y), z, and auxiliary losses [S]."""
+
+    def encoded(elements, sets):
+      return encoder.apply(params, key, elements, sets, is_training)
+
+    own, aux = encode_dense(encoded, batch.sets)  # [S, L], [S]
+    z = own
+    if batch.inputs is not None:
+      z = describer.apply(params, batch.inputs)
+    if not is_dspn:
+      return baseline.apply(params, z)[None], own, z, aux
+    sets = predict_sets(
+      lambda elements, sets: encoded(elements, sets)[0],
+      z,
+      params[_START]["sets"],
+      learning_rate=model["inner_learning_rate"],
+      num_steps=num_steps,
+      momentum=model["momentum"],
+    )
+    return sets, own, z, aux
+
+  def loss(params, key, batch):
+    sets, own, z, aux = predicted(params, key, batch, True, model["num_steps"])
+    if not config["loss_of_all_steps"]:
+      sets = sets[-1:]
+    losses = jax.lax.map(lambda y: jnp.mean(set_loss(y, batch.sets)), sets)
+    representation = jnp.mean(huber(own - z))
+    total = jnp.mean(losses) + config["representation_weight"] * representation
+    scalars = {"set_loss": losses[-1], "representation_loss": representation}
+    return total + aux_weight * jnp.mean(aux), scalars
+
+  def evaluate(params, batch):
+    steps = model["test_num_steps"] or model["num_steps"]
+    sets, *_ = predicted(params, None, batch, False, steps)
+    scores = {"set_loss": jnp.mean(set_loss(sets[-1], batch.sets))}
+    for name in config["metrics"]:
+      scores[name] = jnp.mean(SET_LOSSES[name](sets[-1], batch.sets))
+    return scores
+
+  def sampler(draw, size):
+    return lambda key: draw(key, size)
+
+  size = min(_EVALUATION_BATCH, max(1, config["num_eval_sets"]))
+  return SampledProblem(
+    "set_prediction",
+    config,
+    init=init,
+    sample=sampler(data.sample, config["batch_size"]),
+    loss=loss,
+    evaluate=evaluate,
+    sample_valid=sampler(data.sample_valid, size),
+    sample_test=sampler(data.sample_test, size),
+    metric=config["metrics"][0],
+    lower_is_better=True,
+  )
+
+
+def _check(config: Mapping[str, Any]) -> None:
+  """Raises ValueError if a config describes no task."""
+  model = config["model"]
+  for name, value, known in (
+    ("data", config["data"], DATA),
+    ("input", config["input"], INPUTS),
+    ("loss", config["loss"], SET_LOSSES),
+    ("model.decoder", model["decoder"], DECODERS),
+    *(("metrics", name, SET_LOSSES) for name in config["metrics"]),
+  ):
+    if value not in known:
+      raise ValueError(f"unknown {name} {value!r}.{suggest(value, known)}")
+  if not config["metrics"]:
+    raise ValueError("metrics must name at least one set loss, got none")
+  if config["batch_size"] < 1:
+    raise ValueError(f"batch_size must be positive, got {config['batch_size']}")
+  for name in ("num_steps", "test_num_steps"):
+    if (model[name] or 0) < 0:
+      raise ValueError(f"model.{name} must not be negative, got {model[name]}")
+  if not model["inner_learning_rate"] > 0:
+    raise ValueError(
+      "model.inner_learning_rate must be positive, got"
+      f" {model['inner_learning_rate']}"
+    )
+  split_weight(model["readout"])  # Refuses an unknown one.
+  check_widths(
+    **{
+      f"model.{name}": [model[name]]
+      for name in ("width", "latent_size", "decoder_width")
+    },
+    **{"model.element_widths": model["element_widths"]},
+  )

@@ -1,0 +1,182 @@
+"""Optimised permutations against loops, finite differences and sorting."""
+
+from __future__ import annotations
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
+
+from gnn_readout.layers import permutation as lib
+
+pytestmark = pytest.mark.usefixtures("double_precision")
+
+S, N = 2, 6
+
+
+def example(size=N, seed=0):
+  rng = np.random.default_rng(seed)
+  costs = lib.normalised(jnp.asarray(rng.normal(size=(S, size, size))))
+  logits = jnp.asarray(rng.normal(size=(S, size, size)))
+  return np.asarray(costs), np.exp(lib.log_sinkhorn(logits, 4)), logits
+
+
+def literal_cost(p, c):
+  """Equation 4.1, a term at a time."""
+  n, places = p.shape
+  return sum(
+    c[i, j] * p[i, k] * p[j, m] * np.sign(m - k)
+    for i, j in itertools.product(range(n), repeat=2)
+    for k, m in itertools.product(range(places), repeat=2)
+  )
+
+
+def literal_sinkhorn(logits, rounds):
+  p = np.exp(logits)
+  for _ in range(rounds):
+    p = p / p.sum(axis=1, keepdims=True)
+    p = p / p.sum(axis=0, keepdims=True)
+  return p
+
+
+def test_sinkhorn():
+  logits = np.asarray(example()[2])
+  got = np.exp(lib.log_sinkhorn(logits, 3))
+  wanted = [literal_sinkhorn(x, 3) for x in logits]
+  np.testing.assert_allclose(got, wanted, rtol=1e-12)
+  np.testing.assert_allclose(got.sum(1), 1)
+  assert np.isfinite(lib.log_sinkhorn(1e5 * logits, 3)).all()
+
+
+def test_costs_are_antisymmetric_and_of_norm_1():
+  costs, *_ = example()
+  np.testing.assert_allclose(costs, -np.swapaxes(costs, 1, 2))
+  np.testing.assert_allclose(np.linalg.norm(costs, axis=(1, 2)), 1)
+  slope = jax.grad(lambda x: jnp.sum(lib.normalised(x) ** 3))
+  assert not np.any(lib.normalised(jnp.ones((2, 3, 3))))
+  assert np.isfinite(slope(jnp.ones((2, 3, 3)))).all()
+
+
+def test_the_cost_and_its_gradient():
+  costs, p, _ = example()
+  got = lib.total_cost(p, costs)
+  wanted = [literal_cost(x, c) for x, c in zip(p, costs)]
+  np.testing.assert_allclose(got, wanted, atol=1e-12)
+  slope = jax.grad(lambda p: jnp.sum(lib.total_cost(p, costs)))(jnp.asarray(p))
+  np.testing.assert_allclose(lib.cost_gradient(p, costs), slope, atol=1e-12)
+
+
+def test_the_gradient_of_a_grid():
+  rng = np.random.default_rng(1)
+  costs = rng.normal(size=(S, 2, 9, 9))
+  costs -= np.swapaxes(costs, 2, 3)
+  p = rng.random((S, 9, 3, 3))
+
+  def cost(p):
+    total = 0.0
+    for s in range(S):
+      for r in range(3):
+        total += lib.total_cost(p[s, :, r, :], costs[s, 0])
+        total += lib.total_cost(p[s, :, :, r], costs[s, 1])
+    return total
+
+  wanted = jax.grad(cost)(jnp.asarray(p))
+  np.testing.assert_allclose(lib.grid_gradient(p, costs), wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 4])
+def test_against_a_plain_loop(steps):
+  costs, _, start = example()
+  got = lib.optimised(costs, start, learning_rate=1.5, num_steps=steps)
+  sign = np.sign(np.arange(N)[:, None] - np.arange(N))  # [k, q]: k behind q.
+  for s in range(S):
+    logits = np.array(start[s])
+    for _ in range(steps):
+      p = literal_sinkhorn(logits, 4)
+      logits = logits - 1.5 * 2 * costs[s] @ (p @ sign)
+    np.testing.assert_allclose(
+      np.exp(got[s]), literal_sinkhorn(logits, 4), rtol=1e-10
+    )
+
+
+def test_the_first_step_is_a_sort_by_a_score():
+  """From the uniform P, P'_iq = -2 eta r_i (N - 1 - 2q) / N, r_i = sum C_ij."""
+  costs, *_ = example()
+  got = lib.optimised(
+    costs,
+    jnp.zeros((S, N, N)),
+    learning_rate=0.7,
+    num_steps=1,
+    to_log_permutation=lambda x: jnp.where(jnp.any(x), x, -jnp.log(N)),
+  )
+  places = N - 1 - 2 * np.arange(N)
+  wanted = -2 * 0.7 * costs.sum(2)[:, :, None] * places / N
+  np.testing.assert_allclose(got, wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [5, 10, 80])
+@pytest.mark.parametrize("rate", [0.5, 1.0, 2.0])
+def test_numbers_are_sorted_by_their_differences(size, rate):
+  """With F = x_i - x_j, by the Hungarian method on -P as on -log P."""
+  numbers = np.random.default_rng(size).random((3, size))
+  costs = numbers[:, :, None] - numbers[:, None]
+  log_p = lib.optimised(
+    lib.normalised(jnp.asarray(costs)),
+    jnp.zeros((3, size, size)),
+    learning_rate=rate,
+    num_steps=6,
+  )
+  for x, log in zip(numbers, np.asarray(log_p)):
+    for score in (np.exp(log), log):
+      order = linear_sum_assignment(-score.T)[1]  # Of places, the elements.
+      np.testing.assert_array_equal(x[order], np.sort(x))
+
+
+def test_order_of_elements():
+  """Rows of P go with the elements, so P^T X is the same in any order."""
+  costs, *_ = example()
+  order = np.random.default_rng(2).permutation(N)
+  one, other = (
+    lib.optimised(c, jnp.zeros((S, N, N)), learning_rate=1.0, num_steps=3)
+    for c in (costs, costs[:, order][:, :, order])
+  )
+  np.testing.assert_allclose(other, one[:, order], atol=1e-12)
+
+
+def test_gradients_are_slopes():
+  rng = np.random.default_rng(3)
+  raw, start = rng.normal(size=(2, S, 4, 4))
+  weights = rng.normal(size=(S, 4, 4))
+
+  @jax.jit
+  def loss(inputs):
+    raw, start, rate = inputs
+    log_p = lib.optimised(
+      lib.normalised(raw), start, learning_rate=rate, num_steps=3
+    )
+    return jnp.sum(weights * jnp.exp(log_p))
+
+  inputs = jnp.asarray(raw), jnp.asarray(start), jnp.asarray(1.3)
+  for i, slope in enumerate(jax.grad(loss)(inputs)):
+    direction = rng.normal(size=np.shape(slope))
+
+    def along(step, i=i, direction=direction):
+      moved = [*inputs]
+      moved[i] = moved[i] + step * direction
+      return loss(tuple(moved))
+
+    measured = (along(1e-6) - along(-1e-6)) / 2e-6
+    np.testing.assert_allclose(np.sum(slope * direction), measured, rtol=1e-6)
+
+
+def test_a_grid_needs_a_square():
+  with pytest.raises(ValueError, match="square number of elements, got 6"):
+    lib.optimised(
+      jnp.zeros((S, 2, N, N)),
+      jnp.zeros((S, N, N)),
+      learning_rate=1.0,
+      num_steps=1,
+    )
