@@ -16,7 +16,7 @@ from gnn_readout.data import identity, packed, windows
 from gnn_readout.data.sources import smiles as smiles_lib
 from gnn_readout.data.sources import text_table, unlabelled
 from gnn_readout.data.sources.molecules import molecule_schema
-from gnn_readout.data.store import GraphStore, Schema, open_store
+from gnn_readout.data.store import GraphStore, Schema
 from gnn_readout.data.windows import Window
 from gnn_readout.training.ensemble import Run
 from gnn_readout.training.predictions import texts_of
@@ -60,9 +60,9 @@ def open_input(
   """Opens what to predict for, and checks that a run can.
 
   Args:
-    name: A table with SMILES, see `text_table`; the folder of a store; a file
-      that `data.pack` wrote; or any dataset, as `data.load` takes it, which is
-      read with the options of the run.
+    name: A table with SMILES, see `text_table`; a file that `data.pack` wrote;
+      or any dataset, as `data.load` takes it, such as the folder of a store,
+      which is read with the options of the run.
     run: That is to predict.
     smiles_column: The column of SMILES; None = as in training, or `smiles`.
     data_dir: Where the datasets are.
@@ -84,8 +84,6 @@ def open_input(
     if not path.is_file():
       raise FileNotFoundError(f"{name}: no such file")
     store = packed.read(path)
-  elif path.is_dir():
-    store = open_store(path)
   else:
     config = with_fields(run.problem.config, {"dataset": name})
     store = data.load_config(config, data_dir, cache_dir, with_fold=False)
