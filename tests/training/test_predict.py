@@ -272,7 +272,7 @@ def test_every_shape_is_compiled_once(train, tmp_path, monkeypatch):
   monkeypatch.setattr(chunks, "_CHUNK", 3)
   monkeypatch.setattr(windows, "SIZE", 6)
   monkeypatch.setattr(predict, "_NODES", 12)
-  texts = [f"{'C' * (1 + i % 5)}O{'N' * (i // 5)}" for i in range(100)]
+  texts = [f"{'C' * (1 + i % 5)}O{'N' * (i // 5)}" for i in range(40)]
   texts += ["C" * 90, "FAIL", "C" * 91]
   (tmp_path / "all.smi").write_text("\n".join(texts))
   traces = []
