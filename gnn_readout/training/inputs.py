@@ -60,9 +60,9 @@ def open_input(
   """Opens what to predict for, and checks that a run can.
 
   Args:
-    name: A table with SMILES, see `text_table`; the folder of a store; a file
-      that `data.pack` wrote; or any dataset, as `data.load` takes it, which is
-      read with the options of the run.
+    name: A table with SMILES, see `text_table`; a file that `data.pack` wrote;
+      or any dataset, as `data.load` takes it, such as the folder of a store,
+      which is read with the options of the run.
     run: That is to predict.
     smiles_column: The column of SMILES; None = as in training, or `smiles`.
     data_dir: Where the datasets are.

@@ -7,6 +7,7 @@ made, a shape serves as long as another one would not save what it costs.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ from gnn_readout.data.windows import Window
 # Nodes and edges of padding that cost as much as to compile another shape.
 _WORTH = 1 << 19
 _BITS = 5  # Of the sizes of a shape: few different ones, little padding.
+# What a shape can hold beyond the window that it is made for.
+_ROOM, _ROOM_FOR_GRAPHS = 1.05, 1.5
 
 
 class Padded(NamedTuple):
@@ -60,9 +63,12 @@ class Shapes:
       return []
     sizes = deal.sizes(store.node_offsets, graphs)
     if not self._batch_size:
-      each = self._num_nodes / max(sizes.mean(), 1)
+      each = _ROOM_FOR_GRAPHS * self._num_nodes / max(sizes.mean(), 1)
       self._batch_size = int(np.clip(each, 1, self._most))
-    count = -(-len(graphs) // self._batch_size)
+    # As many nodes in a batch whatever the window: they decide the shape.
+    count = max(
+      -(-len(graphs) // self._batch_size), -(-sizes.sum() // self._num_nodes)
+    )
     order, offsets = deal.levelled(store, graphs, count)
     budgets = self._fitting(deal.totals(store, order, offsets))
     batches = collate(store, order, offsets, budgets)
@@ -84,17 +90,18 @@ class Shapes:
     """Returns the shape of each batch; a new one where it saves enough."""
     best = budgets_lib.choose(totals, self._batch_size, 2)
     chosen = budgets_lib.smallest(best, totals)
-    found = []
-    for k, need in enumerate(best):
+    found = {}
+    for k, need in reversed([*enumerate(best)]):  # The largest serves others.
       held = [x for x in self._budgets if all(np.greater_equal(x, need))]
       budget = min(held, key=_elements, default=None)
       count = int((chosen == k).sum())
-      rounded = budgets_lib.rounded(need, _BITS)
+      roomy = (math.ceil(_ROOM * size) for size in need[1:])
+      rounded = budgets_lib.rounded(Budget(need.num_graphs, *roomy), _BITS)
       saved = count * (_elements(budget) - _elements(rounded)) if budget else 0
       if budget is None or saved > _WORTH:
         budget = rounded
         self._budgets.append(budget)
-      found.append(budget)
+      found[k] = budget
     return [found[k] for k in chosen]
 
 

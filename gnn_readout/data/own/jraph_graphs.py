@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jraph
 import numpy as np
 
 from gnn_readout.data.own import parts
 from gnn_readout.data.own.arrays import from_arrays
 from gnn_readout.data.store import GraphStore
+
+if TYPE_CHECKING:  # It imports JAX, which processes that read SMILES do not.
+  import jraph
 
 
 def from_jraph(
@@ -37,6 +39,8 @@ def from_jraph(
     ValueError: As `from_arrays`, or a tuple does not fit together.
     OSError: As `from_arrays`.
   """
+  import jraph
+
   tuples = [graphs] if isinstance(graphs, jraph.GraphsTuple) else [*graphs]
   if labels is None or isinstance(labels, str):
     labels = _own_labels(tuples, labels)

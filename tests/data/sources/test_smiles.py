@@ -7,6 +7,7 @@ import gzip
 import multiprocessing
 import os
 import re
+import subprocess
 import sys
 import types
 
@@ -117,6 +118,17 @@ def test_invalid_molecules_have_no_atoms_and_no_noise(capfd):
   np.testing.assert_array_equal(columns.num_nodes, [2, 0, 0, 0, 0, 0, 2])
   np.testing.assert_array_equal(columns.num_bonds, [1, 0, 0, 0, 0, 0, 1])
   assert capfd.readouterr() == ("", "")
+
+
+def test_a_process_that_reads_smiles_imports_no_jax():
+  code = (
+    "import sys; from gnn_readout.data.sources import featurise;"
+    " print({'jax', 'jraph', 'haiku'} & {*sys.modules})"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", code], capture_output=True, text=True
+  )
+  assert done.stdout == "set()\n", done.stderr
 
 
 def test_no_molecules():
