@@ -8,7 +8,7 @@ WORKERS ?= auto
 
 env: .venv/ready
 
-.venv/ready: requirements.txt pyproject.toml
+.venv/ready: requirements.txt pyproject.toml setup.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -r requirements.txt
@@ -28,4 +28,4 @@ slow: env
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow
 
 clean:
-	rm -rf .venv runs build *.egg-info
+	rm -rf .venv runs build dist *.egg-info

@@ -17,6 +17,7 @@ from gnn_readout.errors import suggest
 
 BENCHMARKS = {
   "data": "converting, opening, batching and scoring a dataset",
+  "devices": "a training step on one device, against one for each CPU core",
   "inner_steps": "what the inner steps of equilibrium aggregation cost",
   "population": "members trained together, against one after another",
   "readout": "a training step with one readout, against its peers",
@@ -62,9 +63,9 @@ def write_record(folder: str, command: str, result: Mapping[str, Any]) -> str:
     command: What makes it again; its name is made of that.
     result: As `run` returns it.
   """
-  from gnn_readout import paths, records
+  from gnn_readout import paths, programs, records
 
-  words = command.removeprefix("python -m launch.").replace("--", "")
+  words = programs.name_of(command).replace("--", "")
   name = re.sub(r"[^\w,.=-]+", "_", words.replace("configs/", ""))
   name = paths.part(name)
   facts = {

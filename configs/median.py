@@ -90,7 +90,7 @@ def get_config(variant: str = "equilibrium") -> ml_collections.ConfigDict:
   config.optimizer = ml_collections.ConfigDict(
     {
       "learning_rate": 3e-4,
-      "schedule": "constant",  # Or "cosine".
+      "schedule": "constant",  # Or "cosine", "plateau".
       "warmup_steps": 0,
     }
   )

@@ -69,7 +69,7 @@ def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
       "split_column": "",  # Says train, valid or test; the one called split.
       "id_column": "",  # What predictions name the molecules by.
       "task_type": "",  # binary, multiclass or regression.
-      "metric": "",  # ap, rocauc, rmse, mae or accuracy.
+      "metric": "",  # See docs/training.md; empty: the usual one.
       "on_invalid": "error",  # Or "skip".
     }
   )
@@ -105,7 +105,7 @@ def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
   config.optimizer = ml_collections.ConfigDict(
     {
       "learning_rate": 1e-3,
-      "schedule": "constant",  # Or "cosine".
+      "schedule": "constant",  # Others, and options: docs/training.md.
       "warmup_steps": 0,
     }
   )

@@ -130,7 +130,8 @@ def get_config(variant: str = "MUTAG,fspool") -> ml_collections.ConfigDict:
   config.optimizer = ml_collections.ConfigDict(
     {
       "learning_rate": 0.01,
-      "schedule": "halving",  # Every 50 epochs; or "constant", "cosine".
+      # Every 50 epochs; others, and options: docs/training.md.
+      "schedule": "halving",
       "warmup_steps": 0,
     }
   )

@@ -4,8 +4,9 @@
 readout, and so on. Every argument in the signature of that readout is a field,
 `model.readout.ARGUMENT`, whether the config names it or not; what is not set
 is not in the config and has the signature's default. So are the options of the
-source that the dataset is of. Field names are dotted, values written as text:
-numbers, words, None, and sequences with commas.
+source that the dataset is of, and those of training (`options.OPTIONS`). Field
+names are dotted, values written as text: numbers, words, None, and sequences
+with commas.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gnn_readout import options
 from gnn_readout.errors import nearest
 from gnn_readout.signatures import Argument
 
@@ -50,6 +52,8 @@ PARTS = {
   "model.readout": _readout,
 }
 
+# Other names of fields, for who sets them.
+_ALIASES = {"dataset_fn": "dataset"}
 # Each of them says how long a run is; the other one is then 0.
 LENGTHS = ("num_epochs", "num_steps")
 
@@ -71,7 +75,7 @@ def known(config: ConfigDict) -> dict[str, Any]:
   Raises:
     ValueError: If a part has the name of nothing.
   """
-  kinds = _options(config) | dict(_named(config))
+  kinds = _options(config) | dict(_named(config)) | options.kinds(config)
   for part in PARTS:
     kinds |= {f"{part}.{name}": k for name, k in _open(config, part).items()}
   return kinds
@@ -92,16 +96,21 @@ def with_fields(
     prefix: Of the fields in messages, such as "--config.".
 
   Raises:
-    ValueError: If there is no such field, a value is not of its type, or both
-      lengths of a run are set.
+    ValueError: If there is no such field, a value is not of its type, or two
+      fields are set that say the same thing, such as both lengths of a run.
   """
+  for field, own in _ALIASES.items():
+    if field in values and own in values:
+      raise ValueError(f"{prefix}{field} and {prefix}{own} are one: give one")
+  values = {own_name(field): value for field, value in values.items()}
   result = config.copy_and_resolve_references()
   named = dict(_named(config))  # The copy does not know the type of a None.
   # What decides which fields there are comes first.
   for field in sorted(values, key=lambda field: not _decides(field)):
     part, _, last = field.rpartition(".")
     kinds = _open(result, part) if part in PARTS else {}
-    kind = kinds.get(last, (_options(result) | named).get(field))
+    others = _options(result) | named | options.kinds(result)
+    kind = kinds.get(last, others.get(field))
     if kind is None or (part in PARTS and last not in kinds):
       raise unknown(field, known(result))
     value = read(write(values[field]), kind, prefix + field)
@@ -110,6 +119,11 @@ def with_fields(
       _leave_out(result, part)
   _keep_one_length(result, values, prefix)
   return result
+
+
+def own_name(field: str) -> str:
+  """Returns what a field is called in the config, where it has two names."""
+  return _ALIASES.get(field, field)
 
 
 def from_data(config: Mapping[str, Any]) -> Iterator[str]:

@@ -26,6 +26,22 @@ from jax import Array
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
+class Edges:
+  """The edges among the elements of each set.
+
+  Attributes:
+    senders: [E] int32, rows of the elements.
+    receivers: [E] int32, of the same set as the senders.
+    mask: [E] bool, false for padding.
+  """
+
+  senders: Array
+  receivers: Array
+  mask: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class Sets:
   """Which set each element belongs to.
 
@@ -34,11 +50,14 @@ class Sets:
       one past the last set, so that segment sums drop them.
     mask: [N] bool, false for padding.
     sizes: [S] int32, the number of elements of each set; zero is allowed.
+    edges: Where the sets are the nodes of graphs, those of the graphs, for
+      readouts that look at them; else None.
   """
 
   segment_ids: Array
   mask: Array
   sizes: Array
+  edges: Edges | None = None
 
   @property
   def num_segments(self) -> int:
@@ -144,22 +163,28 @@ def graph_mask(graphs: jraph.GraphsTuple) -> Array:
   return jnp.ones(graphs.n_node.shape[0], bool)
 
 
-def node_sets(graphs: jraph.GraphsTuple) -> Sets:
+def node_sets(graphs: jraph.GraphsTuple, mask: Array | None = None) -> Sets:
   """Returns the nodes of each graph as a set; padding graphs are empty.
 
   Args:
     graphs: A batch, its real graphs first.
+    mask: [G] bool, false for padding graphs; None for `graph_mask(graphs)`. Of
+      what `jraph.pad_with_graphs` made it is `jraph.get_graph_padding_mask`.
 
   Returns:
-    The sets, G in number.
+    The sets, G in number, with their edges.
   """
-  sizes = jnp.where(graph_mask(graphs), graphs.n_node, 0)  # [G]
-  return make_sets(sizes, jax.tree.leaves(graphs.nodes)[0].shape[0])
+  mask = graph_mask(graphs) if mask is None else mask
+  sizes = jnp.where(mask, graphs.n_node, 0)  # [G]
+  sets = make_sets(sizes, jax.tree.leaves(graphs.nodes)[0].shape[0])
+  edges = Edges(graphs.senders, graphs.receivers, edge_mask(graphs, mask))
+  return dataclasses.replace(sets, edges=edges)
 
 
-def edge_mask(graphs: jraph.GraphsTuple) -> Array:
-  """Returns [E] bool, false for padding edges."""
-  num_edges = jnp.sum(jnp.where(graph_mask(graphs), graphs.n_edge, 0))
+def edge_mask(graphs: jraph.GraphsTuple, mask: Array | None = None) -> Array:
+  """Returns [E] bool, false for padding edges; `mask` as `node_sets` has it."""
+  mask = graph_mask(graphs) if mask is None else mask
+  num_edges = jnp.sum(jnp.where(mask, graphs.n_edge, 0))
   return jnp.arange(graphs.receivers.shape[0]) < num_edges
 
 

@@ -1,8 +1,10 @@
-"""Losses on one batch, and scores on the predictions of a whole split.
+"""Scores of the predictions of a whole split.
 
-Labels are [G, T] with NaN where nothing was measured. Losses are jax.numpy and
-run inside the training step. Scores are numpy in float64, agree with OGB's
-Evaluator, and are computed once over a split: a mean over batches differs.
+Labels are [G, T] with NaN where nothing was measured. Scores are numpy in
+float64, agree with OGB's Evaluator and scikit-learn, and are computed once over
+a split: a mean over batches differs. Logits of classes are [G, C] with C of at
+least 2 and labels [G, 1]; a binary task has one logit, and its label is
+predicted to be 1 where that is positive.
 """
 
 from __future__ import annotations
@@ -10,15 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from gnn_readout import shares
+from gnn_readout import confusion
 from gnn_readout.errors import suggest
 from gnn_readout.wording import counted
-
-Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
 
 class Score(NamedTuple):
@@ -35,51 +33,13 @@ class Score(NamedTuple):
   per_task: np.ndarray
 
 
-def masked_loss(task_type: str) -> Loss:
-  """Returns the training loss of a task type.
-
-  'binary': cross-entropy with logits; 'multiclass': softmax cross-entropy of
-  the class number in labels[:, 0]; 'regression': squared error. Each is the
-  mean over the labelled entries of real graphs, and 0 where there are none.
-  The gradient is finite, and 0 where there is no label. The loss of a share is
-  its part of that of the whole batch, see `shares`.
-
-  Args:
-    task_type: 'binary', 'multiclass' or 'regression'.
-
-  Returns:
-    A function of logits [G, T] (multiclass: [G, C]), labels [G, T]
-    (multiclass: [G, 1]) and mask [G], to a scalar of the logits' dtype.
-
-  Raises:
-    ValueError: If the task type is unknown or, when called, shapes disagree.
-  """
-  if task_type not in _ENTRY_LOSSES:
-    known = suggest(task_type, _ENTRY_LOSSES)
-    raise ValueError(f"unknown task_type {task_type!r}.{known}")
-  entry_loss = _ENTRY_LOSSES[task_type]
-
-  def loss(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> jax.Array:
-    _check_shapes(task_type, labels, logits)
-    labelled = mask[:, None] & ~jnp.isnan(labels)
-    # where on the inputs as well: on the result alone, 0 * NaN would remain
-    # in the gradient.
-    labels = jnp.where(labelled, labels, 0).astype(logits.dtype)
-    logits = jnp.where(labelled, logits, 0)  # [G, 1] spreads over classes.
-    losses = jnp.where(labelled, entry_loss(logits, labels), 0)
-    count = jnp.maximum(shares.total(labelled.sum()), 1)
-    return losses.sum() / count.astype(logits.dtype)
-
-  return loss
-
-
 def evaluate(metric: str, labels: np.ndarray, logits: np.ndarray) -> Score:
   """Scores the predictions of a whole split.
 
   Args:
-    metric: 'ap', 'rocauc', 'rmse', 'mae' or 'accuracy'.
-    labels: [G, T], NaN = not measured ('accuracy': [G, 1] class numbers).
-    logits: [G, T] raw outputs of the model ('accuracy': [G, C]).
+    metric: 'ap', 'rocauc', 'accuracy', 'f1', 'mcc', 'rmse', 'mae' or 'r2'.
+    labels: [G, T], NaN = not measured; of classes [G, 1], their numbers.
+    logits: [G, T] raw outputs of the model; of classes [G, C].
 
   Returns:
     The Score: the plain mean over the tasks that qualify, and their count.
@@ -112,15 +72,15 @@ def evaluate_constant(
 ) -> Score:
   """Scores a constant prediction on a split: what every model has to beat.
 
-  It is the training mean of each task for 'rmse' and 'mae', and the most
-  frequent class of the training set for 'accuracy'. By 'ap' any constant scores
-  the share of positives, and by 'rocauc' one half.
+  It is the training mean of each task for 'rmse', 'mae' and 'r2', and the most
+  frequent class of the training set for 'accuracy', 'f1' and 'mcc'. By 'ap' any
+  constant scores the share of positives, and by 'rocauc' one half.
 
   Args:
     metric: As `evaluate` takes it.
     train_labels: [G', T] of the training set, NaN = not measured.
     labels: [G, T] of the split.
-    num_outputs: T, or for 'accuracy' the number of classes C.
+    num_outputs: T, or the number of classes C.
 
   Raises:
     ValueError: As `evaluate`.
@@ -159,19 +119,48 @@ def average_precision(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
 def roc_auc(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
   """Area under the ROC curve of each task: a tied pair counts one half.
 
+  That of classes is the mean over the classes, each against all others and
+  ranked by its probability.
+
+  Differs from scikit-learn: a class that all graphs are of, or none, does not
+  count, where it has no result.
+
   Args:
-    labels: [G, T] of 0, 1 and NaN.
-    logits: [G, T].
+    labels: [G, T] of 0, 1 and NaN, or [G, 1] class numbers.
+    logits: [G, T], or [G, C].
 
   Returns:
     [T] float64; NaN for a task without a positive or a negative label.
   """
+  if confusion.is_of_classes(labels, logits):
+    areas = roc_auc(*one_against_all(labels, logits))  # [C]
+    return _mean_labelled(areas[:, None])
   true, false, starts = _threshold_counts(labels, logits)
   height = true - _steps(true, starts) / 2  # [K] of each trapezoid.
   area = np.add.reduceat(_steps(false, starts) * height, starts)  # [T]
   positives, negatives = _class_counts(labels)
   pairs = positives * negatives
   return np.where(pairs > 0, area / np.maximum(pairs, 1), np.nan)
+
+
+def one_against_all(
+  labels: np.ndarray, logits: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns a binary task for each class.
+
+  Args:
+    labels: [G, 1] class numbers, NaN = not known.
+    logits: [G, C].
+
+  Returns:
+    labels [G, C] of 0, 1 and NaN; the probabilities [G, C] of the classes.
+  """
+  confusion.check_classes(labels, logits.shape[1])
+  is_one = labels == np.arange(logits.shape[1])  # [G, C]
+  logits = logits.astype(np.float64)
+  shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+  shares /= shares.sum(axis=1, keepdims=True)
+  return np.where(np.isnan(labels), np.nan, is_one), shares
 
 
 def rmse(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
@@ -184,25 +173,41 @@ def mae(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
   return _mean_labelled(np.abs(_errors(labels, predictions)))
 
 
-def accuracy(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
-  """Share of graphs whose largest logit is that of their class.
+def r2(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+  """Coefficient of determination, 1 - sum (y - f)^2 / sum (y - mean y)^2, [T].
 
-  Args:
-    labels: [G, 1] class numbers, NaN = not known.
-    logits: [G, C].
-
-  Returns:
-    [1] float64.
+  Of labels that are all the same it is 1 if they are predicted exactly, else 0;
+  NaN for a task with fewer than two labels.
   """
   known = ~np.isnan(labels)
-  possible = np.isin(labels[known], np.arange(logits.shape[1]))
-  if not possible.all():
-    raise ValueError(
-      f"label {labels[known][~possible][0]:g} is not a class number from 0 to"
-      f" {logits.shape[1] - 1}"
-    )
-  correct = labels == logits.argmax(axis=1)[:, None]  # [G, 1]
-  return _mean_labelled(np.where(known, correct, np.nan))
+  residual = np.nansum(_errors(labels, predictions) ** 2, axis=0)
+  spread = labels - _mean_labelled(labels.astype(np.float64))
+  total = np.nansum(spread**2, axis=0)
+  lowest = np.where(known, labels, np.inf).min(axis=0)
+  highest = np.where(known, labels, -np.inf).max(axis=0)
+  result = r2_of(residual, np.where(highest > lowest, total, 0))
+  return np.where(known.sum(axis=0) > 1, result, np.nan)
+
+
+def r2_of(residual: np.ndarray, total: np.ndarray) -> np.ndarray:
+  """Returns 1 - residual / total; of a total of 0, 1 or 0, as `r2` has it."""
+  perfect = np.where(residual == 0, 1.0, 0.0)
+  ratio = residual / np.where(total > 0, total, 1)
+  return np.where(total > 0, 1 - ratio, perfect)
+
+
+def _of_confusion(
+  score: Callable[[np.ndarray, bool], np.ndarray],
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+  def function(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    cells, size = confusion.cells(labels, logits)
+    known, num_tasks = ~np.isnan(labels), labels.shape[1]
+    cells = (cells + size**2 * np.arange(num_tasks))[known]
+    counts = np.bincount(cells, minlength=num_tasks * size**2)
+    is_binary = not confusion.is_of_classes(labels, logits)
+    return score(counts.reshape(num_tasks, size, size), is_binary)
+
+  return function
 
 
 def _any_constant(labels: np.ndarray, num_outputs: int) -> np.ndarray:
@@ -215,7 +220,13 @@ def _training_mean(labels: np.ndarray, num_outputs: int) -> np.ndarray:
 
 
 def _frequent_class(labels: np.ndarray, num_outputs: int) -> np.ndarray:
-  """Logits [C] that are largest for the most frequent class."""
+  """Logits [C] that are largest for the most frequent class.
+
+  Or [T], positive for the tasks with more positive than negative labels.
+  """
+  if labels.shape[1] == num_outputs:
+    positives, negatives = _class_counts(labels)
+    return np.where(positives > negatives, 1.0, -1.0)
   classes = labels[~np.isnan(labels)].astype(np.int64)
   return np.bincount(classes, minlength=num_outputs).astype(np.float64)
 
@@ -226,15 +237,20 @@ class _Metric(NamedTuple):
   needs: str  # What a task must have to qualify.
   # Training labels and the number of outputs -> logits of a constant.
   constant: Callable[[np.ndarray, int], np.ndarray]
+  of_classes: bool = False  # Whether it takes them, too.
 
 
 _BOTH = "a positive and a negative label"
 _METRICS = {
   "ap": _Metric(average_precision, True, _BOTH, _any_constant),
-  "rocauc": _Metric(roc_auc, True, _BOTH, _any_constant),
+  "rocauc": _Metric(roc_auc, True, _BOTH, _any_constant, True),
   "rmse": _Metric(rmse, False, "a label", _training_mean),
   "mae": _Metric(mae, False, "a label", _training_mean),
-  "accuracy": _Metric(accuracy, True, "a label", _frequent_class),
+  "r2": _Metric(r2, True, "two labels", _training_mean),
+  **{
+    name: _Metric(_of_confusion(f), True, "a label", _frequent_class, True)
+    for name, f in confusion.SCORES.items()
+  },
 }
 
 
@@ -244,39 +260,11 @@ def _metric(name: str) -> _Metric:
   return _METRICS[name]
 
 
-def _binary_loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
-  # Not softplus(x) - y x, which cancels where the model is right and sure.
-  losses = labels * jax.nn.softplus(-logits)
-  return losses + (1 - labels) * jax.nn.softplus(logits)
-
-
-def _multiclass_loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
-  log_probabilities = jax.nn.log_softmax(logits)  # [G, C]
-  classes = labels.astype(jnp.int32)  # [G, 1]
-  return -jnp.take_along_axis(log_probabilities, classes, axis=1)  # [G, 1]
-
-
-def _regression_loss(predictions: jax.Array, labels: jax.Array) -> jax.Array:
-  return jnp.square(predictions - labels)
-
-
-# Each takes logits and labels to one loss per entry of the labels.
-_ENTRY_LOSSES = {
-  "binary": _binary_loss,
-  "multiclass": _multiclass_loss,
-  "regression": _regression_loss,
-}
-
-
-# The names whose labels are one column of class numbers, whatever the logits.
-_ONE_COLUMN = ("accuracy", "multiclass")
-
-
-def _check_shapes(
-  name: str, labels: jax.Array | np.ndarray, logits: jax.Array | np.ndarray
-) -> None:
-  columns = (1,) if name in _ONE_COLUMN else logits.shape[1:]
-  if logits.ndim != 2 or labels.shape != logits.shape[:1] + columns:
+def _check_shapes(metric: str, labels: np.ndarray, logits: np.ndarray) -> None:
+  shapes = [logits.shape]
+  if _metric(metric).of_classes:
+    shapes.append((*logits.shape[:1], 1))
+  if logits.ndim != 2 or labels.shape not in shapes:
     raise ValueError(
       f"labels of shape {labels.shape} do not fit logits of shape"
       f" {logits.shape}"
@@ -299,9 +287,7 @@ def _threshold_counts(
     each threshold, from the highest down, one task after the other;
     starts [T]: where each task begins in them.
   """
-  impossible = ~((labels == 0) | (labels == 1) | np.isnan(labels))
-  if impossible.any():
-    raise ValueError(f"label {labels[impossible][0]:g} is not 0, 1 or NaN")
+  confusion.check_binary(labels)
   # float32 stays float32: it sorts faster and has the same ties.
   dtype = np.result_type(logits.dtype, np.float32)
   keys = -np.ascontiguousarray(logits.T, dtype)  # [T, G]

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 import haiku as hk
 import jax
+import jax.numpy as jnp
 import jraph
 import numpy as np
 from jax import Array
 
 from gnn_readout import graphs as graphs_lib
+from gnn_readout.layers import precision
 from gnn_readout.layers.heads import make_head
 from gnn_readout.message_passing import make_network
 from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
@@ -24,11 +26,18 @@ class Output(NamedTuple):
     logits: [G, T], or [G, classes] for a multi-class task.
     aux_loss: [G], auxiliary losses, weighted.
     diagnostics: Named scalars worth logging.
+    vectors: [G, D], what the readout made of each graph; of several readouts
+      side by side, as the next two.
+    nodes: [N, D], the states that were pooled.
+    weights: [N, H], those of the nodes where the readout has any.
   """
 
   logits: Array
   aux_loss: Array
   diagnostics: dict[str, Array]
+  vectors: Array | None = None
+  nodes: Array | None = None
+  weights: Array | None = None
 
 
 class Model(NamedTuple):
@@ -49,7 +58,8 @@ def build_model(config: Mapping[str, Any], schema) -> Model:
   Args:
     config: `message_passing` (name, width, num_layers, and the network's own
       arguments), `readout` (name, aux_weight, and its own arguments) and,
-      unless it is one linear map, `head` (name, and its own arguments).
+      unless it is one linear map, `head` (name, and its own arguments), and
+      unless it is float32, `precision`, see `layers.precision`.
     schema: The dataset's: `node_sizes`, `edge_sizes`, `symmetric`, `task_type`,
       `num_tasks`, `num_classes`.
 
@@ -69,11 +79,13 @@ def build_model(config: Mapping[str, Any], schema) -> Model:
   def forward(graphs: jraph.GraphsTuple, is_training: bool) -> Output:
     sets = graphs_lib.node_sets(graphs)
     states, aux_loss = network(graphs, is_training)  # L times [N, D], [G]
-    pooled, diagnostics = [], {}
-    for k, elements in enumerate(head.join(states)):
+    pooled, weights, diagnostics = [], [], {}
+    joined = head.join(states)
+    for k, elements in enumerate(joined):
       pool = make_readout(output_size=elements.shape[1], **readout)
       aggregate = pool(elements, sets, is_training)  # [G, D]
       pooled.append(aggregate.values)
+      weights += [] if aggregate.weights is None else [aggregate.weights]
       aux_loss = aux_loss + aux_weight * aggregate.aux_loss
       suffix = f"_{k}" if k else ""
       diagnostics |= {
@@ -81,14 +93,25 @@ def build_model(config: Mapping[str, Any], schema) -> Model:
       }
     mask = graphs_lib.graph_mask(graphs)
     logits = head.classify(pooled, mask, is_training)  # [G, T]
-    return Output(logits, aux_loss, diagnostics)
+    return Output(
+      logits,
+      aux_loss,
+      diagnostics,
+      vectors=jnp.concatenate(pooled, axis=1),
+      nodes=jnp.concatenate(joined, axis=1),
+      weights=jnp.concatenate(weights, axis=1) if weights else None,
+    )
 
   transformed = hk.transform_with_state(forward)
 
   def init(rng, graphs):
     return transformed.init(rng, graphs, True)
 
-  return Model(jax.jit(init), transformed.apply)
+  def apply(*args, **kwargs):
+    with precision.of_linear_layers(config.get("precision", "float32")):
+      return transformed.apply(*args, **kwargs)
+
+  return Model(jax.jit(init), apply)
 
 
 def complete_config(

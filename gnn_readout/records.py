@@ -84,6 +84,7 @@ KINDS: dict[str, Fields] = {
     "test.num_tasks_scored?": int,
     "lower_is_better": bool,
     "failure": str,
+    "stopped_at?": int,  # The step at which patience ended.
     "restarts?": list,  # Steps; there if a latest checkpoint was damaged.
     "wall_seconds": _NUMBER,
     "steps_per_second": _NUMBER,
@@ -137,6 +138,9 @@ METRIC_NAMES = {
   "rmse": "RMSE",
   "mae": "MAE",
   "accuracy": "accuracy",
+  "f1": "F1",
+  "mcc": "MCC",
+  "r2": "R²",
 }
 
 # Fields of a config that change what is shown or stored, but no number.

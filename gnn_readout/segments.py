@@ -109,6 +109,31 @@ def mean(elements: Array, sets: Sets) -> Array:
   return total / _column(count, total)
 
 
+def prod(elements: Array, sets: Sets) -> Array:
+  """Returns y_s = prod_{i in s} x_i, and 1 for the empty set.
+
+  A scan that starts anew with every set: unlike quotients of the product by an
+  element, its derivatives are right where elements are 0.
+
+  Args:
+    elements: [N, ...], real or complex.
+    sets: Which set each element belongs to.
+  """
+
+  def combine(left, right):
+    (left_starts, left_value), (right_starts, right_value) = left, right
+    # What belongs to an earlier set is taken out before it is multiplied.
+    kept = jnp.where(_column(right_starts, left_value), 1, left_value)
+    return left_starts | right_starts, kept * right_value
+
+  starts = places(sets) == 0  # [N], padding too
+  factors = masked(elements, sets, fill=1)
+  _, running = jax.lax.associative_scan(combine, (starts, factors))
+  last = jnp.cumsum(sets.sizes, dtype=jnp.int32) - 1  # [S]
+  values = running.at[last].get(mode="clip")
+  return jnp.where(_column(sets.sizes > 0, values), values, 1)
+
+
 def max(elements: Array, sets: Sets) -> Array:
   """Returns y_sd = max_{i in s} x_id."""
   highest = jax.ops.segment_max(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def counted(number: float, noun: str, plural: str = "") -> str:
   """Returns such as `1 run`, `2 runs`, `1,234 runs` or `0.5 runs`.
@@ -17,12 +19,15 @@ def counted(number: float, noun: str, plural: str = "") -> str:
 
 # How a formula begins, as far as spreadsheets know.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def no_formula(text: str) -> str:
   """Returns a text for a CSV file that no spreadsheet takes for a formula.
 
   Args:
-    text: Any; one that begins like a formula gets an apostrophe in front.
+    text: Any; one that begins like a formula, and is no number, gets an
+      apostrophe in front.
   """
-  return f"'{text}" if text.startswith(_FORMULA) else text
+  is_formula = text.startswith(_FORMULA) and not _NUMBER.fullmatch(text)
+  return f"'{text}" if is_formula else text

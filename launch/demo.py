@@ -12,11 +12,12 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from gnn_readout import cli
+from gnn_readout import cli, programs
 
 _WORKDIR = flags.DEFINE_string(
   "workdir", "runs/demo", "Folder of the demo; one subfolder per run."
 )
+_CACHE_DIR = cli.define_cache_dir()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -29,9 +30,13 @@ def main(argv: Sequence[str]) -> None:
   rows = []
   for readout in demo.READOUTS:
     workdir = os.path.join(_WORKDIR.value, readout)
-    command = f"python -m launch.train --config=configs/demo.py:{readout}"
+    command = programs.spelled(
+      f"python -m launch.train --config=configs/demo.py:{readout}"
+    )
     config = demo.get_config(readout)
-    records = trainer.train(config, workdir, command=command)
+    records = trainer.train(
+      config, workdir, cache_dir=_CACHE_DIR.value, command=command
+    )
     if records is None:
       return
     (record,) = records

@@ -32,7 +32,9 @@ _METRIC = flags.DEFINE_string(
   "Score by this metric, such as rocauc, instead of the dataset's own.",
 )
 _PREDICTIONS = flags.DEFINE_string(
-  "predictions", None, "Write the predictions to this .csv or .npz file."
+  "predictions",
+  None,
+  "Write the predictions to this .csv, .parquet or .npz file.",
 )
 _COMPARE = flags.DEFINE_string(
   "compare", None, "Compare with the run in this folder, by a paired bootstrap."

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import os
 import pathlib
-import platform
 from collections.abc import MutableMapping
+
+from gnn_readout.runs import compiled
 
 ROOT = pathlib.Path(__file__).parents[1]
 SWITCH = "GNN_READOUT_TEST_CACHE"
@@ -23,37 +21,5 @@ def use(environment: MutableMapping[str, str]) -> None:
   Args:
     environment: The variables of this process.
   """
-  if environment.get(SWITCH) == "0":
-    return
-  environment.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder()))
-  # The small programs are the many ones: they take as long as the large.
-  environment.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-
-
-def folder() -> pathlib.Path:
-  """Returns the folder of this jaxlib and this processor.
-
-  A program compiled for one processor may hold instructions that another does
-  not have.
-  """
-  version = importlib.metadata.version("jaxlib")
-  digest = hashlib.sha256(processor(_cpuinfo()).encode()).hexdigest()[:12]
-  return ROOT / ".cache" / f"xla-{version}-{digest}"
-
-
-def processor(cpuinfo: str) -> str:
-  """Returns name and abilities of the first processor in /proc/cpuinfo."""
-  first = cpuinfo.strip().partition("\n\n")[0]
-  rows = (line.partition(":") for line in first.splitlines())
-  fields = {name.strip(): value.strip() for name, _, value in rows}
-  # The second of each is what ARM calls it.
-  keys = ("model name", "CPU part", "flags", "Features")
-  words = [fields[key] for key in keys if key in fields]
-  return " ".join([platform.machine(), *words])
-
-
-def _cpuinfo() -> str:
-  try:
-    return pathlib.Path("/proc/cpuinfo").read_text()
-  except OSError:  # Not Linux.
-    return f"model name: {platform.processor()} {os.cpu_count()}"
+  if environment.get(SWITCH) != "0":
+    compiled.use(ROOT / ".cache" / compiled.here(), environment)

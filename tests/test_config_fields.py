@@ -10,17 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from configs import demo, median, molpcba, omniglot, polygons, tu
+from configs import demo, graphs, median, molpcba, omniglot, polygons, tu
 from gnn_readout import config_fields, models
 from gnn_readout.fields import flatten
 from gnn_readout.layers.heads import HEADS
 from gnn_readout.message_passing import NETWORKS, network_class
-from gnn_readout.readouts import READOUTS
+from gnn_readout.readouts import (
+  OF_GRAPHS,
+  ORDER_DEPENDENT,
+  READOUTS,
+  readout_class,
+)
 from gnn_readout.runs import settings
 from gnn_readout.training import members
 
 CONFIGS = {
   "demo": demo.get_config,
+  "graphs": lambda name: graphs.get_config(f"gcn,{name}"),
   "median": median.get_config,
   "molpcba": lambda name: molpcba.get_config(f"gcn,{name}"),
   "omniglot": omniglot.get_config,
@@ -34,12 +40,12 @@ def config():
   return molpcba.get_config("gcn,fspool")
 
 
-@pytest.mark.parametrize("name", sorted(READOUTS))
+@pytest.mark.parametrize("name", sorted(READOUTS | ORDER_DEPENDENT | OF_GRAPHS))
 @pytest.mark.parametrize("get_config", CONFIGS.values(), ids=CONFIGS)
 def test_every_argument_of_every_readout_is_a_field(get_config, name):
   config = get_config(name)
   before = flatten(settings.as_json(config))
-  for argument, (_, default) in READOUTS[name].arguments().items():
+  for argument, (_, default) in readout_class(name).arguments().items():
     field = f"model.readout.{argument}"
     text = config_fields.write(default)
     changed = config_fields.with_fields(config, {field: text})

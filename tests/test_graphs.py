@@ -117,6 +117,22 @@ def test_graph_mask_keeps_a_real_empty_graph_at_the_end():
   assert jraph.get_graph_padding_mask(full).sum() == 4
 
 
+def test_what_jraph_pads_is_padding():
+  batch = nasty_batch()._replace(
+    n_node=np.array([2, 0, 3, 0], np.int32),
+    n_edge=np.array([2, 0, 3, 0], np.int32),
+    globals=None,
+  )
+  padded = jraph.pad_with_graphs(batch, 11, 13, 7)
+  mask = jraph.get_graph_padding_mask(padded)
+  sizes = (2, 0, 3, 0, 0, 0, 0)
+  assert_sets(node_sets(padded, mask), *literal_sets(sizes, 11))
+  # Ours, padded by jraph once more.
+  ours = batch._replace(globals={"mask": np.array([True, True, True, False])})
+  again = node_sets(jraph.pad_with_graphs(ours, 11, 13, 7))
+  assert_sets(again, *literal_sets(sizes, 11))
+
+
 @pytest.mark.parametrize("own_globals", [None, {"labels": np.zeros((6, 1))}])
 def test_a_batch_without_a_mask_has_no_padding(own_globals):
   batch = nasty_batch()._replace(globals=own_globals)

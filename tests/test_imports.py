@@ -24,34 +24,43 @@ _BINARIES = sorted(
 # Which parts of gnn_readout each part may import. Everything may import itself
 # and those that stand below all.
 _BELOW_ALL = {"errors", "fields", "files", "paths"}
-_BELOW_ALL |= {"shares", "signatures", "wording"}
-_BASE = {"graphs", "segments", "minimisation", "transport", "layers"}
+_BELOW_ALL |= {"options", "programs", "shares", "signatures", "wording"}
+_BASE = {"graphs", "segments", "minimisation", "transport", "fused_gromov"}
+_BASE |= {"layers"}
 _READOUTS = _BASE | {"readouts"}
 _MESSAGES = _READOUTS | {"message_passing"}
 _MODELS = _MESSAGES | {"models"}
-_DATA = {"data", "metrics", "statistics"}
+_DATA = {"confusion", "data", "losses", "metrics", "statistics"}
 _RUNS = (
   _MODELS | _DATA | {"config_fields", "optimizers", "tasks", "runs", "records"}
 )
 ALLOWED = {
   "": _READOUTS,  # gnn_readout/__init__.py
+  "__main__": {"runs"},
   "errors": set(),
   "files": set(),
   "paths": set(),
   "wording": set(),
   "fields": set(),
+  "options": set(),
   "shares": set(),
   "signatures": set(),
+  "programs": set(),
   **dict.fromkeys(_BASE, _BASE),
   "potentials": _BASE,
   "readouts": _READOUTS,
+  "functional": _READOUTS,
+  "flax": _READOUTS | {"functional"},
+  "equinox": _READOUTS | {"functional"},
   "message_passing": _MESSAGES,
   "models": _MODELS,
   "config_fields": _MODELS | {"data"},
   "optimizers": set(),
   "data": set(),
-  "metrics": set(),
-  "statistics": {"metrics"},
+  "confusion": set(),
+  "losses": set(),
+  "metrics": {"confusion"},
+  "statistics": {"confusion", "metrics"},
   "tasks": _MODELS | _DATA | {"optimizers", "records"},
   "records": set(),
   "runs": _RUNS,

@@ -12,7 +12,7 @@ import pytest
 import sklearn.metrics
 from sklearn import dummy
 
-from gnn_readout import metrics
+from gnn_readout import losses, metrics
 from tests.work import lines_of_python
 
 NUM_GRAPHS, NUM_TASKS, NUM_CLASSES = 97, 13, 5
@@ -64,7 +64,7 @@ def test_binary_loss_is_the_mean_over_labelled_entries_of_real_graphs():
         p = 1 / (1 + np.exp(-logits[g, t]))
         total -= np.log(p if labels[g, t] else 1 - p)
         count += 1
-  loss = metrics.masked_loss("binary")(logits, labels, mask)
+  loss = losses.masked_loss("binary")(logits, labels, mask)
   np.testing.assert_allclose(loss, total / count, rtol=1e-12)
 
 
@@ -77,7 +77,7 @@ def test_multiclass_loss_is_the_mean_negative_log_probability():
   rows = [g for g in range(7) if g != 3]
   p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
   expected = -np.mean([np.log(p[g, int(labels[g, 0])]) for g in rows])
-  loss = metrics.masked_loss("multiclass")(logits, labels, mask)
+  loss = losses.masked_loss("multiclass")(logits, labels, mask)
   np.testing.assert_allclose(loss, expected, rtol=1e-12)
 
 
@@ -87,7 +87,7 @@ def test_regression_loss_is_the_mean_squared_error():
   labels[2, 1] = np.nan
   mask = np.arange(11) < 7
   expected = np.nanmean((predictions - labels)[:7] ** 2)
-  loss = metrics.masked_loss("regression")(predictions, labels, mask)
+  loss = losses.masked_loss("regression")(predictions, labels, mask)
   np.testing.assert_allclose(loss, expected, rtol=1e-12)
 
 
@@ -101,7 +101,7 @@ def test_gradient_is_finite_and_zero_without_a_label(task_type, dtype):
   labels[2] = np.nan
   mask = np.arange(11) < 7
   logits[8:] = np.nan  # Whatever a padding graph holds, it does not count.
-  loss, gradient = jax.jit(jax.value_and_grad(metrics.masked_loss(task_type)))(
+  loss, gradient = jax.jit(jax.value_and_grad(losses.masked_loss(task_type)))(
     logits, labels, mask
   )
   assert loss.dtype == gradient.dtype == dtype
@@ -116,7 +116,7 @@ def test_gradient_is_finite_and_zero_without_a_label(task_type, dtype):
 def test_a_batch_without_labels_gives_zero_loss_and_gradient(task_type):
   columns = 1 if task_type == "multiclass" else 3
   labels = np.full((5, columns), np.nan)
-  loss, gradient = jax.value_and_grad(metrics.masked_loss(task_type))(
+  loss, gradient = jax.value_and_grad(losses.masked_loss(task_type))(
     jnp.ones((5, 3)), labels, np.ones(5, bool)
   )
   assert loss == 0
@@ -126,7 +126,7 @@ def test_a_batch_without_labels_gives_zero_loss_and_gradient(task_type):
 def test_binary_loss_is_stable_where_the_model_is_sure():
   logits = np.float32([[0.0, 30.0, -30.0, 1e4, -1e4, 1e4, -1e4]])
   labels = np.float32([[1, 1, 0, 1, 0, 0, 1]])
-  loss = metrics.masked_loss("binary")
+  loss = losses.masked_loss("binary")
   one = np.ones(1, bool)
   each = [loss(logits[:, [i]], labels[:, [i]], one) for i in range(7)]
   sure = np.log1p(np.exp(-30.0))
@@ -140,14 +140,14 @@ def test_binary_loss_is_stable_where_the_model_is_sure():
 def test_losses_refuse_shapes_that_would_broadcast():
   mask = np.ones(7, bool)
   with pytest.raises(ValueError, match=r"labels of shape \(7, 1\)"):
-    metrics.masked_loss("binary")(np.zeros((7, 3)), np.zeros((7, 1)), mask)
+    losses.masked_loss("binary")(np.zeros((7, 3)), np.zeros((7, 1)), mask)
   with pytest.raises(ValueError, match=r"labels of shape \(7, 3\)"):
-    metrics.masked_loss("multiclass")(np.zeros((7, 3)), np.zeros((7, 3)), mask)
+    losses.masked_loss("multiclass")(np.zeros((7, 3)), np.zeros((7, 3)), mask)
 
 
 def test_an_unknown_task_type_names_the_nearest():
   with pytest.raises(ValueError, match=r"'binari'.*Did you mean 'binary'"):
-    metrics.masked_loss("binari")
+    losses.masked_loss("binari")
 
 
 # Scores
@@ -349,3 +349,134 @@ def test_a_constant_scores_as_sklearns_dummy_does(metric):
 def test_a_constant_for_a_task_without_training_labels():
   train, test = np.full((5, 1), np.nan), np.array([[3.0], [-4.0]])
   assert metrics.evaluate_constant("mae", train, test, 1).value == 3.5
+
+
+# Binary labels, or classes, and their logits, by what is nasty about them.
+def _decisions():
+  rng = np.random.default_rng(21)
+  labels = rng.integers(0, 2, (61, 3)).astype(np.float64)
+  logits = rng.normal(size=(61, 3))
+  gaps = np.where(rng.random(labels.shape) < 0.4, np.nan, labels)
+  classes = rng.integers(0, 5, (61, 1)).astype(np.float64)
+  scores = rng.normal(size=(61, 5))
+  some = np.where(rng.random(classes.shape) < 0.3, np.nan, classes)
+  two = np.where(classes < 2, 0.0, 4.0)  # Of five.
+  return {
+    "binary": (labels, logits),
+    "binary, ties": (labels, np.round(logits)),
+    "binary, gaps": (gaps, logits),
+    "binary, only 0": (0 * labels, logits),
+    "binary, only 1": (0 * labels + 1, logits),
+    "binary, all predicted 0": (labels, -np.abs(logits)),
+    "binary, none of 1 at all": (0 * labels, -np.abs(logits)),
+    "one graph": (labels[:1], logits[:1]),
+    "classes": (classes, scores),
+    "classes, ties": (classes, np.round(scores)),
+    "classes, gaps": (some, scores),
+    "classes, one alone": (0 * classes + 2, scores),
+    "classes, some missing": (two, scores),
+    "classes, always the same": (classes, scores * 0 + [0, 0, 9, 0, 0]),
+    "classes, two": (labels[:, :1], scores[:, :2]),
+  }
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", _decisions())
+@pytest.mark.parametrize("metric", ["accuracy", "f1", "mcc"])
+def test_decisions_equal_sklearns(metric, case):
+  labels, logits = _decisions()[case]
+  expected = []
+  for task in range(labels.shape[1]):
+    known = ~np.isnan(labels[:, task])
+    true, predicted = labels[known, task].astype(int), logits[known, task] > 0
+    if logits.shape[1] > labels.shape[1]:
+      predicted = logits[known].argmax(axis=1)
+    average = "macro" if logits.shape[1] > labels.shape[1] else "binary"
+    expected.append(
+      {
+        "accuracy": lambda: sklearn.metrics.accuracy_score(true, predicted),
+        "f1": lambda: sklearn.metrics.f1_score(
+          true, predicted.astype(int), average=average
+        ),
+        "mcc": lambda: sklearn.metrics.matthews_corrcoef(true, predicted),
+      }[metric]()
+    )
+  found = metrics.evaluate(metric, labels, logits)
+  np.testing.assert_allclose(found.per_task, expected, rtol=0, atol=1e-12)
+  assert found.value == pytest.approx(np.mean(expected), abs=1e-12)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_area_of_classes_equals_sklearns(ties):
+  rng = np.random.default_rng(22)
+  labels = rng.integers(0, 5, (61, 1)).astype(np.float64)
+  logits = 3 * rng.normal(size=(61, 5))
+  logits = np.round(logits) if ties else logits
+  # Of these probabilities, as rounding breaks ties.
+  _, shares = metrics.one_against_all(labels, logits)
+  softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+  np.testing.assert_allclose(shares, softmax, rtol=1e-13)
+  expected = sklearn.metrics.roc_auc_score(
+    labels[:, 0], shares, multi_class="ovr"
+  )
+  found = metrics.evaluate("rocauc", labels, logits)
+  assert found.value == pytest.approx(expected, abs=1e-12)
+  # A class that no graph is of does not count; rows without a label neither.
+  labels[labels == 3] = np.nan
+  known = ~np.isnan(labels[:, 0])
+  present = [
+    sklearn.metrics.roc_auc_score(labels[known, 0] == c, shares[known, c])
+    for c in (0, 1, 2, 4)
+  ]
+  found = metrics.evaluate("rocauc", labels, logits)
+  assert found.value == pytest.approx(np.mean(present), abs=1e-12)
+  with pytest.raises(ValueError, match="no task qualifies for 'rocauc'"):
+    metrics.evaluate("rocauc", np.ones((61, 1)), logits)
+
+
+def test_probabilities_of_large_logits():
+  _, shares = metrics.one_against_all(
+    np.zeros((1, 1)), np.array([[1e4, 1e4, -1e4]], np.float32)
+  )
+  np.testing.assert_array_equal(shares, [[0.5, 0.5, 0]])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_determination_equals_sklearns():
+  rng = np.random.default_rng(23)
+  labels, predictions = rng.normal(5, 3, (2, 41, 7))
+  labels[:, 1] = np.round(labels[:, 1])
+  predictions[:, 2] = labels[:, 2]
+  labels[:, 3] = 3  # All the same, and predicted or not.
+  labels[:, 4] = predictions[:, 4] = 3
+  labels[1:, 5] = np.nan  # One label: not defined.
+  labels[rng.random(41) < 0.5, 6] = np.nan
+  found = metrics.evaluate("r2", labels, predictions)
+  for task in range(7):
+    known = ~np.isnan(labels[:, task])
+    expected = sklearn.metrics.r2_score(
+      labels[known, task], predictions[known, task]
+    )
+    np.testing.assert_allclose(found.per_task[task], expected, atol=1e-12)
+  assert found.num_tasks_scored == 6 and np.isnan(found.per_task[5])
+
+
+@pytest.mark.parametrize("metric", ["f1", "mcc", "r2", "rocauc"])
+def test_shapes_of_others_must_fit(metric):
+  with pytest.raises(ValueError, match=r"labels of shape .* do not fit"):
+    metrics.evaluate(metric, np.zeros((7, 3)), np.zeros((7, 2)))
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1", "mcc"])
+def test_a_constant_of_binary_tasks_is_the_frequent_label(metric):
+  train = np.array([[1, 0, 1], [1, 0, np.nan], [0, 1, 0]], np.float64)
+  test = np.random.default_rng(3).integers(0, 2, (23, 3)).astype(np.float64)
+  always = np.tile([1, 0, 0], (23, 1))  # A tie is the lower class.
+  oracle = {
+    "accuracy": sklearn.metrics.accuracy_score,
+    "f1": sklearn.metrics.f1_score,
+    "mcc": sklearn.metrics.matthews_corrcoef,
+  }[metric]
+  found = metrics.evaluate_constant(metric, train, test, 3)
+  expected = [oracle(test[:, t], always[:, t]) for t in range(3)]
+  np.testing.assert_allclose(found.per_task, expected, atol=1e-12)

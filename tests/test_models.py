@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from configs import molpcba
-from gnn_readout import metrics, models
+from gnn_readout import losses, models
 from gnn_readout.data import batches
 from gnn_readout.data.building import build_from_undirected
 from gnn_readout.data.sources import molecules
@@ -107,7 +107,7 @@ def losses_and_gradients(model, params, state, batch):
     output, new_state = model.apply(
       params, state, jax.random.key(0), batch, True
     )
-    value = metrics.masked_loss("binary")(
+    value = losses.masked_loss("binary")(
       output.logits, batch.globals["labels"], batch.globals["mask"]
     )
     return value, (new_state, output.logits)
@@ -159,11 +159,14 @@ def test_padding_and_order_change_nothing(kind):
     assert_close(result[2:], expected[2:])
 
 
-@pytest.mark.parametrize("kind", KINDS_ONCE)
-def test_evaluation_graph_by_graph(kind):
+@pytest.mark.parametrize(
+  ("kind", "readout"),
+  [*((kind, "mean") for kind in KINDS_ONCE), ("gcn", "template_gromov")],
+)
+def test_evaluation_graph_by_graph(kind, readout):
   with jax.enable_x64(True):
     store = random_store()
-    model = models.build_model(config_of(kind), store.schema)
+    model = models.build_model(config_of(kind, readout), store.schema)
     together = batch_of(store, np.arange(23))
     params, state = model.init(jax.random.key(1), together)
     _, _, state, _ = losses_and_gradients(model, params, state, together)

@@ -20,7 +20,8 @@ SIZES = (5, 0, 1, 2)
 N = sum(SIZES) + 3
 STARTS = np.cumsum((0, *SIZES))
 # Solver -> iterations to convergence.
-ITERATIONS = dict.fromkeys(transport.SOLVERS, 20_000) | {"sinkhorn": 200}
+ITERATIONS = dict.fromkeys(transport.SOLVERS, 20_000)
+ITERATIONS |= {"sinkhorn": 200, "sinkhorn_proximal": 500}
 # Weak and strong divergences, one of them none.
 CASES = [
   {"a1": 0.7, "a2": 0.5, "a3": 1.3},

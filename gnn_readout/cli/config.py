@@ -14,6 +14,7 @@ from typing import Any
 
 from absl import flags
 
+from gnn_readout import programs
 from gnn_readout.errors import suggest
 
 
@@ -85,7 +86,7 @@ def command(
     *words: Arguments besides flags.
     **flag_values: Of other flags that matter; several for one that is repeated.
   """
-  from gnn_readout.config_fields import write
+  from gnn_readout.config_fields import own_name, write
 
   flag = flags.FLAGS["config"]
   arguments = [("config", flag.file)] if flag.file else []
@@ -93,7 +94,7 @@ def command(
     several = value if isinstance(value, (list, tuple)) else [value]
     arguments += [(name, str(one)) for one in several]
   for field in flag.given:
-    value = flag.value
+    value, field = flag.value, own_name(field)
     for name in field.split("."):
       value = value[name]
     arguments.append((f"config.{field}", write(value)))
@@ -101,24 +102,34 @@ def command(
     f"--{name}={_without_root(value) if os.path.isabs(value) else value}"
     for name, value in arguments
   ]
-  return shlex.join(["python", "-m", module, *words, *shown])
+  command = shlex.join(["python", "-m", module, *words, *shown])
+  return programs.spelled(command)
 
 
 def again(*more_flags: str) -> str:
   """Returns the command line of this program, with some flags more."""
   module = f"launch.{pathlib.Path(sys.argv[0]).stem}"
-  return shlex.join(["python", "-m", module, *sys.argv[1:], *more_flags])
+  words = ["python", "-m", module, *sys.argv[1:], *more_flags]
+  return programs.spelled(shlex.join(words))
 
 
 def read_config_file(path: str) -> dict[str, Any]:
   """Returns what a config file defines, by name.
 
+  Args:
+    path: Of the file; where there is none, of one of the project's own, such as
+      `configs/molpcba.py`.
+
   Raises:
     OSError: If there is no such file; the message names the nearest.
     ValueError: If it is no config file.
   """
+  own = str(programs.root() / path)
+  if not os.path.isfile(path) and os.path.isfile(own):
+    path = own
   if not os.path.isfile(path):
-    folder = path if os.path.isdir(path) else os.path.dirname(path) or "."
+    near = path if os.path.isdir(os.path.dirname(path) or ".") else own
+    folder = near if os.path.isdir(near) else os.path.dirname(near) or "."
     known = [
       file.name
       for file in pathlib.Path(folder).glob("[a-z]*.py")
@@ -216,8 +227,7 @@ def _no_config(path: str, error: Exception) -> ValueError:
 
 
 def _without_root(path: str) -> str:
-  source = pathlib.Path(__file__).resolve().parents[2]
-  for folder in (source, pathlib.Path.cwd()):
+  for folder in (programs.root(), pathlib.Path.cwd()):
     if pathlib.Path(path).is_relative_to(folder):
       return str(pathlib.Path(path).relative_to(folder))
   return os.path.basename(path)

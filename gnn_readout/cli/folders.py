@@ -29,6 +29,6 @@ def define_cache_dir() -> flags.FlagHolder:
   return flags.DEFINE_string(
     "cache_dir",
     None,
-    "Folder where converted datasets are cached (default: $GNN_READOUT_CACHE,"
-    " or else ~/.cache/gnn_readout).",
+    "Folder of converted datasets and compiled programs (default:"
+    " $GNN_READOUT_CACHE, or else ~/.cache/gnn_readout).",
   )

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
 
+from gnn_readout import programs
 from gnn_readout.cli import config
 from gnn_readout.errors import Damaged, brief
-from gnn_readout.runs import memory, output, processes, signals
+from gnn_readout.runs import compiled, memory, output, processes, signals
 
 _MOST = 1500  # Characters of a message.
 
@@ -22,6 +23,8 @@ def run(
   resumes: bool = False,
 ) -> None:
   """Runs `main` under absl; wrong input becomes one line and exit status 1.
+
+  A binary with --cache_dir keeps there what it compiles.
 
   With `--verbosity=1` the traceback is printed as well. SIGTERM, SIGINT and
   SIGHUP, where `main` does not handle them itself, become one line too.
@@ -38,6 +41,8 @@ def run(
       if len(argv) > 1 and not takes_arguments:
         raise ValueError(f"unexpected argument {argv[1]!r}")
       with signals.stop_at_once():
+        if "cache_dir" in flags.FLAGS:
+          compiled.keep(flags.FLAGS.cache_dir)
         return main(argv)
     except signals.Stopped as stop:
       hint = "; the same command resumes" if resumes else ""
@@ -45,6 +50,10 @@ def run(
       status = 0 if resumes else 128 + stop.number
       processes.leave(status)
       return status
+    except ModuleNotFoundError as error:
+      if logging.level_debug() or not programs.lacking(error):
+        raise
+      return _report(ValueError(programs.lacking(error)))
     except (ValueError, OSError) as error:
       if logging.level_debug():
         raise
@@ -54,6 +63,8 @@ def run(
       processes.leave(status)
       return status
 
+  program = sys.modules["__main__"]
+  program.__doc__ = programs.spelled(program.__doc__ or "")
   memory.keep_freed_memory()
   output.outlive_the_reader()
   sys.unraisablehook = _ignore_late_answers
@@ -72,7 +83,8 @@ def _report(error: Exception) -> int:
   text = str(error)
   if isinstance(error, OSError) and error.filename and error.strerror:
     text = f"{error.filename}: {error.strerror}"
-  print(f"error: {brief(text, _MOST)}", file=sys.stderr)
+  text = programs.spelled(brief(text, _MOST))
+  print(f"error: {text}", file=sys.stderr)
   return 1
 
 

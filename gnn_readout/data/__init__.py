@@ -1,6 +1,7 @@
 """Datasets of graphs: `load` finds, converts and caches them.
 
-`pack` makes of one a single file for another machine.
+`from_arrays`, `from_jraph`, `from_networkx` and `from_pyg` make one of graphs
+of your own. `pack` makes of one a single file for another machine.
 
 They import nothing of models, tasks or training.
 """
@@ -18,6 +19,12 @@ from typing import Any
 from gnn_readout import paths
 from gnn_readout.data import folds, packed, sources
 from gnn_readout.data.folders import cache_folder, data_folder
+from gnn_readout.data.own import (
+  from_arrays,
+  from_jraph,
+  from_networkx,
+  from_pyg,
+)
 from gnn_readout.data.store import GraphStore, cached, fingerprint_of
 from gnn_readout.errors import suggest
 
@@ -36,7 +43,8 @@ def load(
   Args:
     dataset: As a row of `sources.SOURCES` has it: `'demo'`, an OGB molecule
       dataset such as `'ogbg-molhiv'`, one of the TU collection such as
-      `'tu/MUTAG'`, or the path of a CSV file with SMILES.
+      `'tu/MUTAG'`, the path of a CSV file with SMILES or of the folder of a
+      store, or a function that makes one, `'module:function'`.
     data_dir: The folder that holds `ogb/` and `tu/`; default
       `$GNN_READOUT_DATA`, else `./data`.
     cache_dir: Where converted datasets lie; default `$GNN_READOUT_CACHE`, else
@@ -45,8 +53,8 @@ def load(
       `smiles.read_csv`.
 
   Returns:
-    The store, memory-mapped. One of the TU collection has no splits, see
-    `folds.with_fold`.
+    The store, memory-mapped. One of the TU collection has no splits, and one
+    of your own may have none, see `folds.with_fold`.
 
   Raises:
     FileNotFoundError: The dataset is not there; the message names the file.
@@ -64,6 +72,9 @@ def load(
     if not file.is_file():
       raise
     files, build = [file], functools.partial(packed.read, file, options)
+  else:
+    if not source.is_cached:
+      return build()
   origin = json.dumps([os.path.abspath(files[0]), options], sort_keys=True)
   stem = paths.part(pathlib.Path(dataset).stem)
   key = f"{stem}-{zlib.crc32(origin.encode()):08x}"
@@ -111,8 +122,9 @@ def load_config(
   """Opens the dataset that a configuration names, with its options.
 
   Args:
-    config: As configs/molpcba.py makes it, with a section `csv`, or as
-      configs/tu.py does, with a section `tu`, a `fold` and `folds`.
+    config: As the files in configs/ make it: `dataset`, the options of its
+      source in a section such as `csv` or `tu`, and, for a dataset without a
+      split, `fold` and `folds`.
     data_dir: As `load` takes it.
     cache_dir: Likewise.
     with_fold: Whether a dataset without splits gets those of `config.fold`.
@@ -128,13 +140,21 @@ def load_config(
   source = sources.find(dataset)
   options = _options(source, config)
   store = load(dataset, data_dir, cache_dir, **options)
-  if source.has_splits or not with_fold:
+  if not with_fold:
+    return store
+  if store.splits:
+    if config.get("fold"):
+      raise ValueError(
+        f"fold={config['fold']}, but {dataset} has a split of its own; folds"
+        " are for a dataset without one"
+      )
     return store
   for field in ("fold", "folds"):
     if field not in config:
       raise ValueError(
         f"{dataset} has no split, and the config no field {field!r} to make"
-        " one by: start from a config that has, such as configs/tu.py"
+        " one by: start from a config that has, such as configs/graphs.py or"
+        " configs/tu.py"
       )
   return folds.with_fold(store, config["fold"], **config["folds"])
 
@@ -155,3 +175,14 @@ def _options(
     for name, value in section.items()
     if value
   }
+
+
+__all__ = [
+  "from_arrays",
+  "from_jraph",
+  "from_networkx",
+  "from_pyg",
+  "load",
+  "load_config",
+  "pack",
+]

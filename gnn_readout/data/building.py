@@ -6,12 +6,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from gnn_readout.data import checks
 from gnn_readout.data.store import GraphStore, Schema, TextColumn
 
 
-def feature_dtype(sizes: tuple[int, ...]) -> np.dtype:
-  """Returns the smallest type for features of these vocabulary sizes."""
-  if not sizes:
+def feature_dtype(
+  sizes: Sequence[int], num_features: int | None = None
+) -> np.dtype:
+  """Returns the smallest type that holds some features.
+
+  Args:
+    sizes: Vocabulary size of each categorical feature.
+    num_features: How many features there are with those that are real numbers;
+      None if there are none of these.
+  """
+  if not sizes or (num_features or 0) > len(sizes):
     return np.dtype(np.float32)
   for dtype in (np.uint8, np.int16):
     if max(sizes) <= np.iinfo(dtype).max + 1:
@@ -39,8 +48,9 @@ def build_store(
     schema: What the columns mean.
     num_nodes: [G] nodes of each graph.
     num_edges: [G] directed edges of each graph.
-    nodes: [N, node_dim] features, values below `schema.node_sizes`.
-    edges: [E, edge_dim] features, values below `schema.edge_sizes`.
+    nodes: [N, node_dim] features: first categories, below
+      `schema.node_sizes`, then finite numbers.
+    edges: [E, edge_dim] features, likewise.
     senders: [E], counted within the graph.
     receivers: [E], likewise.
     labels: [G, num_tasks], NaN = missing.
@@ -53,43 +63,30 @@ def build_store(
     The store. Edges of one receiver keep their order.
 
   Raises:
-    ValueError: Lengths disagree, an edge points outside its graph, a label is
-      not one of its task, or a split is empty, out of range or overlaps.
+    ValueError: Lengths disagree, an edge points outside its graph, a feature
+      is no category of its vocabulary or no finite number, a label is not one
+      of its task, or a split is empty, out of range or overlaps.
   """
-  num_graphs = len(num_nodes)
+  name, counts = schema.name, (num_nodes, num_edges)
+  checks.check_shapes(
+    name, schema, *counts, nodes, edges, senders, receivers, labels
+  )
+  checks.check_labels(name, schema, labels, rows)
+  checks.check_splits(name, splits, len(num_nodes))
+  checks.check_edges(source, *counts, senders, receivers)
+  checks.check_contents(name, schema, *counts, nodes, edges)
   node_offsets = _offsets(num_nodes)
-  edge_offsets = _offsets(num_edges)
-  for what, found, expected in (
-    ("edge counts", len(num_edges), num_graphs),
-    ("labels", labels.shape, (num_graphs, schema.num_tasks)),
-    ("node features", nodes.shape, (int(node_offsets[-1]), schema.node_dim)),
-    ("edge features", edges.shape, (int(edge_offsets[-1]), schema.edge_dim)),
-    ("senders", senders.shape, (int(edge_offsets[-1]),)),
-    ("receivers", receivers.shape, (int(edge_offsets[-1]),)),
-  ):
-    if found != expected:
-      raise ValueError(f"{schema.name}: {what}: {found}, expected {expected}")
-  _check_labels(schema, labels, rows)
-  _check_splits(schema.name, splits, num_graphs)
-
-  # Of each edge: the size and the first node of its graph.
-  limits = np.repeat(np.asarray(num_nodes, np.int32), num_edges)  # [E]
-  inside = (senders >= 0) & (senders < limits)
-  inside &= (receivers >= 0) & (receivers < limits)
-  if not inside.all():
-    edge = int(np.argmin(inside))
-    graph = int(np.searchsorted(edge_offsets, edge, side="right")) - 1
-    raise ValueError(
-      f"{source}: an edge of graph {graph} joins nodes {senders[edge]} and"
-      f" {receivers[edge]}, but the graph has {limits[edge]} nodes"
-    )
   order = _receiver_order(node_offsets, num_edges, receivers)
   return GraphStore(
     schema=schema,
     node_offsets=node_offsets,
-    edge_offsets=edge_offsets,
-    nodes=np.ascontiguousarray(nodes, feature_dtype(schema.node_sizes)),
-    edges=np.asarray(edges, feature_dtype(schema.edge_sizes))[order],
+    edge_offsets=_offsets(num_edges),
+    nodes=np.ascontiguousarray(
+      nodes, feature_dtype(schema.node_sizes, schema.node_dim)
+    ),
+    edges=np.asarray(edges, feature_dtype(schema.edge_sizes, schema.edge_dim))[
+      order
+    ],
     senders=np.asarray(senders, np.int32)[order],
     receivers=np.asarray(receivers, np.int32)[order],
     labels=np.ascontiguousarray(labels, np.float32),
@@ -165,46 +162,21 @@ def _receiver_order(
   return np.argsort(key, kind="stable")
 
 
-def _check_labels(
-  schema: Schema, labels: np.ndarray, rows: Sequence[int] | None
-) -> None:
-  """Raises ValueError at a label that its task type does not have."""
-  if schema.task_type == "regression":
-    wrong, right = np.isinf(labels), "a finite number"
-  elif schema.task_type == "binary":
-    wrong = ~((labels == 0) | (labels == 1) | np.isnan(labels))
-    right = "0, 1 or missing"
-  else:
-    inside = (labels >= 0) & (labels < schema.num_classes)
-    wrong = ~((inside & (labels == np.floor(labels))) | np.isnan(labels))
-    right = f"an integer from 0 to {schema.num_classes - 1} or missing"
-  if wrong.any():
-    graph, task = np.unravel_index(np.argmax(wrong), wrong.shape)
-    place = f"graph {graph}" if rows is None else f"row {rows[graph]}"
-    raise ValueError(
-      f"{schema.name}: the label of {place}, task {schema.task_names[task]!r}"
-      f" is {labels[graph, task]:g}, expected {right}"
-    )
+def is_symmetric(
+  senders: np.ndarray, receivers: np.ndarray, num_nodes: int
+) -> bool:
+  """Returns whether no edge comes twice and the inverse of each is there too.
 
-
-def _check_splits(
-  name: str, splits: Mapping[str, np.ndarray], num_graphs: int
-) -> None:
-  """Raises ValueError at an empty, wrong or overlapping split."""
-  seen = np.zeros(num_graphs, bool)
-  for split, indices in splits.items():
-    if not len(indices):
-      raise ValueError(f"{name}: the split {split!r} is empty")
-    outside = (indices < 0) | (indices >= num_graphs)
-    if outside.any():
-      raise ValueError(
-        f"{name}: the split {split!r} names graph"
-        f" {indices[np.argmax(outside)]}, but there are {num_graphs} graphs"
-      )
-    again = seen[indices]
-    if again.any() or len(np.unique(indices)) != len(indices):
-      raise ValueError(
-        f"{name}: the split {split!r} repeats a graph, within itself or from"
-        " another split"
-      )
-    seen[indices] = True
+  Args:
+    senders: [E], counted over all graphs.
+    receivers: [E], likewise.
+    num_nodes: N of all graphs.
+  """
+  keys = receivers.astype(np.int64) * num_nodes + senders  # [E]
+  if (np.diff(keys) <= 0).any():
+    keys = np.sort(keys)
+    if (np.diff(keys) == 0).any():
+      return False
+  inverse = senders.astype(np.int64) * num_nodes + receivers
+  inverse.sort()
+  return np.array_equal(inverse, keys)

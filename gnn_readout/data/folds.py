@@ -80,7 +80,8 @@ def with_fold(
 ) -> GraphStore:
   """Returns a dataset with one fold to test on, and the others to train on.
 
-  Folds are stratified by class, and plain ones of a regression dataset.
+  Folds are stratified by class, or by the label of a single binary task that
+  no graph lacks; those of any other dataset are plain.
 
   Args:
     store: The graphs; splits they have are replaced.
@@ -193,6 +194,10 @@ def keep_folds(
 
 def _classes(store: GraphStore) -> np.ndarray:
   """Returns [G], what folds are stratified by."""
-  if store.schema.task_type == "multiclass":
-    return store.labels[:, 0]
+  schema, first = store.schema, store.labels[:, 0]
+  is_binary = schema.task_type == "binary" and schema.num_tasks == 1
+  if schema.task_type == "multiclass" or (
+    is_binary and not np.isnan(first).any()
+  ):
+    return first
   return np.zeros(store.num_graphs)

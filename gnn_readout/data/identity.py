@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from gnn_readout.data.store import GRAPH_COLUMNS, GraphStore
+from gnn_readout.data.store import GRAPH_COLUMNS, GraphStore, Schema
+from gnn_readout.wording import counted
 
 Facts = Mapping[str, Any]
 
@@ -90,6 +91,46 @@ def differences(
     ]
   prints = (known["fingerprint"] for known in (there, here))
   return [*words, f"fingerprint: {both(*prints)}"]
+
+
+def without_splits(known: Facts) -> Facts:
+  """Returns the facts of a dataset but for what train, valid and test are.
+
+  Args:
+    known: As `facts` returns them; those of an early run stay as they are.
+  """
+  if "parts" not in known:
+    return known
+  parts = {part: known["parts"][part] for part in ("graphs", "labels")}
+  names = ("name", "num_graphs", "task_names", "description")
+  return {
+    **{name: known[name] for name in names},
+    "parts": parts,
+    "fingerprint": "-".join(parts.values()),
+  }
+
+
+def feature_difference(there: Schema, here: Schema) -> str:
+  """Says how the features of two datasets differ, '' if they do not."""
+  for kind in ("node", "edge"):
+    tables = [getattr(schema, f"{kind}_sizes") for schema in (there, here)]
+    if tables[0] != tables[1]:
+      columns = [
+        f"column {column} has {counted(old, 'row')} there and {now} here"
+        for column, (old, now) in enumerate(zip(*tables, strict=False))
+        if old != now
+      ]
+      columns = columns or [
+        f"{counted(len(tables[0]), 'column')} there, {len(tables[1])} here"
+      ]
+      return (
+        f"other {kind} feature tables: {counted(sum(tables[0]), 'row')} in all"
+        f" there, {sum(tables[1])} here ({'; '.join(columns)})"
+      )
+    old, now = (getattr(schema, f"{kind}_dim") for schema in (there, here))
+    if old != now:
+      return f"another dataset: {kind}_dim is {old} there and {now} here"
+  return ""
 
 
 def of_checkpoint(meta: Mapping[str, Any]) -> list[Facts | None]:

@@ -37,11 +37,12 @@ def path_of(
 
   Args:
     source: The row of the dataset in `sources.SOURCES`.
-    dataset: Its name, or the path of its file, which they lie beside.
+    dataset: Its name, or the path of its file or folder, which they lie
+      beside.
     data_dir: The data folder.
   """
-  if source.is_file:
-    return pathlib.Path(f"{dataset}{SUFFIX}")
+  if source.is_path:
+    return pathlib.Path(f"{os.path.normpath(dataset)}{SUFFIX}")
   name = dataset.replace("/", "_")
   return pathlib.Path(data_dir) / _FOLDER / f"{name}{SUFFIX}"
 
@@ -72,12 +73,14 @@ def write(
   atomic_write_bytes(path, buffer.getvalue())
 
 
-def read(path: pathlib.Path, options: Mapping[str, Any]) -> GraphStore:
+def read(
+  path: pathlib.Path, options: Mapping[str, Any] | None = None
+) -> GraphStore:
   """Reads what `write` wrote.
 
   Args:
     path: The file.
-    options: With which the source would be read.
+    options: With which the source would be read; None = any.
 
   Returns:
     The store, in memory.
@@ -97,7 +100,7 @@ def read(path: pathlib.Path, options: Mapping[str, Any]) -> GraphStore:
         f" again: {reason}"
       ) from error
     packed = read_json(folder / "meta.json")["fingerprint"]
-    if packed != _fingerprint(options):
+    if options is not None and packed != _fingerprint(options):
       raise ValueError(
         f"{path} was packed with the options {packed}, not"
         f" {_fingerprint(options)}: pack the dataset with these"

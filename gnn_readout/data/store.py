@@ -29,13 +29,13 @@ from gnn_readout.wording import counted
 SCHEMA_VERSION = 4
 # The metrics of each task type, the usual one first.
 METRICS = {
-  "binary": ("ap", "rocauc"),
-  "multiclass": ("accuracy",),
-  "regression": ("rmse", "mae"),
+  "binary": ("ap", "rocauc", "accuracy", "f1", "mcc"),
+  "multiclass": ("accuracy", "f1", "mcc", "rocauc"),
+  "regression": ("rmse", "mae", "r2"),
 }
 
 _TUPLES = ("node_sizes", "edge_sizes", "task_names", "class_names", "notes")
-_META = "meta.json"
+META = "meta.json"
 _MOST_NAMED = 12  # Tasks or classes that are described one by one.
 # Those that hold the graphs themselves.
 GRAPH_COLUMNS = (
@@ -47,6 +47,8 @@ GRAPH_COLUMNS = (
   "receivers",
 )
 _COLUMNS = (*GRAPH_COLUMNS, "labels")
+# Of the names of those of which there may be any number.
+_PREFIXES = ("split_", "offsets_", "text_")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +62,9 @@ class Schema:
     num_tasks: Columns of labels; 1 for multiclass.
     num_classes: Classes of a multiclass task, else 0.
     metric: `'ap'`, `'rocauc'`, `'rmse'`, `'mae'` or `'accuracy'`.
-    node_sizes: Vocabulary of each categorical node feature; () = real values.
-    edge_sizes: The same for edges; () = real values or no features.
+    node_sizes: Vocabulary of each categorical node feature. Their columns come
+      first; those that are more than these are real numbers.
+    edge_sizes: The same for edges.
     node_dim: Columns of node features.
     edge_dim: Columns of edge features, possibly 0.
     task_names: One name per task.
@@ -307,7 +310,7 @@ class GraphStore:
       }
       meta["crc32"] = _checksum_of_meta(meta)
       text = json.dumps(meta, indent=1)
-      (folder / _META).write_text(text, encoding="utf-8")
+      (folder / META).write_text(text, encoding="utf-8")
 
 
 def open_store(
@@ -332,7 +335,7 @@ def open_store(
       version or source; the message names the file.
   """
   path = pathlib.Path(path)
-  meta_file = path / _META
+  meta_file = path / META
   try:
     meta = read_json(meta_file)
     version, records = meta["schema_version"], meta["columns"]
@@ -346,6 +349,7 @@ def open_store(
     if fingerprint is not None and meta["fingerprint"] != fingerprint:
       raise _StaleError(f"{meta_file}: made from another version of the source")
     schema = Schema.from_json(meta["schema"])
+    _check_names(records)
     columns = {
       name: _open_column(
         path / f"{paths.check_part(name, 'a column')}.npy", record, verify
@@ -366,6 +370,17 @@ def open_store(
     raise
   except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise ValueError(f"{meta_file}: {brief(str(error), 300)}") from error
+
+
+def _check_names(names: Iterable[str]) -> None:
+  """Raises ValueError if a column is missing, or none that is known."""
+  for column in _COLUMNS:
+    if column not in names:
+      raise ValueError(f"the store has no column {column!r}")
+  for name in names:
+    known = (*_COLUMNS, "rows")
+    if name not in known and not name.startswith(_PREFIXES):
+      raise ValueError(f"unknown column {name!r}.{suggest(name, known)}")
 
 
 def _popped(
@@ -395,7 +410,9 @@ def _open_column(
   file: pathlib.Path, record: Mapping[str, object], verify: bool
 ) -> np.ndarray:
   """Returns the memory-mapped array of a file that is as `record` says."""
-  size = file.stat().st_size if file.exists() else 0
+  if not file.exists():
+    raise _ColumnError(f"{file}: no such file, but {META} has this column")
+  size = file.stat().st_size
   if size != record["bytes"]:
     raise _ColumnError(
       f"{file}: truncated or replaced: {size} bytes, expected {record['bytes']}"

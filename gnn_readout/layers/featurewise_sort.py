@@ -45,6 +45,20 @@ def _weights(sets: Sets, knots: Array) -> Array:
   return piecewise_linear(ratios, knots)
 
 
+def weights(sets: Sets, knots: Array, rows: Array) -> Array:
+  """Returns the factor of each element in its sum, by its rank.
+
+  Args:
+    sets: Which set each element belongs to.
+    knots: [k, D].
+    rows: [N, D], as `fspool` returns them.
+
+  Returns:
+    [N, D], padding 0.
+  """
+  return segments.masked(segments.unpermute(_weights(sets, knots), rows), sets)
+
+
 def fspool(elements: Array, sets: Sets, knots: Array) -> tuple[Array, Array]:
   """Returns y_d = sum_j f((j - 1) / (n - 1), w_d) sort(x_d)_j.
 

@@ -190,10 +190,46 @@ def _forward(folded, from_y):
   return pre, inverse, norm, u, later
 
 
+def shares(folded: Folded, y: Array) -> Array:
+  """Returns |g_i| / sum_j |g_j| [N, 1] with g_i = dF(x_i, y)/dy; padding 0.
+
+  The gradients of the elements of a set and that of its regulariser add up to
+  dE/dy: at a minimum they pull against each other, and this is how strong each
+  element is. Where nothing pulls all shares are 0.
+  """
+  first, later, _ = _element_gradients(folded, y @ folded.y_map)
+  pulls = jnp.concatenate([first, later], axis=-1) @ folded.y_map.T  # [N, M]
+  # Divided by the largest number before it is squared, it cannot overflow.
+  largest = jnp.max(jnp.abs(pulls), axis=-1, keepdims=True)  # [N, 1]
+  scaled = pulls / jnp.where(largest > 0, largest, 1)
+  norms = largest * jnp.sqrt(jnp.sum(scaled * scaled, axis=-1, keepdims=True))
+  norms = segments.masked(norms, folded.sets)  # [N, 1]
+  most = segments.broadcast(segments.max(norms, folded.sets), folded.sets)
+  norms = norms / jnp.where(most > 0, most, 1)
+  total = segments.broadcast(segments.sum(norms, folded.sets), folded.sets)
+  return norms / jnp.where(total > 0, total, 1)
+
+
 def _gradient(folded, y):
   """Returns dE/dy and what its derivative needs."""
-  sets, scales = folded.sets, folded.scales
+  sets = folded.sets
   from_y = y @ folded.y_map  # [S, W_1 + R_1]
+  grad_p, later, (pre, inverse, slope, grad_u) = _element_gradients(
+    folded, from_y
+  )
+  grad_sums = jnp.concatenate(
+    [segments.sum(grad_p, sets), segments.sum(later, sets)], axis=-1
+  )  # [S, W_1 + R_1]
+  result = grad_sums @ folded.y_map.T + folded.ridge * y
+  y_first = from_y[:, : grad_p.shape[1]]
+  return result, _Kept(
+    y_first, pre[1:], inverse, slope, grad_u[:-1], later, grad_sums
+  )
+
+
+def _element_gradients(folded, from_y):
+  """Returns dF_i/dp_1 [N, W_1], that of all later p_k [N, R_1], and the way."""
+  scales = folded.scales
   pre, inverse, norm, u, out = _forward(folded, from_y)
   later = folded.quadratic * out + folded.linear  # dE/do
   grad_u, slope = [], []
@@ -204,14 +240,7 @@ def _gradient(folded, y):
     grad_p = inverse[k] * (grad_norm - norm[k] * slope[0])  # [N, W_k]
     if k:
       later = jnp.concatenate([grad_p, later], axis=-1)  # [N, R_{k-1}]
-  grad_sums = jnp.concatenate(
-    [segments.sum(grad_p, sets), segments.sum(later, sets)], axis=-1
-  )  # [S, W_1 + R_1]
-  result = grad_sums @ folded.y_map.T + folded.ridge * y
-  y_first = from_y[:, : norm[0].shape[1]]
-  return result, _Kept(
-    y_first, pre[1:], inverse, slope, grad_u[:-1], later, grad_sums
-  )
+  return grad_p, later, (pre, inverse, slope, grad_u)
 
 
 def _gradient_fwd(folded, y):

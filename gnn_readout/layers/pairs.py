@@ -10,7 +10,10 @@ largest size N max_s n_s, a dense view S max_s n_s^2.
 
 Reverse mode cannot pass through a loop of unknown length, nor should every
 pair be stored: the derivative runs the same loop and computes each tile again.
-The memory is that of the elements and of the few tiles under way.
+The memory is that of the elements and of the few tiles under way. That
+derivative is a sum over tiles again, of what each adds to the gradients of the
+parameters, the queries and the keys; `_tile_sum` is such a sum in general, so
+that there are derivatives of every order.
 """
 
 from __future__ import annotations
@@ -30,6 +33,10 @@ Tree = Any  # Of arrays [N, ...]; any tree for parameters.
 # (parameters, queries [I, ...], keys [J, ...], together [I, J] bool) ->
 # [I, ...]: for each query what its keys give, those not together left out.
 Tile = Callable[[Tree, Tree, Tree, Array], Tree]
+# (parameters, queries [G, I, ...], keys [G, J, ...], together [G, I, J]) ->
+# what G tiles add to some totals, to their queries [G, I, ...] and to their
+# keys [G, J, ...].
+Shares = Callable[[Tree, Tree, Tree, Array], tuple[Tree, Tree, Tree]]
 
 _SMALLEST, _LARGEST = 8, 64  # Rows of a block.
 # Numbers in one intermediate of the tiles under way: what a core's cache
@@ -59,9 +66,9 @@ class _Side(NamedTuple):
     """Returns [N, ...] from [K + 1, B, ...]."""
     return blocks.reshape(-1, *blocks.shape[2:])[: self.length]
 
-  def zeros(self, like: jax.ShapeDtypeStruct, fill: float = 0.0) -> Array:
-    """Returns blocks [K + 1, B, ...] for tiles' results [I, ...]."""
-    shape = self.ids.shape + like.shape[1:]
+  def full(self, like: jax.ShapeDtypeStruct, fill: float = 0.0) -> Array:
+    """Returns blocks [K + 1, B, ...] for the results [G, B, ...] of tiles."""
+    shape = self.ids.shape + like.shape[2:]
     return jnp.full(shape, fill, like.dtype)
 
 
@@ -166,32 +173,6 @@ def _take(blocks: Tree, index: Array) -> Tree:
   return jax.tree.map(lambda x: x[index], blocks)
 
 
-def _many(tile: Tile) -> Tile:
-  """Returns the function of G tiles at once, with the same parameters."""
-  return jax.vmap(tile, (None, 0, 0, 0))
-
-
-def _reduce(tiling, tile, params, queries, keys, method, fill):
-  """Combines the results of the tiles by the method of `.at[]`."""
-  q, k = _sides(tiling, queries, keys)
-  index = jnp.zeros(tiling.batch, jnp.int32)
-
-  def run(query, key):
-    together = tiling.together(query, key)
-    return _many(tile)(params, _take(q, query), _take(k, key), together)
-
-  def step(state, query, key):
-    new = run(query, key)
-    return jax.tree.map(
-      lambda x, y: getattr(x.at[query], method)(y), state, new
-    )
-
-  like = jax.eval_shape(run, index, index)
-  one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), like)
-  state = jax.tree.map(lambda x: tiling.queries.zeros(x, fill), one)
-  return jax.tree.map(tiling.queries.join, tiling.loop(step, state))
-
-
 def pair_max(
   tile: Tile,
   params: Tree,
@@ -208,10 +189,23 @@ def pair_max(
   """
   tiling = _tiling(query_sets, key_sets, width, False)
   params, queries, keys = jax.lax.stop_gradient((params, queries, keys))
-  return _reduce(tiling, tile, params, queries, keys, "max", -jnp.inf)
+  q, k = _sides(tiling, queries, keys)
+
+  def run(query, key):
+    together = tiling.together(query, key)
+    many = jax.vmap(tile, (None, 0, 0, 0))
+    return many(params, _take(q, query), _take(k, key), together)
+
+  def step(state, query, key):
+    new = run(query, key)
+    return jax.tree.map(lambda x, y: x.at[query].max(y), state, new)
+
+  index = jnp.zeros(tiling.batch, jnp.int32)
+  like = jax.eval_shape(run, index, index)
+  state = jax.tree.map(lambda x: tiling.queries.full(x, -jnp.inf), like)
+  return jax.tree.map(tiling.queries.join, tiling.loop(step, state))
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 6, 7))
 def pair_sum(
   tile: Tile,
   params: Tree,
@@ -226,7 +220,7 @@ def pair_sum(
 
   Args:
     tile: f for a block of queries and one of keys, summed over these keys. It
-      must give 0, with a finite gradient, for pairs that are not together, and
+      must give 0, with finite derivatives, for pairs that are not together, and
       close over no traced array.
     params: What f is differentiated by besides.
     queries: Arrays [N, ...], finite everywhere.
@@ -240,45 +234,86 @@ def pair_sum(
   Returns:
     Arrays [N, ...] as `tile` returns; 0 for padding.
   """
-  tiling = _tiling(query_sets, key_sets, width, distinct)
-  return _reduce(tiling, tile, params, queries, keys, "add", 0.0)
+  many = jax.vmap(tile, (None, 0, 0, 0))
+
+  def shares(params, queries, keys, together):
+    return (), many(params, queries, keys, together), ()
+
+  sets = query_sets, key_sets
+  return _tile_sum(shares, width, distinct, params, queries, keys, sets)[1]
 
 
-def _pair_sum_fwd(tile, params, queries, keys, query_sets, key_sets, *static):
-  arguments = params, queries, keys, query_sets, key_sets
-  return pair_sum(tile, *arguments, *static), arguments
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _tile_sum(
+  shares: Shares,
+  width: int,
+  distinct: bool,
+  params: Tree,
+  queries: Tree,
+  keys: Tree,
+  sets: tuple[Sets, Sets],
+) -> tuple[Tree, Tree, Tree]:
+  """Returns the sum of the shares of all tiles.
 
+  Args:
+    shares: What some tiles add; nothing for pairs that are not together.
+    width: As of `pair_sum`.
+    distinct: As of `pair_sum`.
+    params: Any tree.
+    queries: Arrays [N, ...].
+    keys: Arrays [M, ...].
+    sets: Those of the queries and those of the keys.
 
-def _pair_sum_bwd(tile, width, distinct, saved, cotangents):
-  params, queries, keys, query_sets, key_sets = saved
-  tiling = _tiling(query_sets, key_sets, width, distinct)
+  Returns:
+    Totals, arrays [N, ...] for the queries and arrays [M, ...] for the keys.
+  """
+  tiling = _tiling(*sets, width, distinct)
   q, k = _sides(tiling, queries, keys)
-  bar = jax.tree.map(tiling.queries.cut, cotangents)
+
+  def run(query, key):
+    together = tiling.together(query, key)
+    return shares(params, _take(q, query), _take(k, key), together)
 
   def step(state, query, key):
-    together = tiling.together(query, key)
-
-    def run(*args):
-      return _many(tile)(*args, together)
-
-    _, pull = jax.vjp(run, params, _take(q, query), _take(k, key))
-    new_params, new_q, new_k = pull(_take(bar, query))
-    bar_params, bar_q, bar_k = state
+    total, of_queries, of_keys = state
+    new_total, new_queries, new_keys = run(query, key)
     return (
-      jax.tree.map(jnp.add, bar_params, new_params),
-      jax.tree.map(lambda x, y: x.at[query].add(y), bar_q, new_q),
-      jax.tree.map(lambda x, y: x.at[key].add(y), bar_k, new_k),
+      jax.tree.map(jnp.add, total, new_total),
+      jax.tree.map(lambda x, y: x.at[query].add(y), of_queries, new_queries),
+      jax.tree.map(lambda x, y: x.at[key].add(y), of_keys, new_keys),
     )
 
-  state = jax.tree.map(jnp.zeros_like, (params, q, k))
-  bar_params, bar_q, bar_k = tiling.loop(step, state)
+  index = jnp.zeros(tiling.batch, jnp.int32)
+  total, of_queries, of_keys = jax.eval_shape(run, index, index)
+  state = (
+    jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), total),
+    jax.tree.map(tiling.queries.full, of_queries),
+    jax.tree.map(tiling.keys.full, of_keys),
+  )
+  total, of_queries, of_keys = tiling.loop(step, state)
   return (
-    bar_params,
-    jax.tree.map(tiling.queries.join, bar_q),
-    jax.tree.map(tiling.keys.join, bar_k),
-    None,
-    None,
+    total,
+    jax.tree.map(tiling.queries.join, of_queries),
+    jax.tree.map(tiling.keys.join, of_keys),
   )
 
 
-pair_sum.defvjp(_pair_sum_fwd, _pair_sum_bwd)
+def _tile_sum_fwd(shares, width, distinct, params, queries, keys, sets):
+  arguments = params, queries, keys, sets
+  return _tile_sum(shares, width, distinct, *arguments), arguments
+
+
+def _tile_sum_bwd(shares, width, distinct, saved, bars):
+  """Returns a sum of the same kind, of what each tile adds to the gradient."""
+  *arguments, sets = saved
+
+  def pull(params, queries, keys, together):
+    x, bars = zip(params, queries, keys, strict=True)
+    return jax.vjp(lambda *x: shares(*x, together), *x)[1](bars)
+
+  # Each with the cotangents of what the sum holds for it.
+  arguments = zip(arguments, bars, strict=True)
+  return *_tile_sum(pull, width, distinct, *arguments, sets), None
+
+
+_tile_sum.defvjp(_tile_sum_fwd, _tile_sum_bwd)

@@ -12,7 +12,7 @@ keys (empty sets, padding) get 0.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import haiku as hk
 import jax
@@ -287,6 +287,28 @@ class AttentionPooling(hk.Module):
       attend = functools.partial(attend_from_seeds, sets=sets)
     y = jax.nn.relu(Linear(width, name="forward")(elements))
     return AttentionBlock(*self._args, name="attend")(queries, y, attend)
+
+
+def in_turn(
+  blocks: Sequence[Callable[[Array], Array]], elements: Array, sets: Sets
+) -> tuple[Array, Array]:
+  """Applies blocks on the elements of sets, one after another.
+
+  What overflows in one block is not for other sets to meet in the next.
+
+  Args:
+    blocks: Each from [N, D] to [N, D].
+    elements: [N, D], finite.
+    sets: Which set each element belongs to.
+
+  Returns:
+    [N, D], finite, and [S] bool, the sets that had a number which is not.
+  """
+  faulty = jnp.zeros(sets.num_segments, bool)
+  for block in blocks:
+    elements, overflows = segments.without_faults(block(elements), sets)
+    faulty |= overflows
+  return elements, faulty
 
 
 def check_heads(num_heads: int, width: int) -> None:

@@ -10,7 +10,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from gnn_readout.errors import suggest
-from gnn_readout.layers.encoders import project, raw_features
+from gnn_readout.layers.encoders import (
+  num_raw_features,
+  project,
+  raw_features,
+)
 from gnn_readout.layers.mlp import Linear, initialisers
 from gnn_readout.layers.norm import BatchNorm
 from gnn_readout.message_passing.messages import Edges, neighbour_sum
@@ -42,7 +46,8 @@ class NeighbourLinear(hk.Module):
 
     Args:
       width: D_out.
-      sizes: Vocabulary size of each categorical feature; empty for real values.
+      sizes: Vocabulary size of each categorical feature, which come before
+        those that are real numbers.
       symmetric: Whether the inverse of every edge is known to be there.
       initialisation: A key of `mlp.INITIALISATIONS`.
       eps: A key of `EPSILONS`.
@@ -56,8 +61,8 @@ class NeighbourLinear(hk.Module):
     self._eps = EPSILONS[eps]
 
   def __call__(self, x: Array, edges: Edges) -> Array:
-    """Returns [N, D_out] from x [N, D_in] or categories [N, F]."""
-    fan_in = sum(self._sizes) or x.shape[1]
+    """Returns [N, D_out] from x [N, D_in] or features [N, F]."""
+    fan_in = num_raw_features(x.shape[1], self._sizes)
     shape, dtype = (fan_in, self._width), jnp.result_type(float)
     w_init, b_init = initialisers(self._initialisation, *shape)
     w = hk.get_parameter("w", shape, dtype, w_init)
@@ -100,7 +105,7 @@ class GINBlocks(hk.Module):
     Args:
       width: D, of both linear maps of all blocks.
       num_layers: L.
-      sizes: Vocabulary size of each node feature; empty for real values.
+      sizes: Vocabulary size of each categorical node feature.
       symmetric: Whether the inverse of every edge is known to be there.
       norm_first: Whether BatchNorm comes before its ReLU.
       with_input: Whether the features themselves are the first of the states.

@@ -68,9 +68,9 @@ class Edges:
     mask: [E] bool, false for padding.
     incoming: The edges that reach each node.
     outgoing: The edges that leave each node.
-    features: [E, F'] edge features, multi-hot if categorical.
+    features: [E, F'] edge features, see `encoders.raw_features`.
     codes: [E] int32, which combination of categories each edge has, or None
-      if the features are real-valued or have too many combinations.
+      if some features are real numbers or there are too many combinations.
     combinations: [C, F'] multi-hot features of each code, or None.
   """
 
@@ -105,8 +105,8 @@ def prepare(graphs: jraph.GraphsTuple, edge_sizes: Sequence[int]) -> Edges:
 
   Args:
     graphs: A padded batch with receivers in ascending order.
-    edge_sizes: Vocabulary sizes of the edge features; empty if they are
-      real-valued or absent.
+    edge_sizes: Vocabulary size of each categorical edge feature; real numbers
+      come after those.
   """
   graphs = jax.tree.map(jnp.asarray, graphs)
   mask = graphs_lib.edge_mask(graphs)  # [E]
@@ -115,14 +115,14 @@ def prepare(graphs: jraph.GraphsTuple, edge_sizes: Sequence[int]) -> Edges:
   dtype = jnp.result_type(float)
   if features is None:
     features = jnp.zeros((mask.shape[0], 0), dtype)
-  if edge_sizes or not features.shape[1]:
-    if math.prod(edge_sizes) <= _MAX_CODES:
-      codes = jnp.zeros(mask.shape, jnp.int32)
-      for f, size in enumerate(edge_sizes):
-        codes = codes * size + features[:, f].astype(jnp.int32)
-      combinations = jnp.asarray(_combinations(tuple(edge_sizes)), dtype)
-    if edge_sizes:
-      features = encoders.multi_hot(features, edge_sizes)
+  if features.shape[1] == len(edge_sizes) and (
+    math.prod(edge_sizes) <= _MAX_CODES
+  ):
+    codes = jnp.zeros(mask.shape, jnp.int32)
+    for f, size in enumerate(edge_sizes):
+      codes = codes * size + features[:, f].astype(jnp.int32)
+    combinations = jnp.asarray(_combinations(tuple(edge_sizes)), dtype)
+  features = encoders.raw_features(features, edge_sizes)
   return Edges(
     graphs.senders,
     graphs.receivers,

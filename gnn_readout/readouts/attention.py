@@ -8,7 +8,7 @@ from jax import Array
 
 from gnn_readout import segments
 from gnn_readout.graphs import Sets
-from gnn_readout.readouts.base import Readout
+from gnn_readout.readouts.base import Aggregate, Readout, without_loss
 
 
 class Attention(Readout):
@@ -37,6 +37,7 @@ class Attention(Readout):
   family = "attention"
   reduces_to = "mean of mapped elements, where scores are equal"
   carries_faults = True
+  weighs = True
 
   def __init__(
     self,
@@ -59,8 +60,10 @@ class Attention(Readout):
       raise ValueError(f"num_heads must be positive, got {num_heads}.")
     self._num_heads = num_heads
 
-  def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
-    """Returns [S, D]."""
+  def aggregate(
+    self, elements: Array, sets: Sets, is_training: bool
+  ) -> Aggregate:
+    """Returns [S, D] and the weights a [N, H]."""
     width, heads = elements.shape[-1], self._num_heads
     if width % heads:
       raise ValueError(f"num_heads must divide the width {width}, got {heads}.")
@@ -81,4 +84,5 @@ class Attention(Readout):
       "shd,dhk->shk", means, value.reshape(width, heads, size)
     )  # [S, H, D/H]
     filled = (sets.sizes > 0).astype(dtype)[:, None]  # [S, 1]
-    return values.reshape(-1, width) + filled * bias  # [S, D]
+    values = values.reshape(-1, width) + filled * bias  # [S, D]
+    return without_loss(values, weights)

@@ -24,7 +24,8 @@ from gnn_readout import segments, signatures
 from gnn_readout.graphs import Sets
 from gnn_readout.wording import counted
 
-# In the order of the tables that are made of them.
+# In the order of the tables that are made of them. Those of sequences depend on
+# the order of the elements, those of graphs look at their edges.
 FAMILIES = (
   "moments",
   "learned means",
@@ -33,6 +34,8 @@ FAMILIES = (
   "networks",
   "optimisation",
   "combinations",
+  "sequences",
+  "graphs",
 )
 
 
@@ -44,11 +47,15 @@ class Aggregate(NamedTuple):
     aux_loss: [S], a loss of the readout's own, to be weighted and added to
       the task's; zero for most.
     diagnostics: Named scalars worth logging.
+    weights: [N, H], how much each element counts in its set, for each of H
+      heads or features; 0 for padding. None where the readout has no such
+      weights. Where nothing reads them they are not computed.
   """
 
   values: Array
   aux_loss: Array
   diagnostics: dict[str, Array]
+  weights: Array | None = None
 
 
 class Readout(hk.Module):
@@ -67,11 +74,13 @@ class Readout(hk.Module):
       element that is infinite or NaN into the values of its set and of no
       other. If not, such elements are taken out before, and the values of
       their set are NaN.
+    weighs: Whether it returns weights of the elements.
   """
 
   family: str
   reduces_to: str = ""
   carries_faults: bool = False
+  weighs: bool = False
 
   def __init__(self, output_size: int | None = None, name: str | None = None):
     """Creates the readout.
@@ -132,7 +141,8 @@ class Readout(hk.Module):
       is_training: Whether this is a training step.
 
     Returns:
-      One vector per set, its auxiliary loss, and diagnostics.
+      One vector per set, its auxiliary loss, diagnostics, and the weights of
+      the elements if there are any.
 
     Raises:
       ValueError: if the shapes do not fit.
@@ -144,8 +154,7 @@ class Readout(hk.Module):
       elements, faulty = segments.without_faults(elements, sets)
     result = self.aggregate(elements, sets, is_training)
     if not isinstance(result, Aggregate):
-      zero = jnp.zeros(sets.num_segments, result.dtype)
-      result = Aggregate(result, zero, {})
+      result = without_loss(result)
     size = self._output_size
     if size is not None and result.values.shape[-1] != size:
       values = hk.Linear(size, name="output")(result.values)
@@ -155,7 +164,22 @@ class Readout(hk.Module):
         values=jnp.where(faulty[:, None], jnp.nan, result.values),
         aux_loss=jnp.where(faulty, jnp.nan, result.aux_loss),
       )
+      if result.weights is not None:
+        own = segments.broadcast(faulty, sets)[:, None]  # [N, 1]
+        weights = jnp.where(own, jnp.nan, result.weights)
+        result = result._replace(weights=weights)
     return result
+
+
+def without_loss(values: Array, weights: Array | None = None) -> Aggregate:
+  """Returns an aggregate without auxiliary loss and diagnostics.
+
+  Args:
+    values: [S, D_out].
+    weights: [N, H], if the readout weighs its elements.
+  """
+  zero = jnp.zeros(values.shape[0], values.dtype)
+  return Aggregate(values, zero, {}, weights)
 
 
 def check_elements(elements: Array, sets: Sets) -> None:

@@ -24,6 +24,8 @@ _OUTPUTS = {
   "none": lambda size: (0.0, 1.0),
 }
 
+_STARTS = ("zeros", "learned")
+
 
 class EquilibriumAggregation(Readout):
   """y = argmin_y E(X, y), a learned energy, by T steps of gradient descent.
@@ -33,15 +35,15 @@ class EquilibriumAggregation(Readout):
   for a set of N elements, eps = 1e-8 (eq. C.1). F is the mean of the squared
   outputs of a residual network on [x_i, y] (Listing 1): layers of widths
   [2h, h, 32], all but the last with LayerNorm and tanh. The solver is
-  `minimise`, from y = 0, with learned rate and momentum (Listing 2). An empty
-  set has energy 0 and y = 0.
+  `minimise`, from y = 0, or a learned start, with learned rate and momentum
+  (Listing 2). An empty set has energy 0 and stays where it starts.
 
   `folded_potential` holds the algebra that makes this cheap; in parameters and
   results it is the listing.
 
   Parameters: `w_k`, `b_k`, `scale_k`, `offset_k` (LayerNorm) and `skip_w_k`,
   `skip_b_k` (where the width changes) for layer k; `lambda`, `learning_rate`
-  (before softplus) and `momentum` (before sigmoid).
+  (before softplus) and `momentum` (before sigmoid); `start` on request.
 
   Differs from the paper: the text takes the sum of the squared outputs and, in
   eq. 5, of the squared gradient; the listings, which ran, take means, and so
@@ -58,13 +60,14 @@ class EquilibriumAggregation(Readout):
     >>> x, sets = jnp.ones((6, 4)), make_sets(jnp.array([2, 0, 3]), 6)
     >>> pool = hk.transform(lambda: EquilibriumAggregation()(x, sets))
     >>> params = jax.jit(pool.init)(jax.random.key(0))
-    >>> y, aux_loss, diagnostics = jax.jit(pool.apply)(params, None)
+    >>> y, aux_loss, *_ = jax.jit(pool.apply)(params, None)
     >>> y.shape, aux_loss.shape
     ((3, 4), (3,))
   """
 
   family = "optimisation"
   reduces_to = "sum, mean, max, median, power sums, attention, by potential"
+  weighs = True
 
   def __init__(
     self,
@@ -86,6 +89,7 @@ class EquilibriumAggregation(Readout):
     solver_iterations: int = 50,
     last_layer_scale: float = 1.0,
     first_bias_scale: float = 0.0,
+    start: str = "zeros",
     output_size: int | None = None,
     name: str | None = None,
   ):
@@ -116,6 +120,8 @@ class EquilibriumAggregation(Readout):
         LayerNorm divides by the size of [x, y] W + b, at the start that of
         x W: where elements are close to 0, as single numbers may be, the
         energy is as steep as they are small unless there is a b.
+      start: y at the first step: "zeros", or "learned", the same for all sets
+        and 0 at initialisation.
       output_size: M, the width of y; D by default.
       name: Haiku's name of the module.
 
@@ -142,6 +148,11 @@ class EquilibriumAggregation(Readout):
         f"Unknown square_reduction {square_reduction!r}."
         f"{suggest(square_reduction, _OUTPUTS)}"
       )
+    if start not in _STARTS:
+      raise ValueError(
+        f"start must be one of {', '.join(_STARTS)}, got {start!r}."
+      )
+    self._is_start_learned = start == "learned"
     self._hidden = hidden
     self._potential_outputs = potential_outputs
     self._widths = None if widths is None else tuple(widths)
@@ -180,22 +191,11 @@ class EquilibriumAggregation(Readout):
     Returns:
       y [S, M], its auxiliary loss, and the trace.
     """
-    params = self._parameters(elements)
-    sizes = sets.sizes.astype(elements.dtype)  # [S]
-    factor = jnp.log2(sizes + 1) / (sizes + 1e-8)  # [S]
-    square, linear = _OUTPUTS[self._square_reduction](self.widths(elements)[-1])
-    folded = folded_potential.fold(
-      params,
-      elements,
-      sets,
-      quadratic=2 * square * factor,
-      linear=linear * factor,
-      ridge=2 * jax.nn.softplus(params["lambda"]) * factor,
-    )
+    params, folded = self._parameters(elements), self._energy(elements, sets)
     size = self._output_size or elements.shape[1]  # M
     return self._minimise(
       functools.partial(folded_potential.energy, folded),
-      jnp.zeros((sets.num_segments, size), elements.dtype),
+      jnp.broadcast_to(self._start(elements), (sets.num_segments, size)),
       learning_rate=jax.nn.softplus(params["learning_rate"]),
       momentum=jax.nn.sigmoid(params["momentum"]),
       num_steps=num_steps,
@@ -203,16 +203,35 @@ class EquilibriumAggregation(Readout):
       trace=trace,
     )
 
+  def _energy(self, elements: Array, sets: Sets) -> folded_potential.Folded:
+    """Returns the energy of the sets as a function of y alone."""
+    params = self._parameters(elements)
+    sizes = sets.sizes.astype(elements.dtype)  # [S]
+    factor = jnp.log2(sizes + 1) / (sizes + 1e-8)  # [S]
+    square, linear = _OUTPUTS[self._square_reduction](self.widths(elements)[-1])
+    return folded_potential.fold(
+      params,
+      elements,
+      sets,
+      quadratic=2 * square * factor,
+      linear=linear * factor,
+      ridge=2 * jax.nn.softplus(params["lambda"]) * factor,
+    )
+
   def aggregate(
     self, elements: Array, sets: Sets, is_training: bool
   ) -> Aggregate:
-    """Returns y [S, M], its auxiliary loss, and how well it converged."""
+    """Returns y [S, M], its auxiliary loss, how well it converged, weights.
+
+    An element weighs |dF(x_i, y)/dy| at the y reached, divided by the sum of
+    that over its set: its share in the gradient of the energy.
+    """
     steps = self._num_steps if is_training else self._test_num_steps
     minimum = self.solve(elements, sets, steps)
     params = self._parameters(elements)
     filled = sets.sizes > 0  # [S]
     # Nothing moves an empty set: its H is 0 and not to be solved with.
-    y = jnp.where(filled[:, None], minimum.y, 0)  # [S, M]
+    y = jnp.where(filled[:, None], minimum.y, self._start(elements))  # [S, M]
     count = jnp.maximum(jnp.sum(filled), 1)
     diagnostics = {
       "inner_aux_loss": jnp.sum(minimum.aux_loss) / count,
@@ -222,7 +241,19 @@ class EquilibriumAggregation(Readout):
       "inner_momentum": jax.nn.sigmoid(params["momentum"]),
       "inner_regulariser": jax.nn.softplus(params["lambda"]),
     }
-    return Aggregate(y, minimum.aux_loss, jax.lax.stop_gradient(diagnostics))
+    return Aggregate(
+      y,
+      minimum.aux_loss,
+      jax.lax.stop_gradient(diagnostics),
+      folded_potential.shares(self._energy(elements, sets), y),
+    )
+
+  def _start(self, elements: Array) -> Array:
+    """Returns y at the first step [M]."""
+    size = self._output_size or elements.shape[1]
+    if not self._is_start_learned:
+      return jnp.zeros(size, elements.dtype)
+    return hk.get_parameter("start", (size,), elements.dtype, jnp.zeros)
 
   def widths(self, elements: Array) -> tuple[int, ...]:
     """Returns the widths of the potential's layers."""

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from gnn_readout.graphs import Sets
-from gnn_readout.layers.featurewise_sort import fspool
-from gnn_readout.readouts.base import Readout
+from gnn_readout.layers import featurewise_sort
+from gnn_readout.readouts.base import Aggregate, Readout, without_loss
 
 INITIALISERS = {"ones": jnp.ones, "normal": hk.initializers.RandomNormal()}
 
@@ -41,6 +41,7 @@ class FSPool(Readout):
 
   family = "order statistics"
   reduces_to = "sum, max, min, median, by knots"
+  weighs = True
 
   def __init__(
     self,
@@ -74,8 +75,11 @@ class FSPool(Readout):
     self._num_knots = num_knots
     self._init = INITIALISERS[initialisation]
 
-  def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
-    """Returns [S, D]."""
+  def aggregate(
+    self, elements: Array, sets: Sets, is_training: bool
+  ) -> Aggregate:
+    """Returns [S, D] and the weight that each element's rank has [N, D]."""
     shape = (self._num_knots, elements.shape[-1])
     knots = hk.get_parameter("knots", shape, elements.dtype, self._init)
-    return fspool(elements, sets, knots)[0]
+    values, rows = featurewise_sort.fspool(elements, sets, knots)
+    return without_loss(values, featurewise_sort.weights(sets, knots, rows))

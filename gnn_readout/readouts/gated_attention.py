@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import haiku as hk
 import jax
@@ -13,7 +14,7 @@ from gnn_readout import segments
 from gnn_readout.errors import suggest
 from gnn_readout.graphs import Sets
 from gnn_readout.layers.mlp import check_widths
-from gnn_readout.readouts.base import Readout
+from gnn_readout.readouts.base import Aggregate, Readout, without_loss
 
 
 def _softmax_gated(
@@ -35,7 +36,25 @@ def _sigmoid_gated(
   return jnp.tanh(segments.sum(gated, sets))
 
 
-_GATES = {"softmax": _softmax_gated, "sigmoid": _sigmoid_gated}
+class _Gate(NamedTuple):
+  """How elements are pooled by their gates, and what each then weighs.
+
+  Attributes:
+    pool: (gate, hidden, value, sets) -> [S, D_out].
+    weights: (gate, sets) -> [N, 1] or [N, D_out].
+  """
+
+  pool: Callable[..., Array]
+  weights: Callable[[Array, Sets], Array]
+
+
+_GATES = {
+  "softmax": _Gate(_softmax_gated, segments.softmax),
+  "sigmoid": _Gate(
+    _sigmoid_gated,
+    lambda gate, sets: segments.masked(jax.nn.sigmoid(gate), sets),
+  ),
+}
 
 
 class GatedAttention(Readout):
@@ -62,6 +81,7 @@ class GatedAttention(Readout):
 
   family = "attention"
   reduces_to = "mean, if the gate is constant"
+  weighs = True
 
   def __init__(
     self,
@@ -94,12 +114,18 @@ class GatedAttention(Readout):
     self._value_widths = tuple(value_widths)
     self._per_feature = per_feature
 
-  def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
-    """Returns [S, D_out]."""
+  def aggregate(
+    self, elements: Array, sets: Sets, is_training: bool
+  ) -> Aggregate:
+    """Returns [S, D_out] and the gates, after their softmax if any, [N, H]."""
     size = self._output_size or elements.shape[1]
     gates = size if self._per_feature else 1
     gate = hk.nets.MLP((*self._gate_widths, gates), name="gate")(elements)
     hidden = hk.nets.MLP(
       self._value_widths, activate_final=True, name="hidden"
     )(elements)
-    return self._gate(gate, hidden, hk.Linear(size, name="value"), sets)
+    value = hk.Linear(size, name="value")
+    return without_loss(
+      self._gate.pool(gate, hidden, value, sets),
+      self._gate.weights(gate, sets),
+    )

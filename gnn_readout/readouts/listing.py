@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import inspect
 
-from gnn_readout.readouts import READOUTS, readout_class
+from gnn_readout.readouts import (
+  OF_GRAPHS,
+  ORDER_DEPENDENT,
+  READOUTS,
+  readout_class,
+)
 from gnn_readout.readouts.base import FAMILIES
 
 
 def families() -> dict[str, list[str]]:
   """Returns the names of all readouts, by family."""
+  table = READOUTS | ORDER_DEPENDENT | OF_GRAPHS
   return {
-    family: [name for name in READOUTS if READOUTS[name].family == family]
+    family: [name for name in table if table[name].family == family]
     for family in FAMILIES
   }
 

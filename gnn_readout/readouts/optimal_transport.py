@@ -24,10 +24,11 @@ class OptimalTransport(Readout):
     <X, P> + a0 <C_n P C_d, P> - a1 R(P)
       - a2 KL(P^T 1 || p0) - a3 KL(P 1 || q0)
 
-  approximately, by K iterations of `gnn_readout.transport`: Sinkhorn's scaling
-  or Bregman ADMM, with R the negative entropy or the sum of squares, p0 = 1/D,
-  and q0 = 1/n or softmax_n(w . tanh(W x_n)). The weights a_k = softplus(raw_k),
-  and rho of ADMM, are learned, one per iteration.
+  approximately, by K iterations of `gnn_readout.transport`: Sinkhorn's scaling,
+  by itself or within proximal steps, or Bregman ADMM, with R the negative
+  entropy or the sum of squares, p0 = 1/D, and q0 = 1/n or
+  softmax_n(w . tanh(W x_n)). The weights a_k = softplus(raw_k), and rho, are
+  learned, one per iteration or one for all.
 
   It is the mean where a1, a2 and a3 are large; attention where q0 is and a3 is
   larger still; the maximum where a1 and a3 go to 0 and a2 is large. The empty
@@ -39,9 +40,9 @@ class OptimalTransport(Readout):
 
   Differs from the paper: the mass is 1 for all solvers; ADMM's marginals are
   not variables of their own (both: see `transport`); V = X there, which costs D
-  columns. The program that came with the paper divides C_d by the size of the
-  batch's largest set, draws Sinkhorn's plan towards q0 p0 with another weight
-  of 1, and puts fixed weights through the softplus.
+  columns (`gromov_rank=None`). The program that came with the paper divides C_d
+  by the size of the batch's largest set, draws Sinkhorn's plan towards q0 p0
+  with another weight of 1, and puts fixed weights through the softplus.
 
   Reference: Xu and Cheng 2023, "Regularized Optimal Transport Layers for
   Generalized Global Pooling Operations", the ROTP layer (a0 = 0: UOTP) and its
@@ -58,6 +59,7 @@ class OptimalTransport(Readout):
 
   family = "optimisation"
   reduces_to = "mean, attention, max, by weights"
+  weighs = True
 
   def __init__(
     self,
@@ -69,14 +71,16 @@ class OptimalTransport(Readout):
     a2: float | None = None,
     a3: float | None = None,
     rho: float | None = None,
-    gromov_rank: int = 4,
+    gromov_rank: int | None = 4,
+    ties_weights: bool = False,
     output_size: int | None = None,
     name: str | None = None,
   ):
     """Creates the readout.
 
     Args:
-      solver: `badmm_entropic`, `badmm_quadratic` or `sinkhorn` (entropic).
+      solver: `badmm_entropic`, `badmm_quadratic`, or, both entropic, `sinkhorn`
+        or `sinkhorn_proximal`, whose iterations are 5 rounds of the former.
       num_iterations: K.
       prior: q0: `uniform`, or learned `attention`.
       a0: Weight of the Gromov-Wasserstein term; 0 leaves it out, None learns
@@ -84,8 +88,11 @@ class OptimalTransport(Readout):
       a1: Weight of the regulariser; None learns it, as of those below.
       a2: Weight of the features' divergence from p0.
       a3: Weight of the elements' divergence from q0.
-      rho: Penalty of ADMM; Sinkhorn has none.
-      gromov_rank: R, the width of the elements' description V.
+      rho: Penalty of ADMM, and weight of the proximal term, 1 in the program
+        that came with the paper; `sinkhorn` has none.
+      gromov_rank: R, the width of the elements' description V; None for V = X,
+        as in the paper.
+      ties_weights: Whether a learned weight is the same in all iterations.
       output_size: D_out, or None for D.
       name: Haiku's name of the module.
 
@@ -99,7 +106,7 @@ class OptimalTransport(Readout):
       ("num_iterations", num_iterations),
       ("gromov_rank", gromov_rank),
     ):
-      if value < 1:
+      if value is not None and value < 1:
         raise ValueError(f"{key} must be positive, got {value}.")
     for key, value in (("a1", a1), ("rho", rho)):
       if value is not None and not value > 0:
@@ -114,11 +121,12 @@ class OptimalTransport(Readout):
     if solver == "sinkhorn":
       self._fixed["rho"] = 1.0  # Not read, so not to be learned.
     self._gromov_rank = gromov_rank
+    self._ties_weights = ties_weights
 
   def aggregate(
     self, elements: Array, sets: Sets, is_training: bool
   ) -> Aggregate:
-    """Returns [S, D], and in diagnostics the mean errors of the marginals."""
+    """Returns [S, D], D P [N, D], and as diagnostics the marginals' errors."""
     width, dtype = elements.shape[1], elements.dtype
     log_q0 = self._log_prior(elements, sets)  # [N]
     weights = transport.Weights(
@@ -126,7 +134,9 @@ class OptimalTransport(Readout):
     )
     coupling = None
     if self._fixed["a0"] != 0:
-      v = _linear("describe", elements, self._gromov_rank)  # [N, R]
+      v = elements  # [N, R]
+      if self._gromov_rank is not None:
+        v = _linear("describe", elements, self._gromov_rank)
       coupling = transport.gromov(elements, v, sets)
     solve = transport.SOLVERS[self._solver]
     plan = solve(elements, log_q0, sets, weights, coupling)  # [N, D]
@@ -143,6 +153,7 @@ class OptimalTransport(Readout):
         "element_marginal_error": of_elements,
         "feature_marginal_error": of_features,
       },
+      width * plan,
     )
 
   def _log_prior(self, elements: Array, sets: Sets) -> Array:
@@ -159,7 +170,9 @@ class OptimalTransport(Readout):
     if fixed is not None:
       return jnp.full(shape, fixed, dtype)
     init = hk.initializers.RandomNormal(0.1)
-    return jax.nn.softplus(hk.get_parameter(name, shape, dtype, init))
+    own = (1,) if self._ties_weights else shape
+    weight = jax.nn.softplus(hk.get_parameter(name, own, dtype, init))
+    return jnp.broadcast_to(weight, shape)
 
 
 def _linear(name: str, inputs: Array, size: int) -> Array:

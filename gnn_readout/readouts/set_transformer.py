@@ -7,13 +7,13 @@ import functools
 import jax.numpy as jnp
 from jax import Array
 
-from gnn_readout import segments
 from gnn_readout.graphs import Sets
 from gnn_readout.layers.set_attention import (
   AttentionPooling,
   InducedSetAttention,
   SetAttention,
   check_counts,
+  in_turn,
 )
 from gnn_readout.readouts.base import Readout
 
@@ -98,14 +98,13 @@ class SetTransformer(Readout):
 
   def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
     """Returns [S, k D]."""
-    faulty = jnp.zeros(sets.num_segments, bool)
-    for k in range(self._num_encoders):
-      encoder = self._encoder(*self._attention, name=f"encoder_{k}")
-      # What overflows in one block is not for other sets to meet in the next.
-      elements, overflows = segments.without_faults(
-        encoder(elements, sets), sets
-      )  # [N, D], [S]
-      faulty |= overflows
+    encoders = [
+      functools.partial(
+        self._encoder(*self._attention, name=f"encoder_{k}"), sets=sets
+      )
+      for k in range(self._num_encoders)
+    ]
+    elements, faulty = in_turn(encoders, elements, sets)  # [N, D], [S]
     pooling = AttentionPooling(
       self._num_seeds, *self._attention, name="pooling"
     )

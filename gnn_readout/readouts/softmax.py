@@ -6,7 +6,7 @@ from jax import Array
 
 from gnn_readout import segments
 from gnn_readout.graphs import Sets
-from gnn_readout.readouts.base import Readout
+from gnn_readout.readouts.base import Aggregate, Readout, without_loss
 from gnn_readout.readouts.coefficients import Coefficient
 
 
@@ -33,6 +33,7 @@ class Softmax(Readout):
   family = "learned means"
   reduces_to = "mean (t = 0), max (t → ∞), min (t → -∞)"
   carries_faults = True
+  weighs = True
 
   def __init__(
     self,
@@ -57,6 +58,10 @@ class Softmax(Readout):
     super().__init__(output_size, name)
     self._t = Coefficient("t", t, learn, per_channel)
 
-  def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
-    """Returns [S, D]."""
-    return segments.softmax_mean(self._t(elements) * elements, elements, sets)
+  def aggregate(
+    self, elements: Array, sets: Sets, is_training: bool
+  ) -> Aggregate:
+    """Returns [S, D] and exp(t x_id) / sum_j exp(t x_jd) [N, D]."""
+    logits = self._t(elements) * elements  # [N, D]
+    values = segments.softmax_mean(logits, elements, sets)
+    return without_loss(values, segments.softmax(logits, sets))

@@ -24,12 +24,14 @@ import jax
 import numpy as np
 from absl import logging
 
+from gnn_readout.data import identity
 from gnn_readout.data.store import Schema
-from gnn_readout.errors import Damaged, brief, suggest
+from gnn_readout.errors import Damaged, brief, quoted_value, suggest
 from gnn_readout.files import atomic_write_text
-from gnn_readout.wording import counted
 
 NAMES = ("best", "latest")
+# Of what is written; a checkpoint of an early one does not say its own.
+VERSION = 1
 
 
 class Checkpoint(NamedTuple):
@@ -130,7 +132,7 @@ def save(
   import orbax.checkpoint as ocp
 
   folder = _folder(workdir, name)
-  meta = {**meta, "checksum": _checksum(state)}
+  meta = {**meta, "version": VERSION, "checksum": _checksum(state)}
   meta["meta_checksum"] = _checksum_of_meta(meta)
   items = ocp.args.Composite(
     state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
@@ -271,11 +273,18 @@ def _read_meta(manager: Any, folder: pathlib.Path, step: int) -> dict[str, Any]:
     # Early checkpoints have no checksums.
     if meta.pop("meta_checksum", None) not in (None, _checksum_of_meta(meta)):
       raise ValueError("the checksum of its document does not match")
-    return meta
+    version = meta.pop("version", VERSION)
   except Exception as error:  # What is damaged may raise anything.
     raise Damaged(
       f"{folder / str(step)} is damaged: {_brief(error)}"
     ) from error
+  if version != VERSION:
+    raise ValueError(
+      f"{folder / str(step)} is of another version of this program: it is"
+      f" written as version {quoted_value(version)}, and this program reads"
+      f" {VERSION}"
+    )
+  return meta
 
 
 def _is_not_orbax(record: standard_logging.LogRecord) -> bool:
@@ -305,25 +314,9 @@ def _brief(error: Exception) -> str:
 
 def _check_schema(saved: Schema, here: Schema, path: pathlib.Path) -> None:
   """Refuses a checkpoint whose feature tables or labels are others."""
-  for kind in ("node", "edge"):
-    tables = [getattr(schema, f"{kind}_sizes") for schema in (saved, here)]
-    if tables[0] == tables[1]:
-      continue
-    columns = [
-      f"column {column} has {counted(there, 'row')} there and {now} here"
-      for column, (there, now) in enumerate(zip(*tables, strict=False))
-      if there != now
-    ]
-    columns = columns or [
-      f"{counted(len(tables[0]), 'column')} there, {len(tables[1])} here"
-    ]
-    raise ValueError(
-      f"{path} was made for other {kind} feature tables:"
-      f" {counted(sum(tables[0]), 'row')} in all there, {sum(tables[1])} here"
-      f" ({'; '.join(columns)})"
-    )
-  fields = ("node_dim", "edge_dim", "task_type", "num_tasks", "num_classes")
-  for field in fields:
+  if differ := identity.feature_difference(saved, here):
+    raise ValueError(f"{path} was made for {differ}")
+  for field in ("task_type", "num_tasks", "num_classes"):
     there, now = getattr(saved, field), getattr(here, field)
     if there != now:
       raise ValueError(

@@ -13,7 +13,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gnn_readout import files, optimizers, tasks
+from gnn_readout import files, optimizers, options, tasks
 from gnn_readout.config_fields import LENGTHS, from_data
 from gnn_readout.data import sources
 from gnn_readout.errors import quoted, suggest
@@ -42,6 +42,7 @@ def check(config: ConfigDict) -> None:
       raise ValueError(f"{name} must be finite, got {value}")
     if isinstance(value, int) and value > _LARGEST:
       raise ValueError(f"{name} must be at most {_LARGEST}, got {value}")
+  options.check(fields)
   problem = tasks.problem_class(config)
   for name in problem.REQUIRED:
     if name not in fields:
@@ -106,16 +107,16 @@ def as_json(config: ConfigDict) -> dict[str, Any]:
 
 
 def located(config: dict[str, Any]) -> dict[str, Any]:
-  """Returns a configuration in which a dataset's file has its whole path.
+  """Returns a configuration in which a dataset's path is a whole one.
 
   Args:
     config: As JSON.
   """
-  return _with_file(config, os.path.abspath)
+  return _with_path(config, os.path.abspath)
 
 
 def without_folder(config: dict[str, Any]) -> dict[str, Any]:
-  """Returns a configuration in which a dataset's file has its name alone.
+  """Returns a configuration with no more of a dataset's path than its name.
 
   So it says nothing of this machine. Which data they are, their fingerprint
   says.
@@ -123,14 +124,14 @@ def without_folder(config: dict[str, Any]) -> dict[str, Any]:
   Args:
     config: As JSON.
   """
-  return _with_file(config, os.path.basename)
+  return _with_path(config, sources.short_name)
 
 
-def _with_file(
+def _with_path(
   config: dict[str, Any], change: Callable[[str], str]
 ) -> dict[str, Any]:
   dataset = config.get("dataset")
-  if isinstance(dataset, str) and sources.is_file(dataset):
+  if isinstance(dataset, str) and sources.is_path(dataset):
     return {**config, "dataset": change(dataset)}
   return config
 

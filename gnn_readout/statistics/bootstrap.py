@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gnn_readout import metrics
+from gnn_readout import confusion, metrics
 from gnn_readout.wording import counted
 
 _CHUNK = 32  # Resamples at a time: what is gathered for them fits a cache.
@@ -185,11 +185,6 @@ def _weighted_mean(values: np.ndarray) -> Weighted:
   return weighted
 
 
-def _accuracy(labels: np.ndarray, logits: np.ndarray) -> Weighted:
-  correct = labels == logits.argmax(axis=1)[:, None]  # [G, 1]
-  return _weighted_mean(np.where(np.isnan(labels), np.nan, correct))
-
-
 def _mae(labels: np.ndarray, predictions: np.ndarray) -> Weighted:
   return _weighted_mean(np.abs(predictions.astype(np.float64) - labels))
 
@@ -197,6 +192,52 @@ def _mae(labels: np.ndarray, predictions: np.ndarray) -> Weighted:
 def _rmse(labels: np.ndarray, predictions: np.ndarray) -> Weighted:
   mean = _weighted_mean((predictions.astype(np.float64) - labels) ** 2)
   return lambda counts: np.sqrt(mean(counts))
+
+
+def _r2(labels: np.ndarray, predictions: np.ndarray) -> Weighted:
+  known = ~np.isnan(labels)
+  # Near 0, as the variance is a difference of squares.
+  start = np.where(known, labels, 0).sum(axis=0) / np.maximum(known.sum(0), 1)
+  values = labels.astype(np.float64) - start  # [G, T]
+  residuals = (predictions.astype(np.float64) - labels) ** 2
+  columns = [np.where(known, x, 0) for x in (residuals, values, values**2)]
+
+  def weighted(counts: np.ndarray) -> np.ndarray:
+    # Whether a resample's labels are all the same must not hang on rounding.
+    lowest, highest = np.empty((2, len(counts), labels.shape[1]))
+    for row, count in enumerate(counts):
+      drawn = known & (count > 0)[:, None]
+      lowest[row] = np.where(drawn, values, np.inf).min(axis=0)
+      highest[row] = np.where(drawn, values, -np.inf).max(axis=0)
+    counts = counts.astype(np.float64)
+    number = counts @ known.astype(np.float64)  # [R, T]
+    residual, first, second = (counts @ column for column in columns)
+    total = second - first**2 / np.maximum(number, 1)
+    total = np.where(highest > lowest, total, 0)
+    return np.where(number > 1, metrics.r2_of(residual, total), np.nan)
+
+  return weighted
+
+
+# Metrics of a confusion matrix.
+
+
+def _confused(metric: str, labels: np.ndarray, logits: np.ndarray) -> Weighted:
+  cells, size = confusion.cells(labels, logits)
+  score = confusion.SCORES[metric]
+  is_binary = not confusion.is_of_classes(labels, logits)
+  known = ~np.isnan(labels)  # [G, T]
+  used = np.unique(cells[known])
+  is_in = [((cells == cell) & known).astype(np.float64) for cell in used]
+
+  def weighted(counts: np.ndarray) -> np.ndarray:
+    counts = counts.astype(np.float64)
+    table = np.zeros((len(counts), labels.shape[1], size**2))
+    for cell, column in zip(used, is_in, strict=True):
+      table[..., cell] = counts @ column  # [R, T]
+    return score(table.reshape(*table.shape[:2], size, size), is_binary)
+
+  return weighted
 
 
 # Metrics of a ranking.
@@ -306,11 +347,19 @@ def _roc_area(true: np.ndarray, false: np.ndarray) -> np.ndarray:
   return (false * height).sum(axis=1) / np.maximum(pairs, 1)
 
 
+def _rocauc(labels: np.ndarray, logits: np.ndarray) -> Weighted:
+  if not confusion.is_of_classes(labels, logits):
+    return _ranked(_roc_area, labels, logits)
+  areas = _ranked(_roc_area, *metrics.one_against_all(labels, logits))
+  return lambda counts: _mean_over_tasks(areas(counts))[:, None]
+
+
 # Each takes labels and logits to a function of counts.
 _WEIGHTED = {
   "ap": functools.partial(_ranked, _precision_area),
-  "rocauc": functools.partial(_ranked, _roc_area),
+  "rocauc": _rocauc,
   "rmse": _rmse,
   "mae": _mae,
-  "accuracy": _accuracy,
+  "r2": _r2,
+  **{name: functools.partial(_confused, name) for name in confusion.SCORES},
 }

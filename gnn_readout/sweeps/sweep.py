@@ -12,14 +12,13 @@ import json
 import os
 import pathlib
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from gnn_readout import data, paths, tasks
-from gnn_readout.data import identity
+from gnn_readout import data, paths, programs, tasks
+from gnn_readout.data import identity, sources
 from gnn_readout.data.identity import differences
 from gnn_readout.files import atomic_write_text, check_writable, read_text
 from gnn_readout.runs import locks, settings
@@ -209,8 +208,8 @@ def _job(
     "cache_dir": cache_dir,
   }
   words = [f"--{flag}={value}" for flag, value in folders.items() if value]
-  train = [sys.executable, "-m", "launch.train"]
-  return Job(run.name, [*train, *run.arguments, *words], workdir / run.name)
+  command = [*programs.child("train"), *run.arguments, *words]
+  return Job(run.name, command, workdir / run.name)
 
 
 def _copies(
@@ -237,7 +236,7 @@ def _copies(
 
 def _by_dataset(runs: Sequence[RunSpec]) -> list[ConfigDict]:
   """Returns a config for each dataset that the runs need; tasks draw theirs."""
-  fields = ("dataset", "csv", "tu")
+  fields = sources.config_fields()
   configs = {}
   for run in runs:
     values = settings.as_json(run.config)

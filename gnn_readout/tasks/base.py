@@ -24,7 +24,7 @@ import numpy as np
 from jax import Array
 
 from gnn_readout import optimizers
-from gnn_readout.fields import flatten
+from gnn_readout.fields import flatten, nested
 
 # Evaluation is on the same examples in every run, whatever its seed.
 _EVALUATION_SEED = 2**31 - 1
@@ -123,7 +123,10 @@ class Problem(abc.ABC):
     num_shares: How many shares a batch is in, each on a device of its own.
   """
 
-  TRACED: tuple[str, ...] = ("optimizer.learning_rate",)
+  TRACED: tuple[str, ...] = (
+    "optimizer.learning_rate",
+    "optimizer.weight_decay",
+  )
   PRIVATE: tuple[str, ...] = ("seed",)
   REQUIRED: tuple[str, ...] = (
     "model.readout.name",
@@ -279,7 +282,7 @@ class SampledProblem(Problem):
   )
   POSITIVE = (*Problem.POSITIVE, "eval_every", "num_eval_sets", "num_steps")
   NOT_NEGATIVE = (*Problem.NOT_NEGATIVE, "chunk_size")
-  SCHEDULES = ("constant", "cosine")  # The others count epochs.
+  SCHEDULES = ("constant", "cosine", "plateau")  # The others count epochs.
 
   def __init__(
     self,
@@ -369,13 +372,11 @@ class SampledProblem(Problem):
         f"chunk_size must divide the {size} examples of a batch, got"
         f" {chunk_size}"
       )
-    fields = {"schedule": "constant", "warmup_steps": 0}
-    fields |= dict(self.config["optimizer"])
+    fields = {"optimizer": dict(self.config["optimizer"])}
 
     def optimizer(hyper):
-      rate = {"learning_rate": hyper["optimizer.learning_rate"]}
-      return optimizers.make_optimizer(
-        **fields | rate, num_steps=self.num_steps
+      return optimizers.of_member(
+        nested(fields, hyper)["optimizer"], hyper, self.num_steps
       )
 
     def loss(hyper, params, model_state, key, batch):

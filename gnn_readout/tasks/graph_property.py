@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import data, metrics, models, optimizers, shares
+from gnn_readout import data, losses, metrics, models, optimizers, shares
 from gnn_readout.data import batches, identity, sources
-from gnn_readout.data.store import GraphStore
+from gnn_readout.data.store import GraphStore, Schema
 from gnn_readout.errors import suggest
 from gnn_readout.fields import nested
 from gnn_readout.message_passing import network_class
@@ -26,6 +26,7 @@ from gnn_readout.wording import counted
 
 # Allowed for every traced field: what is compiled does not depend on it.
 _ANY_VALUE = 0.5
+_WEIGHTS = "label_weights"  # Among the traced values of a member.
 # By mode of batching, the field that decides the shapes of batches.
 _SHAPED_BY = {"bucketed": "num_buckets", "paper": "max_nodes"}
 
@@ -44,7 +45,7 @@ class GraphProperty(Problem):
     "model.message_passing.dropout",
     "model.readout.aux_weight",
     "model.readout.delta",
-    "optimizer.learning_rate",
+    *Problem.TRACED,
   )
   PRIVATE = ("fold", "folds.seed", "seed")
   POSITIVE = (
@@ -86,7 +87,7 @@ class GraphProperty(Problem):
     )
     self.name = "graph_property"
     self.config, self.store, self.schema = config, store, store.schema
-    self.metric = store.schema.metric
+    self.metric, self._recorded = scoring.names(config, store.schema)
     self.lower_is_better = not metrics.higher_is_better(self.metric)
     fields = config.batching
     if fields.mode == "paper":  # Epochs differ in length.
@@ -96,6 +97,8 @@ class GraphProperty(Problem):
         len(graphs), fields.batch_size, fields.get("keep_last", False)
       )
     self.epoch_steps = config.get("epoch_steps", 0) or a_pass
+    # [T, C], how much a label counts in the loss; None if all do the same.
+    self.label_weights = self._weigh_labels()
     self.num_steps = config.num_steps
     if config.num_epochs > 0:
       self.num_steps = round(config.num_epochs * self.epoch_steps)
@@ -116,7 +119,13 @@ class GraphProperty(Problem):
       cache_dir: Where their converted columns are.
     """
     store = data.load_config(config, data_dir, cache_dir)
-    scoring.check_scorable(store, ("valid", "test"))
+    _, recorded = scoring.names(config, store.schema)
+    if config.get("patience", 0) and not len(store.splits.get("valid", ())):
+      raise ValueError(
+        f"patience={config.patience} stops a run by its scores on the split"
+        f" 'valid', which is empty in {store.schema.name}"
+      )
+    scoring.check_scorable(store, ("valid", "test"), recorded)
     return cls(config, store)
 
   @classmethod
@@ -137,8 +146,7 @@ class GraphProperty(Problem):
   @classmethod
   def data_key(cls, config: Any) -> Hashable:
     """Returns what decides the dataset and its splits."""
-    sections = (row.section for row in sources.SOURCES if row.section)
-    fields = ("dataset", "fold", "folds", *sections)
+    fields = (*sources.config_fields(), "fold", "folds")
     values = {name: config.get(name) for name in fields if name in config}
     return str(ConfigDict(values))
 
@@ -169,7 +177,8 @@ class GraphProperty(Problem):
     parts = {name: parts[name] for name in ("model", "optimizer")}
     parts = nested(parts, dict.fromkeys(self.TRACED, _ANY_VALUE))
     text = json.dumps(parts, sort_keys=True)
-    return text, self.schema, self.num_steps, self.epoch_steps
+    is_weighted = self.label_weights is not None
+    return text, is_weighted, self.schema, self.num_steps, self.epoch_steps
 
   @classmethod
   def dataset_facts(
@@ -188,25 +197,42 @@ class GraphProperty(Problem):
       return None
     return Scaling.of(self.store.labels[self.store.splits["train"]])
 
+  def _weigh_labels(self) -> np.ndarray | None:
+    schema, config = self.schema, self.config
+    try:
+      return losses.label_weights(
+        schema.task_type,
+        self.store.labels[self.store.splits["train"]],
+        schema.num_classes,
+        config.get("class_weights", ()),
+        config.get("task_weights", ()),
+      )
+    except ValueError as error:
+      raise ValueError(f"dataset {schema.name!r}: {error}") from error
+
   def hyper_arrays(self) -> dict[str, np.ndarray]:
-    """Returns the scale of the targets: members differ in training sets."""
-    return self.targets.fields() if self.targets else {}
+    """Returns what members measure on their training sets, which differ.
+
+    That is the scale of the targets and the weights of the labels.
+    """
+    found = self.targets.fields() if self.targets else {}
+    if self.label_weights is not None:
+      found[_WEIGHTS] = self.label_weights
+    return found
 
   def functions(self) -> Functions:
     """Returns the pure functions of a member."""
     # Not the store: what is compiled may outlive it.
     config, schema = self.config.to_dict(), self.schema
     num_steps, epoch_steps = max(self.num_steps, 1), self.epoch_steps
-    task_loss = metrics.masked_loss(schema.task_type)
+    task_loss = losses.masked_loss(schema.task_type)
 
     def model(hyper):
       return models.build_model(nested(config, hyper)["model"], schema)
 
     def optimizer(hyper):
-      return optimizers.make_optimizer(
-        **nested(config, hyper)["optimizer"],
-        num_steps=num_steps,
-        steps_per_epoch=epoch_steps,
+      return optimizers.of_member(
+        nested(config, hyper)["optimizer"], hyper, num_steps, epoch_steps
       )
 
     is_scaled = schema.task_type == "regression"
@@ -224,7 +250,8 @@ class GraphProperty(Problem):
       mask, labels = (batch.globals[name] for name in ("mask", "labels"))
       labels = targets.scaled(labels) if targets else labels
       # Of a share, its part of the loss of the whole batch.
-      value = task_loss(output.logits, labels, mask)
+      weights = hyper.get(_WEIGHTS)
+      value = task_loss(output.logits, labels, mask, weights)
       aux = jnp.where(mask, output.aux_loss, 0).sum()
       graphs = jnp.maximum(shares.total(mask.sum()), 1)
       aux, diagnostics = aux / graphs, output.diagnostics
@@ -234,15 +261,35 @@ class GraphProperty(Problem):
       scalars = {"loss": value, "aux": aux, **diagnostics}
       return value + aux, (scaling.put(model_state, targets), scalars)
 
+    outputs = self.outputs(schema)
+
     def predict(hyper, params, model_state, batch):
-      targets, model_state = scaling.take(model_state)
-      # No key: evaluation draws nothing, and would fail if it did.
-      output, _ = model(hyper).apply(
-        params, model_state, None, batch, is_training=False
-      )
-      return targets.unscaled(output.logits) if targets else output.logits
+      return outputs(hyper, params, model_state, batch).logits
 
     return Functions(init, loss, predict, optimizer)
+
+  def outputs(self, schema: Schema) -> Callable[..., models.Output]:
+    """Returns (hyper, params, model state, batch) -> all of a model's output.
+
+    The logits of a regression are values in the units of the labels.
+
+    Args:
+      schema: Of the graphs in the batch; its features are the dataset's.
+    """
+    config = self.config.to_dict()
+
+    def outputs(hyper, params, model_state, batch):
+      targets, model_state = scaling.take(model_state)
+      model = models.build_model(nested(config, hyper)["model"], schema)
+      # No key: evaluation draws nothing, and would fail if it did.
+      output, _ = model.apply(
+        params, model_state, None, batch, is_training=False
+      )
+      if targets:
+        output = output._replace(logits=targets.unscaled(output.logits))
+      return output
+
+    return outputs
 
   def example(self) -> Any:
     """Returns a batch of one graph."""
@@ -323,8 +370,11 @@ class GraphProperty(Problem):
       logits: [G, T], or [G, C] for C classes, in the order of the split.
     """
     if split not in self._constants:
-      self._constants[split] = scoring.constant_scores(self.store, split)
-    return scoring.score(self.store, split, logits, self._constants[split])
+      self._constants[split] = scoring.constant_scores(
+        self.store, split, self._recorded
+      )
+    constants = self._constants[split]
+    return scoring.score(self.store, split, logits, constants, self.metric)
 
   def describe(self) -> list[str]:
     """Returns lines on the dataset, how it was understood, and the batches."""
@@ -340,7 +390,7 @@ class GraphProperty(Problem):
     return [
       f"dataset  {schema.name}: {counted(store.num_graphs, 'graph')},"
       f" {counted(schema.num_tasks, 'task')} ({schema.task_type}), metric"
-      f" {schema.metric}",
+      f" {self.metric}",
       *(f"         {line}" for line in self.facts()["dataset"]["description"]),
       f"batches  {plan.mode}, up to {size}, padded to {', '.join(shapes)}"
       f" nodes/edges, {', '.join(fill)} real",

@@ -34,9 +34,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import data, metrics, paths, records
-from gnn_readout.data import folds, identity
+from gnn_readout import data, metrics, options, paths, records
+from gnn_readout.data import folds, identity, sources
 from gnn_readout.errors import suggest
+from gnn_readout.fields import flatten
 from gnn_readout.files import atomic_write_text, check_writable
 from gnn_readout.runs import locks, settings
 from gnn_readout.runs.progress import ProgressLine, duration
@@ -189,8 +190,9 @@ def run(
   """Cross-validates a config, or goes on where an earlier call stopped.
 
   Args:
-    config: As `configs/tu.py` makes it: `grid` names hyper-parameters and
-      their values, `repeats` replaces the protocol's if positive.
+    config: As `configs/tu.py` and `configs/graphs.py` make it: `grid` names
+      hyper-parameters and their values, `repeats` replaces the protocol's if
+      positive.
     protocol: A key of `PROTOCOLS`.
     workdir: A folder that several datasets and readouts may share: `splits/`
       holds the folds, and NAME-READOUT-PROTOCOL/ the scores of every chunk of
@@ -211,6 +213,17 @@ def run(
     raise ValueError(f"unknown protocol {protocol!r}.{known}")
   config = config.copy_and_resolve_references()
   settings.check(config)
+  for field in ("fold", "folds", "grid", "repeats"):
+    if field not in config:
+      raise ValueError(
+        f"cross-validation needs the field {field!r}, and the config has none:"
+        " start from one that has, such as configs/graphs.py or configs/tu.py"
+      )
+  if config.get("patience", 0):
+    raise ValueError(
+      f"patience={config.patience}: how long a member of a cross-validation"
+      f" goes on is for the protocol {protocol!r} to say; leave it out"
+    )
   with config.unlocked():
     config.folds.validation = PROTOCOLS[protocol].validation
   check_writable(workdir)
@@ -235,12 +248,12 @@ class _Study:
     self._store = data.load_config(config, data_dir, cache_dir, with_fold=False)
     # Of the graphs and labels: the splits are the folds of each repeat.
     self._facts = identity.facts(dataclasses.replace(self._store, splits={}))
-    name = paths.part(config.dataset.rpartition("/")[2])
+    name = paths.part(sources.short_name(config.dataset))
     variant = f"{name}-{config.model.readout.name}"
-    if config.model.head.name == "layerwise":
+    if config.model.get("head", {}).get("name") == "layerwise":
       variant += "-gin0"
     self.folder = workdir / paths.part(f"{variant}-{protocol}")
-    self._metric = self._store.schema.metric
+    self._metric = scoring.names(config, self._store.schema)[0]
     self._sign = 1 if metrics.higher_is_better(self._metric) else -1
     self._num_folds = config.folds.num_folds
     self._hashes = [
@@ -359,6 +372,8 @@ class _Study:
       GraphProperty(c, folds.with_fold(self._store, c.fold, **c.folds))
       for c in configs
     ]
+    for p in problems:
+      options.check_length(flatten(p.config.to_dict()), p.num_steps)
     if not self._config.num_epochs > 0:
       self._epochs = problems[0].num_steps / problems[0].epoch_steps
     scores: list[dict[str, list[float]]] = [{} for _ in runs]
@@ -458,7 +473,8 @@ class _Study:
       for seed in range(self._repeats)
       for k in range(self._num_folds)
     ]
-    scores = (scoring.constant_scores(store, "test") for store in stores)
+    names = (self._metric,)
+    scores = (scoring.constant_scores(store, "test", names) for store in stores)
     return statistics.fmean(score[self._metric] for score in scores)
 
   def write(

@@ -12,20 +12,20 @@ from ml_collections import ConfigDict
 
 from gnn_readout import tasks
 from gnn_readout.data import identity, sources
-from gnn_readout.data.store import METRICS, GraphStore, Schema
+from gnn_readout.data.store import GraphStore, Schema
 from gnn_readout.errors import Damaged, suggest
 from gnn_readout.files import check_writable
 from gnn_readout.runs import checkpoints, settings
 from gnn_readout.tasks import GraphProperty, Problem
 from gnn_readout.tasks.base import Scores
-from gnn_readout.training import members, outcome, predictions
+from gnn_readout.training import members, outcome, sheets
 from gnn_readout.training.predictions import Predictions
 from gnn_readout.training.program import Program
 from gnn_readout.training.step import best_of
 from gnn_readout.wording import counted
 
 # What helps where a checkpoint is damaged.
-_INSTEAD = {
+INSTEAD = {
   "best": "the command that trained the run makes it anew from the latest one",
   "latest": "the best one can be scored",
 }
@@ -122,7 +122,11 @@ def evaluate_checkpoint(
       dataset's task, the run was made on other data, or the folder is that of a
       population.
   """
-  problem = _open_problem(_read_config(workdir), data_dir, cache_dir, dataset)
+  config = read_config(workdir)
+  if metric is not None and tasks.problem_class(config) is GraphProperty:
+    with config.unlocked():
+      config.metrics = (*config.get("metrics", ()), metric)
+  problem = _open_problem(config, data_dir, cache_dir, dataset)
   metric = _check_metric(problem, metric)
   _check_split(problem, split)
   program = Program([problem])
@@ -131,7 +135,7 @@ def evaluate_checkpoint(
   try:
     saved = checkpoints.restore(workdir, checkpoint, like, problem.schema)
   except Damaged as error:
-    raise Damaged(f"{error}; {_INSTEAD[checkpoint]}") from error
+    raise Damaged(f"{error}; {INSTEAD[checkpoint]}") from error
   (there,) = identity.of_checkpoint(saved.meta)
   facts = problem.facts()["dataset"]
   remedy = "Restore the dataset, or say with --dataset where it is"
@@ -164,7 +168,7 @@ def score(
     *arguments: The others of `evaluate_checkpoint`.
   """
   if path:  # Not found out after all the work.
-    predictions.check_path(path)
+    sheets.check_path(path)
     check_writable(os.path.dirname(path) or ".")
   result = evaluate_checkpoint(workdir, *arguments)
   print(result, flush=True)
@@ -187,15 +191,20 @@ def _open_problem(
   try:
     return tasks.make_problem(config, data_dir, cache_dir)
   except FileNotFoundError as error:
-    if not sources.is_file(config.get("dataset", "")):
+    if not sources.is_path(config.get("dataset", "")):
       raise
     raise FileNotFoundError(
       f"{error}; --dataset says where the dataset is now"
     ) from error
 
 
-def _read_config(workdir: str | os.PathLike[str]) -> ConfigDict:
-  """Returns the config of the run in a folder."""
+def read_config(workdir: str | os.PathLike[str]) -> ConfigDict:
+  """Returns the config of the run in a folder.
+
+  Raises:
+    FileNotFoundError: The folder holds no run.
+    ValueError: Its config is damaged, or it is the folder of a population.
+  """
   file = pathlib.Path(workdir) / "config.json"
   if not file.exists():
     raise FileNotFoundError(f"{workdir} holds no run: there is no {file}")
@@ -219,12 +228,9 @@ def _check_metric(problem: Problem, metric: str | None) -> str:
   if metric is None:
     return problem.metric
   known = (problem.metric,)
-  if problem.schema:
-    known = METRICS[problem.schema.task_type]
-  if metric not in known:
-    name = problem.schema.name if problem.schema else problem.name
+  if not problem.schema and metric not in known:
     raise ValueError(
-      f"{name} cannot be scored by {metric!r}.{suggest(metric, known)}"
+      f"{problem.name} cannot be scored by {metric!r}.{suggest(metric, known)}"
     )
   return metric
 

@@ -93,6 +93,7 @@ def facts(
     "lower_is_better": problem.lower_is_better,
     "failure": history.failure,
     **({"restarts": history.restarts} if history.restarts else {}),
+    **_stop(history, program.num_steps),
     # All members train at once: a member's share of the time, and the speed
     # of all of them.
     "wall_seconds": seconds / size,
@@ -149,6 +150,14 @@ def summary(name: str, record: dict[str, Any]) -> str:
     )
   words += filter(None, [record["failure"]])
   return ": ".join(filter(None, [name, "; ".join(words)]))
+
+
+def _stop(history: History, num_steps: int) -> dict[str, int]:
+  """Returns at which step a member's patience ended, if it did."""
+  if history.failure or not history.valid:
+    return {}
+  last = int(history.valid[-1][0])
+  return {"stopped_at": last} if last < num_steps else {}
 
 
 def _test(

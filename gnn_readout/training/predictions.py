@@ -1,24 +1,21 @@
-"""Predictions for the graphs of a split, and the files they are written to.
+"""Predictions for graphs, and the files they are written to.
 
 Whatever is written names a graph as its source does: by the row of the file
-that it stands in, by its id and its SMILES where there are any.
+that it stands in, by its id and its SMILES where there are any. Letters: G
+graphs, T tasks, C classes, K models of an ensemble.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-import pathlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from gnn_readout.data.store import GraphStore, Schema
-from gnn_readout.errors import suggest
-from gnn_readout.files import atomic_write_bytes
-from gnn_readout.wording import no_formula
+from gnn_readout.training import sheets
+from gnn_readout.training.sheets import Sheet
 
 
 class Predictions(NamedTuple):
@@ -58,10 +55,7 @@ class Predictions(NamedTuple):
       logits[order],
       np.asarray(store.labels[index]),
       None if store.rows is None else np.asarray(store.rows[index]),
-      {
-        name: np.asarray([column[i] for i in index], str)
-        for name, column in store.texts.items()
-      },
+      texts_of(store, index),
     )
 
   @property
@@ -76,9 +70,9 @@ class Predictions(NamedTuple):
     """Writes a file, whole or not at all; its ending says of which kind.
 
     `.npz` holds `graph_index` (see `places`), `logits` and `labels`, and `row`,
-    `smiles` and `id` where they are known. `.csv` has the same columns but for
-    the logits: for each task a probability or a value and, beside it, the
-    label; for classes their names and probabilities.
+    `smiles` and `id` where they are known. `.csv` and `.parquet` have the same
+    columns but for the logits: for each task a probability or a value and,
+    beside it, the label; for classes their names and probabilities.
 
     Args:
       path: The file.
@@ -88,7 +82,9 @@ class Predictions(NamedTuple):
       ValueError: If the ending is of no such kind.
       OSError: If the file cannot be written.
     """
-    atomic_write_bytes(path, _WRITERS[check_path(path)](self, schema))
+    results = results_of(schema, values_of(schema, self.logits), self.labels)
+    arrays = {"logits": self.logits, "labels": self.labels}
+    sheets.write(path, Sheet(self.columns(), dict(results), arrays))
 
   def columns(self) -> dict[str, np.ndarray]:
     """Returns what tells the graphs apart, [G] each, by name."""
@@ -96,95 +92,92 @@ class Predictions(NamedTuple):
     return {"graph_index": self.places, **rows, **self.texts}
 
 
-def check_path(path: str | os.PathLike[str]) -> str:
-  """Returns the ending of a file that predictions can be written to.
-
-  Raises:
-    ValueError: If there is no such kind.
-  """
-  suffix = pathlib.Path(path).suffix.lower()
-  if suffix not in _WRITERS:
-    raise ValueError(
-      f"predictions cannot be written to {os.fspath(path)!r}: its name has to"
-      f" end in one of these.{suggest(suffix, _WRITERS)}"
-    )
-  return suffix
-
-
-def _as_npz(predictions: Predictions, schema: Schema) -> bytes:
-  del schema
-  file = io.BytesIO()
-  np.savez(
-    file,
-    **predictions.columns(),
-    logits=predictions.logits,
-    labels=predictions.labels,
-  )
-  return file.getvalue()
-
-
-def _as_csv(predictions: Predictions, schema: Schema) -> bytes:
-  columns = {
-    name: [no_formula(x) if isinstance(x, str) else x for x in column.tolist()]
-    for name, column in predictions.columns().items()
+def texts_of(store: GraphStore, index: np.ndarray) -> dict[str, np.ndarray]:
+  """Returns what a store's source says of some graphs, [G] each, by name."""
+  return {
+    name: np.asarray([column[i] for i in index], object)
+    for name, column in store.texts.items()
   }
-  text = io.StringIO()
-  writer = csv.writer(text, lineterminator="\n")
-  results = [*_COLUMNS[schema.task_type](predictions, schema)]
-  names = [*columns, *(no_formula(name) for name, _ in results)]
-  writer.writerow(names)
-  writer.writerows(
-    zip(*columns.values(), *(column for _, column in results), strict=True)
-  )
-  return text.getvalue().encode()
 
 
-Columns = Iterable[tuple[str, list[str]]]
+def values_of(schema: Schema, logits: np.ndarray) -> np.ndarray:
+  """Returns probabilities of tasks or classes, or the values of a regression.
+
+  Args:
+    schema: Of the dataset.
+    logits: [..., T] or [..., C].
+
+  Returns:
+    As many, float64.
+  """
+  return _VALUES[schema.task_type](np.asarray(logits, np.float64))
 
 
-def _tasks(predictions: Predictions, schema: Schema, values) -> Columns:
-  """Yields of each task what is predicted and what is known."""
-  for t, name in enumerate(schema.task_names):
-    yield f"predicted {name}", _numbers(values[:, t])
-    yield name, _numbers(predictions.labels[:, t])
+def output_names(schema: Schema) -> list[str]:
+  """Returns what `values_of` has along its last axis: tasks, or classes."""
+  if schema.task_type == "multiclass":
+    known = schema.class_names or map(str, range(schema.num_classes))
+    return list(known)
+  return list(schema.task_names)
 
 
-def _probabilities(predictions: Predictions, schema: Schema) -> Columns:
-  logits = predictions.logits.astype(np.float64)
-  yield from _tasks(predictions, schema, np.exp(-np.logaddexp(0, -logits)))
+def results_of(
+  schema: Schema,
+  values: np.ndarray,
+  labels: np.ndarray | None = None,
+  std: np.ndarray | None = None,
+) -> Iterator[tuple[str, np.ndarray]]:
+  """Yields the columns of a table that say what is predicted.
+
+  Args:
+    schema: Of the dataset.
+    values: [G, T] or [G, C], as `values_of` returns them; NaN where nothing is
+      predicted.
+    labels: [G, T], NaN = missing; None: they have no column.
+    std: The standard deviation of `values` in an ensemble, of the same shape.
+
+  Yields:
+    Names and columns: numbers, NaN = missing, or texts, '' = missing.
+  """
+  names = output_names(schema)
+  if schema.task_type == "multiclass":
+    (task,) = schema.task_names
+    yield f"predicted {task}", _named(names, _chosen(values))
+    if labels is not None:
+      yield task, _named(names, labels[:, 0])
+  for i, name in enumerate(names):
+    title = f"predicted {name}"
+    if schema.task_type == "multiclass":
+      title = f"probability of {name}"
+    yield title, values[:, i]
+    if std is not None:
+      yield f"std of {title}", std[:, i]
+    if labels is not None and schema.task_type != "multiclass":
+      yield name, labels[:, i]
 
 
-def _values(predictions: Predictions, schema: Schema) -> Columns:
-  yield from _tasks(predictions, schema, predictions.logits)
+def _chosen(values: np.ndarray) -> np.ndarray:
+  """Returns the likeliest class, [G]; NaN where nothing is predicted."""
+  best = np.nan_to_num(values, nan=-1).argmax(axis=1).astype(np.float64)
+  return np.where(np.isnan(values).any(axis=1), np.nan, best)
 
 
-def _classes(predictions: Predictions, schema: Schema) -> Columns:
-  names = schema.class_names or [str(c) for c in range(schema.num_classes)]
-  logits = predictions.logits.astype(np.float64)
-  chosen = logits.argmax(axis=1)
-  (task,), labels = schema.task_names, predictions.labels[:, 0]
-  yield f"predicted {task}", [no_formula(names[c]) for c in chosen]
-  yield (
-    task,
-    ["" if np.isnan(y) else no_formula(names[int(y)]) for y in labels.tolist()],
-  )
-  shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-  shares /= shares.sum(axis=1, keepdims=True)
-  for c, name in enumerate(names):
-    yield f"probability of {name}", _numbers(shares[:, c])
+def _named(names: list[str], classes: np.ndarray) -> np.ndarray:
+  texts = ["" if np.isnan(c) else names[int(c)] for c in classes.tolist()]
+  return np.asarray(texts, object)
 
 
-def _numbers(column: np.ndarray) -> list[str]:
-  """Returns the shortest texts that are these numbers in single precision."""
-  return ["" if np.isnan(x) else str(x) for x in column.astype(np.float32)]
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+  return np.exp(-np.logaddexp(0, -logits))
 
 
-_COLUMNS: dict[str, Callable[[Predictions, Schema], Columns]] = {
-  "binary": _probabilities,
-  "multiclass": _classes,
-  "regression": _values,
-}
-_WRITERS: dict[str, Callable[[Predictions, Schema], bytes]] = {
-  ".csv": _as_csv,
-  ".npz": _as_npz,
+def _softmax(logits: np.ndarray) -> np.ndarray:
+  shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
+  return shares / shares.sum(axis=-1, keepdims=True)
+
+
+_VALUES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+  "binary": _sigmoid,
+  "multiclass": _softmax,
+  "regression": lambda values: values,
 }

@@ -20,7 +20,7 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh
 
-from gnn_readout import models, shares
+from gnn_readout import models, optimizers, shares
 from gnn_readout.tasks import Problem
 from gnn_readout.tasks.base import Batch, Exam, Functions, Scores
 from gnn_readout.training import members, sharding
@@ -92,6 +92,8 @@ class Program:
     hyper = {name: np.array(x) for name, x in values.items()}
     arrays = [p.hyper_arrays() for p in problems]
     hyper |= {name: np.stack([a[name] for a in arrays]) for name in arrays[0]}
+    if optimizers.follows_scores(first.config["optimizer"]):
+      hyper[optimizers.RATE_FACTOR] = np.ones(len(problems))
     self._hyper = self._place(hyper)
     self._batches: Any = None
     self._exams: dict[tuple[str, ...], Exam] = {}
@@ -192,7 +194,7 @@ class Program:
       self._exams[key] = exam._replace(batches=batches)
     exam = self._exams[key]
     predict = self._compiled.predict[exam.is_shared]
-    state = self._best if of_best else self._state
+    state = self._best if of_best else step_lib.best_of(self._state)
     outputs = self._fetch(
       [
         predict(self._hyper, state.params, state.model_state, batch)
@@ -228,6 +230,15 @@ class Program:
       except ValueError as error:
         results.append(error)
     return results
+
+  def set_rate_factors(self, factors: Sequence[float]) -> None:
+    """Sets what the members' learning rates are multiplied by, [M].
+
+    Args:
+      factors: Those of the schedule 'plateau'.
+    """
+    placed = self._place(np.array(factors))
+    self._hyper = {**self._hyper, optimizers.RATE_FACTOR: placed}
 
   def keep_best(self, better: np.ndarray) -> None:
     """Keeps the states of the members where [M] bool is true."""

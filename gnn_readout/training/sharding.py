@@ -12,6 +12,7 @@ copies that never train; D shares of a batch.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -235,4 +236,21 @@ def over_members(
       check_vma=False,
     )(*args)
 
-  return jax.jit(sharded, donate_argnums=tuple(donate))
+  return jax.jit(
+    sharded,
+    donate_argnums=tuple(donate),
+    compiler_options=_options(mesh),
+  )
+
+
+def _options(mesh: Mesh) -> dict[str, bool] | None:
+  """Returns how to compile: a device that has one core gets one thread.
+
+  The devices of a CPU share its threads. Where there is one for each core,
+  splitting an operation over several threads costs their synchronisation and
+  gains nothing. Processes with a device each count as one with all of them.
+  """
+  on_cpu = [x.platform == "cpu" for x in mesh.devices.flat]
+  if not all(on_cpu) or not 1 < len(os.sched_getaffinity(0)) <= len(on_cpu):
+    return None
+  return {"xla_cpu_multi_thread_eigen": False}

@@ -22,6 +22,7 @@ from gnn_readout.data import identity
 from gnn_readout.errors import Damaged
 from gnn_readout.runs import checkpoints, locks, settings
 from gnn_readout.tasks import Problem
+from gnn_readout.training import step as step_lib
 from gnn_readout.training.history import History
 from gnn_readout.training.program import Program
 
@@ -245,7 +246,7 @@ class Snapshots:
     self._check_same(saved.meta)
     program.initialise()
     best = saved.state
-    state = program.arrays()["state"]._replace(**best._asdict())
+    state = step_lib.begin_at(best, program.arrays()["state"])
     memory = self._load(saved, {"state": state, "best": best})
     for history in memory.histories:
       history.restart(saved.step)

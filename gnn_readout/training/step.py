@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from gnn_readout import shares
+from gnn_readout import optimizers, shares
 from gnn_readout.tasks.base import Functions
 
 # What can stop being finite, by the name of the scalar, in the order in which a
@@ -56,7 +56,7 @@ class Best(NamedTuple):
   """What is kept of the best state: what predictions are made from.
 
   Attributes:
-    params: The model's parameters.
+    params: The model's parameters, or their average where one is kept.
     model_state: The model's running statistics.
     step: [] int32, steps done.
   """
@@ -68,7 +68,19 @@ class Best(NamedTuple):
 
 def best_of(state: State) -> Best:
   """Returns what is kept of a state."""
-  return Best(state.params, state.model_state, state.step)
+  params = optimizers.averaged(state.opt_state, state.params)
+  return Best(params, state.model_state, state.step)
+
+
+def begin_at(best: Best, state: State) -> State:
+  """Returns the state that goes on from the best one, with new moments.
+
+  Args:
+    best: What is kept of it.
+    state: At step 0.
+  """
+  opt_state = optimizers.with_average(state.opt_state, best.params)
+  return state._replace(**best._asdict(), opt_state=opt_state)
 
 
 def make_init(functions: Functions) -> Callable[[Any, Array, Any], State]:

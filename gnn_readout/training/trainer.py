@@ -26,8 +26,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import paths, records, tasks
+from gnn_readout import optimizers, options, paths, records, tasks
 from gnn_readout.data import identity
+from gnn_readout.fields import flatten
 from gnn_readout.files import atomic_write_text
 from gnn_readout.runs import checkpoints, locks, log, processes, settings
 from gnn_readout.runs.progress import ProgressLine
@@ -110,8 +111,10 @@ def train(
     problems = processes.in_turn(
       lambda: tasks.make_problems(configs, data_dir, cache_dir)
     )
+    for problem in problems:
+      options.check_length(flatten(problem.config.to_dict()), problem.num_steps)
     members = [
-      Member(name, problem, folder)
+      Member(name, problem, folder, problem.config.get("patience", 0))
       for name, problem, folder in zip(names, problems, folders, strict=True)
     ]
     if complete:
@@ -413,16 +416,38 @@ class Trainer:
       metric = self._problem.metric
       scores = {split: values[f"{split}_{metric}"] for split in result}
       better[m] = history.score(step, scores, self._problem.sign)
-      program.active[m] = not self._has_enough(m)
+      if self._has_enough(m):
+        program.active[m] = False
+        self._say_that_it_stops(m)
     if self._keeps_best:
       program.keep_best(better)
     self._check_survivors()
+    self._set_rates()
     if not self._is_quiet:
       self._say(self._status())
 
   def _has_enough(self, m: int) -> bool:
     patience = self._members[m].patience
     return bool(patience) and self.histories[m].waited() >= patience
+
+  def _say_that_it_stops(self, m: int) -> None:
+    if self._is_quiet:
+      return
+    member = self._members[m]
+    waited = counted(member.patience, "evaluation")
+    self._say(
+      f"{member.name}{': ' * bool(member.name)}no better score on valid in"
+      f" {waited}; it stops at step {self.program.step}"
+    )
+
+  def _set_rates(self) -> None:
+    """Multiplies the learning rates by what follows from the scores so far."""
+    fields, sign = self._members[0].config["optimizer"], self._problem.sign
+    if optimizers.follows_scores(fields):
+      curves = [[score for _, score in h.valid] for h in self.histories]
+      self.program.set_rate_factors(
+        [optimizers.rate_factor(fields, curve, sign) for curve in curves]
+      )
 
   def _give_up_failed(self) -> None:
     for m, fault in enumerate(self.program.faults()):
@@ -470,6 +495,7 @@ class Trainer:
         for m, history in enumerate(self.histories)
       ]
     )
+    self._set_rates()
     self._began -= memory.seconds
     self._last_log, self._saved_step = memory.last_log, program.step
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gnn_readout import data
-from gnn_readout.data.sources import smiles, tu
+from gnn_readout.data.sources import smiles, tu, unlabelled
 
 pytest.importorskip("rdkit")
 
@@ -175,13 +175,16 @@ def test_34_a_task_without_labels(read):
 
 def test_38_molecules_without_labels(cases, read):
   trained = read("34-all-missing/a.csv").schema
-  store = smiles.read_unlabelled(
-    cases / "38-predict-new-molecules/new.csv", trained
-  )
+  path = cases / "38-predict-new-molecules/new.csv"
+  table, column = unlabelled.read_molecules(path, ["SMILES"], "--column")
+  np.testing.assert_array_equal(table.rows, [1, 2])
+  texts = [*table.column(column).texts, "FAIL"]
+  (window,) = unlabelled.windows(texts, trained)
+  store = window.store
   assert store.schema.task_names == ("y",) and np.isnan(store.labels).all()
   np.testing.assert_array_equal(store.num_nodes, [3, 6])
-  np.testing.assert_array_equal(store.splits["all"], [0, 1])
-  np.testing.assert_array_equal(store.rows, [1, 2])
+  np.testing.assert_array_equal(window.graphs, [0, 1])
+  np.testing.assert_array_equal(window.places, [0, 1])
 
 
 def test_41_numbers_beyond_float32(read):

@@ -17,7 +17,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from gnn_readout import cli
-from gnn_readout.runs import devices, memory, output
+from gnn_readout.runs import compiled, devices, memory, output
 
 
 class Done(NamedTuple):
@@ -60,6 +60,7 @@ def run(
     for name, value in (environment or {}).items():
       patch.setenv(name, value)
     for module, name in (
+      (compiled, "keep"),
       (memory, "keep_freed_memory"),
       (output, "outlive_the_reader"),
       (devices, "use_all_cores"),

@@ -148,3 +148,70 @@ def test_real_values_are_multiplied_as_they_are():
   y = encoders.project(jnp.asarray(x, jnp.float32), (), jnp.asarray(table))
   np.testing.assert_allclose(y, x.astype(np.float32) @ table, rtol=1e-12)
   assert encoders.raw_features(jnp.arange(7)[:, None], ()).dtype == jnp.float64
+
+
+def mixed(sizes=SIZES, num_values=3):
+  """Categories before numbers, as a store of both kinds has them."""
+  numbers = np.random.default_rng(5).normal(size=(N, num_values))
+  return np.concatenate([features(sizes=sizes), numbers], axis=1)
+
+
+def test_categories_and_numbers_are_added_up():
+  x = mixed()
+  rng = np.random.default_rng(2)
+  table = rng.normal(size=(sum(SIZES), D))
+  linear = {"w": rng.normal(size=(3, D)), "b": rng.normal(size=D)}
+  params = {"encoder": {"table": table}, "encoder/linear": linear}
+  values = encoder().apply(params, jnp.asarray(x))
+  tables = np.split(table, np.cumsum(SIZES)[:-1])
+  codes = x[:, : len(SIZES)].astype(int)
+  expected = x[:, len(SIZES) :] @ linear["w"] + linear["b"]
+  expected += sum(tables[f][codes[:, f]] for f in range(len(SIZES)))
+  np.testing.assert_allclose(values, expected, atol=1e-13)
+  made = jax.eval_shape(encoder().init, jax.random.key(0), jnp.asarray(x))
+  assert jax.tree.map(jnp.shape, made) == jax.tree.map(np.shape, params)
+
+
+@pytest.mark.parametrize("most", [sum(SIZES), sum(SIZES) - 1])
+def test_a_projection_of_both_kinds(monkeypatch, most):
+  monkeypatch.setitem(encoders._MAX_PRODUCT_ROWS, "cpu", most)
+  x = mixed()
+  width = encoders.num_raw_features(x.shape[1], SIZES)
+  table = np.random.default_rng(1).normal(size=(width, D))
+  raw = np.asarray(encoders.raw_features(jnp.asarray(x), SIZES))
+  hot = np.asarray(multi_hot(jnp.asarray(features()), SIZES))
+  np.testing.assert_array_equal(raw[:, : sum(SIZES)], hot)
+  np.testing.assert_array_equal(raw[:, sum(SIZES) :], x[:, len(SIZES) :])
+  y = encoders.project(jnp.asarray(x), SIZES, jnp.asarray(table))
+  np.testing.assert_allclose(y, raw @ table, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("sizes", "num_values"), [(SIZES, 0), ((), 3)])
+def test_one_kind_alone_is_drawn_as_if_there_were_no_other(sizes, num_values):
+  """What was trained before there were both kinds can be trained on."""
+  num_features, width = sum(sizes) + num_values, 7
+  make = lambda: embedding_table("t", sizes, num_features, width, jnp.float32)
+
+  def plainly():
+    def draw(shape, dtype):
+      key = hk.next_rng_key()
+      if not sizes:
+        return num_values**-0.5 * jax.random.normal(key, shape, dtype)
+      bounds = np.repeat([(6 / (s + width)) ** 0.5 for s in sizes], sizes)
+      drawn = jax.random.uniform(key, shape, dtype, -1.0, 1.0)
+      return jnp.asarray(bounds, dtype)[:, None] * drawn
+
+    return hk.get_parameter("t", (num_features, width), jnp.float32, draw)
+
+  trees = [hk.transform(f).init(jax.random.key(3)) for f in (make, plainly)]
+  assert jax.tree.structure(trees[0]) == jax.tree.structure(trees[1])
+  np.testing.assert_array_equal(*map(jax.tree.leaves, trees))
+
+
+def test_a_table_of_both_kinds_has_the_spread_of_each():
+  table = hk.transform(lambda: embedding_table("t", (5,), 36, 293, jnp.float64))
+  (values,) = jax.tree.leaves(jax.jit(table.init)(jax.random.key(0)))
+  assert values.shape == (36, 293)
+  bound = (6 / (5 + 293)) ** 0.5
+  assert 0.99 * bound < np.abs(values[:5]).max() <= bound
+  np.testing.assert_allclose(np.std(values[5:]), 31**-0.5, rtol=0.05)

@@ -65,6 +65,37 @@ def test_values_and_gradients(monkeypatch, numbers, other_side, distinct):
   gradients.assert_same(ours, theirs, arrays, weights, atol=1e-11)
 
 
+@pytest.mark.parametrize("order", [2, 3])
+def test_derivatives_of_derivatives(order):
+  *arrays, weights, sets, key_sets = example(True)
+  rng = np.random.default_rng(1)
+  directions = [
+    [jnp.asarray(rng.normal(size=x.shape)) for x in arrays]
+    for _ in range(order)
+  ]
+
+  def derivative(total):
+    """Returns `total` differentiated along each of the directions."""
+    for direction in directions:
+
+      def along(arrays, f=total, direction=direction):
+        slopes = jax.tree.map(jnp.vdot, jax.grad(f)(arrays), direction)
+        return sum(jax.tree.leaves(slopes))
+
+      total = along
+    return jax.jit(total)(arrays)
+
+  def ours(arrays):
+    values, _ = pairs.pair_sum(tile, *arrays, sets, key_sets, 3, False)
+    return jnp.vdot(values, weights)
+
+  def theirs(arrays):
+    values, _ = all_pairs(*arrays, sets, key_sets, False)
+    return jnp.vdot(values, weights)
+
+  np.testing.assert_allclose(derivative(ours), derivative(theirs), rtol=1e-10)
+
+
 def test_maximum():
   params, q, k, _, sets, key_sets = example(True)
 

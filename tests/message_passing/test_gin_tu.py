@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from configs import tu
-from gnn_readout import metrics, models
+from gnn_readout import losses, models
 from gnn_readout.data import batches
 from gnn_readout.data.building import build_store
 from gnn_readout.data.store import Schema
@@ -94,7 +94,7 @@ def make_gradients(model):
   def gradients(params, state, batch):
     def loss(params):
       output, new_state = model.apply(params, state, None, batch, True)
-      value = metrics.masked_loss("multiclass")(
+      value = losses.masked_loss("multiclass")(
         output.logits, batch.globals["labels"], batch.globals["mask"]
       )
       return value, (output.logits, new_state)
@@ -206,7 +206,7 @@ def test_members_of_a_population_train_as_they_would_alone():
   config = config_of("T,sum")
   config.message_passing.num_layers = 1
   config = config.to_dict()
-  loss = metrics.masked_loss("multiclass")
+  loss = losses.masked_loss("multiclass")
 
   def train(seed, learning_rate, dropout_rate):
     head = {**config["head"], "dropout_rate": dropout_rate}

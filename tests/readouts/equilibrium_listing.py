@@ -89,7 +89,9 @@ def equilibrium(
   mu = jax.nn.sigmoid(params["momentum"])
   learning_rate = jax.nn.softplus(params["learning_rate"])
 
-  y = jnp.zeros((num_sets, size), elements.dtype)
+  # The listing starts at zeros; section 2 also names a learned start.
+  start = params.get("start", jnp.zeros(size, elements.dtype))
+  y = jnp.broadcast_to(start, (num_sets, size))
   grad_norm = jnp.zeros([num_sets], elements.dtype)
   momentum = jnp.zeros_like(y)
 

@@ -8,12 +8,14 @@ import sys
 
 import pytest
 
-from gnn_readout.readouts import READOUTS
+from gnn_readout.readouts import OF_GRAPHS, ORDER_DEPENDENT, READOUTS
+
+ALL = READOUTS | ORDER_DEPENDENT | OF_GRAPHS
 
 
-@pytest.mark.parametrize("name", sorted(READOUTS))
+@pytest.mark.parametrize("name", sorted(ALL))
 def test_example_runs(name):
-  readout = READOUTS[name]
+  readout = ALL[name]
   text = inspect.cleandoc(readout.__doc__)
   assert "\nExample:\n" in text
   module = sys.modules[readout.__module__]
@@ -26,9 +28,9 @@ def test_example_runs(name):
   assert not report, "".join(report)
 
 
-@pytest.mark.parametrize("name", sorted(READOUTS))
+@pytest.mark.parametrize("name", sorted(ALL))
 def test_source_and_arguments_are_named(name):
-  readout = READOUTS[name]
+  readout = ALL[name]
   assert "\nReference: " in inspect.cleandoc(readout.__doc__)
   for argument in readout.arguments():
     assert f"\n      {argument}: " in readout.__init__.__doc__, argument

@@ -30,6 +30,7 @@ POTENTIALS = {
     "output_size": 2,
     "square_reduction": "sum",
   },
+  "start": {"hidden": 5, "potential_outputs": 3, "start": "learned"},
   "scalar": {"widths": (13, 1), "square_reduction": "none", "clip": 0.2},
   "four layers": {"widths": (10, 10, 10, 10), "aux_reduction": "sum"},
   "resting": {

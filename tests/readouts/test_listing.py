@@ -6,9 +6,16 @@ import pathlib
 
 import pytest
 
-from gnn_readout.readouts import READOUTS, listing, make_readout
+from gnn_readout.readouts import (
+  OF_GRAPHS,
+  ORDER_DEPENDENT,
+  READOUTS,
+  listing,
+  make_readout,
+)
 from gnn_readout.readouts.base import FAMILIES
 
+ALL = READOUTS | ORDER_DEPENDENT | OF_GRAPHS
 README = pathlib.Path(__file__).parents[2] / "README.md"
 
 
@@ -23,7 +30,9 @@ def test_every_readout_is_in_one_family():
   families = listing.families()
   assert tuple(families) == FAMILIES
   names = [name for members in families.values() for name in members]
-  assert sorted(names) == sorted(READOUTS)
+  assert sorted(names) == sorted(ALL)
+  assert sorted(families["sequences"]) == sorted(ORDER_DEPENDENT)
+  assert sorted(families["graphs"]) == sorted(OF_GRAPHS)
 
 
 def test_a_readout_describes_itself_and_its_fields():
@@ -36,9 +45,9 @@ def test_a_readout_describes_itself_and_its_fields():
     listing.describe("fspol")
 
 
-@pytest.mark.parametrize("name", sorted(READOUTS))
+@pytest.mark.parametrize("name", sorted(ALL))
 def test_formula_and_paper_are_one_line_each(name):
-  readout = READOUTS[name]
+  readout = ALL[name]
   assert "y" in readout.formula()
   for text in (readout.formula(), readout.reference()):
     assert text.endswith(".") and "\n" not in text
@@ -53,9 +62,9 @@ def test_arguments_are_those_of_the_signature():
     make_readout("sum", order=2)
 
 
-@pytest.mark.parametrize("name", sorted(READOUTS))
+@pytest.mark.parametrize("name", sorted(ALL))
 def test_what_is_measured_on_the_data_is_an_argument(name):
   few, many = (
-    READOUTS[name].arguments_from_data(sizes) for sizes in ([1], [2, 3, 50])
+    ALL[name].arguments_from_data(sizes) for sizes in ([1], [2, 3, 50])
   )
-  assert few.keys() == many.keys() <= READOUTS[name].arguments().keys()
+  assert few.keys() == many.keys() <= ALL[name].arguments().keys()

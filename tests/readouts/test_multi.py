@@ -56,6 +56,70 @@ def test_sizes():
   assert pool(elements, ["sum"]).shape == (ragged.S, D)
 
 
+def test_mixed_is_one_convex_combination():
+  elements = ragged.example()
+  make = functools.partial(Multi, ["mean", "max", "sum"], "mixed", name="multi")
+  params = {"multi": {"mix": np.array([[0.7, -1.1]])}}
+  weights = np.exp([0.7, -1.1, 0.0])
+  weights /= weights.sum()
+  parts = [ragged.pool(READOUTS[name], elements) for name in make.args[0]]
+  np.testing.assert_allclose(
+    ragged.pool(make, elements, params),
+    np.tensordot(weights, parts, 1),
+    atol=1e-13,
+  )
+
+
+def test_gated_is_a_sigmoid_of_the_sum_for_two():
+  """As in the program of gated pooling, set by set."""
+  elements = ragged.example()
+  make = functools.partial(Multi, ["mean", "max"], "gated", name="multi")
+  gate = np.random.default_rng(0).normal(size=D)
+
+  def literal(x):
+    alpha = 1 / (1 + np.exp(-sum(gate @ row for row in x)))
+    return alpha * x.mean(axis=0) + (1 - alpha) * x.max(axis=0)
+
+  np.testing.assert_allclose(
+    ragged.pool(make, elements, {"multi": {"gate": gate[:, None]}}),
+    ragged.each(literal, elements),
+    atol=1e-13,
+  )
+
+
+@pytest.mark.parametrize("combination", ["mixed", "gated"])
+def test_mixtures_begin_as_the_mean_of_the_members(combination):
+  elements = ragged.example()
+  names = ["mean", "max"]
+  parts = [ragged.pool(READOUTS[name], elements) for name in names]
+  np.testing.assert_allclose(
+    pool(elements, names, combination=combination),
+    np.mean(parts, axis=0),
+    atol=1e-14,
+  )
+
+
+def test_members_are_pooled_by_another_readout():
+  elements = ragged.example()
+  names = ["mean", "max", "min"]
+  parts = [ragged.pool(READOUTS[name], elements) for name in names]
+  values = pool(elements, names, combination="median")
+  np.testing.assert_allclose(values, np.median(parts, axis=0), atol=1e-14)
+  transport = {"name": "optimal_transport", "solver": "sinkhorn"}
+  transport |= {"a1": 1e6, "a2": 1e9, "a3": 1e9}
+  values = pool(elements, names, combination=transport)
+  np.testing.assert_allclose(values, np.mean(parts, axis=0), atol=1e-4)
+
+
+def test_a_fault_stays_in_its_set_when_members_are_combined():
+  elements = ragged.example()
+  elements[3, 1] = np.inf
+  for combination in ("mixed", "gated", "median"):
+    values = pool(elements, ["mean", "max"], combination=combination)
+    assert not np.isfinite(values[0]).all(), combination
+    assert np.isfinite(values[1:]).all(), combination
+
+
 def test_losses_add_up_and_diagnostics_keep_their_names():
   member = {"name": "equilibrium", "num_steps": 2, "widths": (3, 2)}
   elements = np.float32(ragged.example())
@@ -105,3 +169,17 @@ def test_as_in_pytorch_geometric():
 def test_bad_members(members, message):
   with pytest.raises(ValueError, match=message):
     pool(ragged.example(), members)
+
+
+@pytest.mark.parametrize(
+  ("combination", "message"),
+  [
+    ("gatd", "Unknown readout 'gatd'"),
+    ({"num_heads": 2}, "combination must have a name, got {'num_heads': 2}"),
+    ("mixed", r"combined by 'mixed', got \[5, 10\]: say their output_size"),
+  ],
+)
+def test_bad_combinations(combination, message):
+  members = ["mean", {"name": "set2set", "processing_steps": 1}]
+  with pytest.raises(ValueError, match=message):
+    pool(ragged.example(), members, combination=combination)

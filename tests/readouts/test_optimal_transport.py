@@ -111,6 +111,7 @@ def test_fixed_weights_are_no_parameters():
 OPTIONS = {
   "attention": {"solver": "sinkhorn", "prior": "attention"},
   "gromov": {"solver": "badmm_quadratic", "a0": None, "gromov_rank": 2},
+  "proximal": {"solver": "sinkhorn_proximal", "a0": None, "gromov_rank": None},
 }
 
 
@@ -136,6 +137,7 @@ def test_each_set_is_on_its_own_whatever_the_options(options):
   [
     ("attention", {"a1", "a2", "a3", "hidden", "score"}),
     ("gromov", {"a0", "a1", "a2", "a3", "rho", "describe"}),
+    ("proximal", {"a0", "a1", "a2", "a3", "rho"}),
   ],
 )
 def test_gradients_are_finite_and_reach_every_weight(options, weights):
@@ -155,6 +157,19 @@ def test_gradients_are_finite_and_reach_every_weight(options, weights):
     for leaf in jax.tree.leaves(gradient(params, scaled)):
       assert leaf.dtype == jnp.float32
       assert np.isfinite(leaf).all(), scale
+
+
+def test_tied_weights_are_one_for_all_iterations():
+  x = elements()
+  _, apart = run(x)
+  result, tied = run(x, ties_weights=True)
+  assert {key: np.shape(w) for key, w in tied["pool"].items()} == {
+    key: (1,) for key in apart["pool"]
+  }
+  function = readout()
+  equal = jax.tree.map(lambda w: jnp.repeat(w, 4), tied)
+  expected = jax.jit(function.apply)(equal, x, sets())
+  np.testing.assert_array_equal(result.values, expected.values)
 
 
 @pytest.mark.parametrize(

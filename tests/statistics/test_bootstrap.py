@@ -18,13 +18,13 @@ G, T, CLASSES, R = 53, 5, 3, 37
 def _case(metric: str, ties: bool = False):
   """Labels and two models' logits, with tasks that some resamples lose."""
   rng = np.random.default_rng(7)
-  if metric == "accuracy":
+  if metric.endswith("of classes") or metric == "accuracy":
     labels = rng.integers(CLASSES, size=(G, 1)).astype(np.float32)
     labels[3] = np.nan
     return labels, *rng.normal(size=(2, G, CLASSES)).astype(np.float32)
   logits = rng.normal(size=(2, G, T)).astype(np.float32)
   labels = rng.normal(size=(G, T)).astype(np.float32)
-  if metric in ("ap", "rocauc"):
+  if metric in ("ap", "rocauc", "f1", "mcc"):
     labels = (labels > 0.5).astype(np.float32)
     labels[:, 1] = 0
     labels[11, 1] = 1  # One positive.
@@ -32,6 +32,9 @@ def _case(metric: str, ties: bool = False):
     labels[:, 3] = np.arange(G) != 5  # One negative.
   labels[rng.random((G, T)) < 0.3] = np.nan
   labels[[11, 5], [1, 3]] = 1, 0
+  if metric == "r2":
+    labels[:, 1] = 0.1  # All the same; then a few of few.
+    labels[6:, 3] = np.nan
   if metric not in ("ap", "rocauc"):
     labels[:, 2] = np.nan
   if ties:
@@ -63,11 +66,18 @@ def _literal(metric, labels, logits_a, logits_b, counts):
     ("rocauc", True),
     ("rmse", False),
     ("mae", False),
+    ("r2", False),
+    ("f1", False),
+    ("mcc", False),
     ("accuracy", False),
+    ("f1 of classes", False),
+    ("mcc of classes", False),
+    ("rocauc of classes", False),
   ],
 )
 def test_is_the_bootstrap_that_copies_rows(metric, ties):
   case = _case(metric, ties)
+  metric = metric.removesuffix(" of classes")
   result = bootstrap.compare(metric, *case, num_resamples=R, seed=3)
   counts = bootstrap.resample(np.random.default_rng(3), G, R)
   expected = _literal(metric, *case, counts)

@@ -30,16 +30,27 @@ MOLECULES = {
 
 def make_problem(dataset: str, variant: str, **fields) -> GraphProperty:
   """Returns a small model without dropout on batches of 32 graphs."""
+  return problem_of(make_config(dataset, variant, **fields))
+
+
+def problem_of(config) -> GraphProperty:
+  """Returns the problem of a config, with the fold that it names."""
+  store = data.load(config.dataset)
+  if "fold" in config:
+    store = folds.with_fold(store, config.fold, **config.folds)
+  return GraphProperty(config, store)
+
+
+def make_config(dataset: str, variant: str, **fields):
+  """Returns the config of a small model; see `make_problem`."""
   is_tu = dataset.startswith("tu/")
   config = (tu if is_tu else molpcba).get_config(variant)
-  store = data.load(dataset)
-  if is_tu:
-    store = folds.with_fold(store, config.fold, **config.folds)
+  config.dataset = dataset
   config.update_from_flattened_dict(TU if is_tu else MOLECULES)
   config.batching.update(batch_size=32, num_buckets=1)
   config.update(num_steps=20, num_epochs=0.0, eval_every=20)
   config.update_from_flattened_dict(fields)
-  return GraphProperty(config, store)
+  return config
 
 
 def _moments(state) -> Any:

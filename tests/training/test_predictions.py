@@ -9,7 +9,8 @@ import pytest
 from scipy import special
 
 from gnn_readout.data.sources import smiles
-from gnn_readout.training.predictions import Predictions, check_path
+from gnn_readout.training.predictions import Predictions
+from gnn_readout.training.sheets import check_path
 
 pytest.importorskip("rdkit")
 

@@ -231,3 +231,16 @@ def test_steps_of_an_epoch_are_the_configs_own_or_one_pass(classes, tu_config):
   tu_config.epoch_steps = 50
   (problem,) = problems(classes, [tu_config])
   assert (problem.epoch_steps, problem.num_steps) == (50, 100)
+
+
+def test_a_step_takes_over_the_memory_of_the_state(make_store):
+  # Otherwise twice the parameters and moments would have to fit.
+  config = molpcba.get_config("gcn,sum")
+  config.model.message_passing.update(width=5, num_layers=1)
+  config.batching.update(batch_size=3, num_buckets=1)
+  alone = program.Program([GraphProperty(config, make_store())])
+  alone.initialise()
+  before = jax.tree.leaves((alone._state.params, alone._state.opt_state))
+  alone.advance(1)
+  alone.close()
+  assert all(x.is_deleted() for x in before)

@@ -372,7 +372,7 @@ def test_predictions_that_are_not_finite_are_refused(store):
   labels = store.labels[store.splits["valid"]]
   logits = np.zeros_like(labels)
   logits[3, 1] = np.inf
-  constants = scoring.constant_scores(store, "valid")
+  constants = scoring.constant_scores(store, "valid", ("ap",))
   with pytest.raises(ValueError, match="1 of 17 graphs of split 'valid'"):
     scoring.score(store, "valid", logits, constants)
 

@@ -10,11 +10,14 @@ import os
 
 from gnn_readout.data.sources import (
   demo,
+  folder,
+  function,
   mnist,
   molecules,
   omniglot,
   smiles,
   text_table,
+  tfds,
   tu,
 )
 from gnn_readout.data.sources.base import Source
@@ -58,7 +61,6 @@ SOURCES: tuple[Source, ...] = (
     ),
     section="tu",
     options={"features": str, "targets": str, "remove_duplicates": bool},
-    has_splits=False,
     archive=tu.archive_of,
   ),
   Source(
@@ -67,7 +69,7 @@ SOURCES: tuple[Source, ...] = (
     matches=text_table.is_table,
     files=_csv_files,
     read=lambda name, data_dir, **options: smiles.read_csv(name, **options),
-    is_file=True,
+    is_path=True,
     section="csv",
     options={
       "smiles_column": str,
@@ -95,6 +97,31 @@ SOURCES: tuple[Source, ...] = (
     read=None,
     archive=mnist.archive_of,
   ),
+  Source(
+    written="tfds/ogbg_molpcba",
+    known=(tfds.DATASET,),
+    matches=lambda name: name == tfds.DATASET,
+    files=lambda name, data_dir: tfds.tfds_files(data_dir),
+    read=lambda name, data_dir: tfds.read_tfds(data_dir),
+  ),
+  Source(
+    written="MODULE:FUNCTION",
+    known=(),
+    matches=function.is_function,
+    files=lambda name, data_dir: function.module_files(name),
+    read=lambda name, data_dir: function.call(name),
+    is_cached=False,
+  ),
+  # The last one: any path that is of none of the kinds above.
+  Source(
+    written="FOLDER of a store",
+    known=(),
+    matches=folder.is_folder,
+    files=lambda name, data_dir: folder.store_files(name),
+    read=lambda name, data_dir: folder.read_store(name),
+    is_path=True,
+    is_cached=False,
+  ),
 )
 
 
@@ -110,9 +137,15 @@ def is_there(dataset: str, data_dir: str | os.PathLike[str]) -> bool:
     return False
 
 
-def is_file(dataset: str) -> bool:
-  """Returns whether a dataset is named by the path of its file."""
-  return any(row.matches(dataset) for row in SOURCES if row.is_file)
+def is_path(dataset: str) -> bool:
+  """Returns whether a dataset is named by the path of its file or folder."""
+  row = _row(dataset)
+  return row is not None and row.is_path
+
+
+def short_name(dataset: str) -> str:
+  """Returns what a dataset is called in the names of files: no path."""
+  return os.path.basename(os.path.normpath(dataset))
 
 
 def find(dataset: str) -> Source:
@@ -121,13 +154,23 @@ def find(dataset: str) -> Source:
   Raises:
     ValueError: There is none; the message says what may be written.
   """
-  for source in SOURCES:
-    if source.matches(dataset):
-      return source
+  if source := _row(dataset):
+    return source
   written = ", ".join(source.written for source in SOURCES if source.read)
   known = [name for source in SOURCES for name in source.known]
   raise ValueError(
     f"unknown dataset {dataset!r}; write one of {written}. Graphs of your own"
-    " are a CSV file of SMILES, or texts in the layout of the TU collection in"
+    " are a CSV file of SMILES, a folder that gnn_readout.data.from_arrays or a"
+    " function like it wrote, or texts in the layout of the TU collection in"
     f" DATA/tu/NAME.{suggest(dataset, known)}"
   )
+
+
+def config_fields() -> list[str]:
+  """Returns the fields of a config that decide its dataset, without folds."""
+  sections = [row.section for row in SOURCES if row.section]
+  return ["dataset", *sections]
+
+
+def _row(dataset: str) -> Source | None:
+  return next((row for row in SOURCES if row.matches(dataset)), None)

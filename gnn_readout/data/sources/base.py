@@ -42,16 +42,16 @@ class Source:
   Attributes:
     written: How one of its datasets is written, such as `'tu/NAME'`.
     known: Names that are worth suggesting.
-    matches: Says whether a dataset is of this kind, from its name alone.
+    matches: Says whether a dataset is of this kind, from its name.
     files: Returns the files that dataset `name` in `data_dir` is made from;
       the first of them tells two datasets of one name apart.
     read: Makes the store from `(name, data_dir, **options)`; None where there
       are no graphs, and a task has a reader of its own.
-    is_file: Whether a dataset's name is the path of its only file.
+    is_path: Whether a dataset's name is the path of its file or folder.
+    is_cached: Whether what is read is converted and kept. What is a store
+      already, or is made by a program, is not.
     section: The section of a config that holds the options; '' = none.
     options: How each option is read from the value that a config has for it.
-    has_splits: Whether a store comes with its splits. If not, `config.fold`
-      and `config.folds` make them.
     archive: Returns what a dataset is fetched as, None if it is unknown; None
       where nothing is ever fetched.
   """
@@ -61,10 +61,10 @@ class Source:
   matches: Callable[[str], bool]
   files: Callable[[str, pathlib.Path], Sequence[Path]]
   read: Callable[..., GraphStore] | None
-  is_file: bool = False
+  is_path: bool = False
+  is_cached: bool = True
   section: str = ""
   options: Mapping[str, Callable[[Any], Any]] = dataclasses.field(
     default_factory=dict
   )
-  has_splits: bool = True
   archive: Callable[[str], Archive | None] | None = None

@@ -1,6 +1,6 @@
 """Molecules written as SMILES, from a list or a user's own CSV file.
 
-Features are those of `ogb.utils.smiles2graph`, so that a model trained on a
+Features are those of OGB, see `featurise`, so that a model trained on a
 dataset of OGB reads them. RDKit is needed, and imported where it is used.
 """
 
@@ -9,19 +9,18 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from absl import logging
 
 from gnn_readout.data.building import build_from_undirected
-from gnn_readout.data.sources.chunks import in_chunks
-from gnn_readout.data.sources.molecules import (
-  ATOM_SIZES,
-  BOND_SIZES,
-  SPLITS,
-  molecule_schema,
+from gnn_readout.data.sources.featurise import (
+  MOST_CHARACTERS,
+  Columns,
+  columns_of,
+  molecules_to_columns,
 )
+from gnn_readout.data.sources.molecules import SPLITS, molecule_schema
 from gnn_readout.data.sources.scaffolds import scaffold_split
 from gnn_readout.data.sources.targets import (
   find_column,
@@ -32,44 +31,7 @@ from gnn_readout.data.sources.text_table import Table, number, read_table
 from gnn_readout.data.store import METRICS, GraphStore, Schema
 from gnn_readout.errors import quoted, suggest
 
-_MOST_CHARACTERS = 5_000  # Of a SMILES: far more than any molecule's.
 _LOOKED_AT = 20  # Fields of a column that may hold SMILES.
-
-
-class Columns(NamedTuple):
-  """Molecules in columns; those that RDKit refuses have no atoms.
-
-  Attributes:
-    num_nodes: [M] int32 atoms of each molecule.
-    num_bonds: [M] int32 bonds of each molecule.
-    nodes: [N, 9] uint8 atom features.
-    bonds: [B, 2] int32 pairs of atoms, counted within the molecule.
-    bond_features: [B, 3] uint8.
-  """
-
-  num_nodes: np.ndarray
-  num_bonds: np.ndarray
-  nodes: np.ndarray
-  bonds: np.ndarray
-  bond_features: np.ndarray
-
-
-def molecules_to_columns(
-  smiles: Sequence[str], num_workers: int | None = None
-) -> Columns:
-  """Returns atoms and bonds of molecules, with OGB's features.
-
-  Bonds with the stereo of an atropisomer, for which OGB has no value, count as
-  STEREOANY.
-
-  Args:
-    smiles: M SMILES strings.
-    num_workers: Processes; None = one per core. Few molecules take one.
-  """
-  parts = in_chunks(_columns, smiles, num_workers)
-  if not parts:
-    parts = [_columns([])]
-  return Columns(*(np.concatenate(c) for c in zip(*parts, strict=True)))
 
 
 def smiles_to_store(
@@ -104,7 +66,7 @@ def smiles_to_store(
   columns = molecules_to_columns(smiles, num_workers)
   invalid = np.flatnonzero(columns.num_nodes == 0)
   if len(invalid):
-    raise ValueError(f"{name}: {_list_invalid(smiles, invalid, invalid)}")
+    raise ValueError(f"{name}: {list_invalid(smiles, invalid, invalid)}")
   labels = np.asarray(labels, np.float32)
   num_classes = _num_classes(task_type, labels)
   schema = molecule_schema(name, task_type, metric, task_names, num_classes)
@@ -193,47 +155,6 @@ def read_csv(
   )
 
 
-def read_unlabelled(
-  path: str | os.PathLike[str],
-  schema: Schema,
-  smiles_column: str = "smiles",
-  on_invalid: str = "error",
-  num_workers: int | None = None,
-  id_column: str | None = None,
-) -> GraphStore:
-  """Reads molecules to be predicted; whatever else the file holds is left.
-
-  Args:
-    path: As `read_csv` takes it.
-    schema: Of the dataset that the model was trained on.
-    smiles_column: As `read_csv` takes it.
-    on_invalid: Likewise.
-    num_workers: Likewise.
-    id_column: Likewise.
-
-  Returns:
-    The store, all its labels missing, all its molecules in the split `all`.
-
-  Raises:
-    FileNotFoundError: There is no such file.
-    ValueError: As `read_csv`.
-  """
-  table, texts, columns = _read_molecules(
-    path, smiles_column, id_column, on_invalid, num_workers
-  )
-  count = len(table.rows)
-  return _store(
-    dataclasses.replace(
-      schema, name=os.path.basename(path), split_from="none", notes=()
-    ),
-    columns,
-    np.full((count, schema.num_tasks), np.nan, np.float32),
-    {"all": np.arange(count)} if count else {},
-    table.rows,
-    {key: table.column(name).fields for key, name in texts.items()},
-  )
-
-
 def _read_molecules(
   path: str | os.PathLike[str],
   smiles_column: str,
@@ -247,7 +168,7 @@ def _read_molecules(
       f"on_invalid is {on_invalid!r}.{suggest(on_invalid, ('error', 'skip'))}"
     )
   table = read_table(path)
-  texts = {"smiles": _smiles_column(table, smiles_column)}
+  texts = {"smiles": find_smiles(table, [smiles_column])}
   if id_column:
     texts["id"] = find_column(table, id_column) or id_column
     table.column(texts["id"])
@@ -257,7 +178,7 @@ def _read_molecules(
   if valid.all():
     return table, texts, columns
   invalid = np.flatnonzero(~valid)
-  message = f"{path}: {_list_invalid(fields, invalid, table.rows[invalid])}"
+  message = f"{path}: {list_invalid(fields, invalid, table.rows[invalid])}"
   if on_invalid == "error":
     raise ValueError(
       f"{message}; --config.csv.on_invalid=skip leaves such rows out"
@@ -270,11 +191,24 @@ def _read_molecules(
   return table.keep(valid), texts, columns
 
 
-def _smiles_column(table: Table, name: str) -> str:
-  """Returns the column of SMILES, or says which may be meant."""
-  if found := find_column(table, name, ignore_case=True):
-    return found
-  option = "--config.csv.smiles_column"
+def find_smiles(
+  table: Table,
+  names: Sequence[str],
+  option: str = "--config.csv.smiles_column",
+) -> str:
+  """Returns the column of SMILES, or says which may be meant.
+
+  Args:
+    table: Of the file.
+    names: What it may be called, the likeliest first.
+    option: The one that names it.
+
+  Raises:
+    ValueError: There is no such column.
+  """
+  for name in names:
+    if found := find_column(table, name, ignore_case=True):
+      return found
   likely = [n for n in table.columns if "smiles" in n.lower()]
   likely = likely or [n for n in table.columns if _looks_like_smiles(table, n)]
   if likely:
@@ -282,98 +216,29 @@ def _smiles_column(table: Table, name: str) -> str:
   else:
     hint = f"{option} names the column of SMILES, and none looks like one"
   raise ValueError(
-    f"{table.path}: no column {name!r}; {hint}. Its columns are"
+    f"{table.path}: no column {names[0]!r}; {hint}. Its columns are"
     f" {', '.join(table.columns)}"
   )
 
 
 def _looks_like_smiles(table: Table, name: str) -> bool:
   texts = [text for text in table.columns[name].texts if text.strip()]
-  some = [text[:_MOST_CHARACTERS] for text in texts[:_LOOKED_AT]]
+  some = [text[:MOST_CHARACTERS] for text in texts[:_LOOKED_AT]]
   if not some or any(np.isfinite(number(text)) for text in some):
     return False
-  return bool((_columns(some).num_nodes > 0).all())
+  return bool((columns_of(some).num_nodes > 0).all())
 
 
-def _columns(smiles: Sequence[str]) -> Columns:
-  """Returns the columns of a few molecules, in this process."""
-  from rdkit import Chem, rdBase
-
-  tag, hybrid = Chem.ChiralType, Chem.HybridizationType
-  kind, stereo = Chem.BondType, Chem.BondStereo
-  # Values that are not listed take the last place of their vocabulary.
-  chirality = _places(
-    tag.CHI_UNSPECIFIED,
-    tag.CHI_TETRAHEDRAL_CW,
-    tag.CHI_TETRAHEDRAL_CCW,
-    tag.CHI_OTHER,
-  )
-  hybridisation = _places(
-    hybrid.SP, hybrid.SP2, hybrid.SP3, hybrid.SP3D, hybrid.SP3D2
-  )
-  bond_type = _places(kind.SINGLE, kind.DOUBLE, kind.TRIPLE, kind.AROMATIC)
-  bond_stereo = _places(
-    stereo.STEREONONE,
-    stereo.STEREOZ,
-    stereo.STEREOE,
-    stereo.STEREOCIS,
-    stereo.STEREOTRANS,
-  )
-  num_nodes, num_bonds, bonds = [], [], []
-  nodes, bond_features = bytearray(), bytearray()
-  with rdBase.BlockLogs():
-    for text in smiles:
-      fits = len(text) <= _MOST_CHARACTERS
-      molecule = Chem.MolFromSmiles(text) if fits else None
-      if molecule is None:
-        num_nodes.append(0)
-        num_bonds.append(0)
-        continue
-      num_nodes.append(molecule.GetNumAtoms())
-      num_bonds.append(molecule.GetNumBonds())
-      for atom in molecule.GetAtoms():
-        number, charge = atom.GetAtomicNum(), atom.GetFormalCharge()
-        nodes += bytes(
-          (
-            number - 1 if 1 <= number <= 118 else 118,
-            chirality.get(atom.GetChiralTag(), 4),
-            min(atom.GetTotalDegree(), 11),
-            charge + 5 if -5 <= charge <= 5 else 11,
-            min(atom.GetTotalNumHs(), 9),
-            min(atom.GetNumRadicalElectrons(), 5),
-            hybridisation.get(atom.GetHybridization(), 5),
-            atom.GetIsAromatic(),
-            atom.IsInRing(),
-          )
-        )
-      for bond in molecule.GetBonds():
-        bonds.append((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()))
-        bond_features += bytes(
-          (
-            bond_type.get(bond.GetBondType(), 4),
-            bond_stereo.get(bond.GetStereo(), 5),
-            bond.GetIsConjugated(),
-          )
-        )
-  return Columns(
-    num_nodes=np.asarray(num_nodes, np.int32),
-    num_bonds=np.asarray(num_bonds, np.int32),
-    nodes=np.frombuffer(nodes, np.uint8).reshape(-1, len(ATOM_SIZES)),
-    bonds=np.asarray(bonds, np.int32).reshape(-1, 2),
-    bond_features=np.frombuffer(bond_features, np.uint8).reshape(
-      -1, len(BOND_SIZES)
-    ),
-  )
-
-
-def _places(*values: object) -> dict[object, int]:
-  return {value: i for i, value in enumerate(values)}
-
-
-def _list_invalid(
+def list_invalid(
   smiles: Sequence[str], invalid: np.ndarray, rows: np.ndarray
 ) -> str:
-  """Returns a sentence with the first ten of the invalid SMILES."""
+  """Returns a sentence with the first ten of the invalid SMILES.
+
+  Args:
+    smiles: [M].
+    invalid: Indices of those that RDKit refuses.
+    rows: Their rows in the file.
+  """
   pairs = zip(invalid[:10], rows[:10], strict=True)
   shown = [f"{row}: {quoted(smiles[i])}" for i, row in pairs]
   more = ", ..." if len(invalid) > len(shown) else ""

@@ -25,7 +25,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gnn_readout import paths
-from gnn_readout.data.building import build_store, feature_dtype
+from gnn_readout.data.building import (
+  build_store,
+  feature_dtype,
+  is_symmetric,
+)
+from gnn_readout.data.checks import LARGEST
 from gnn_readout.data.sources import archives, wl_hash
 from gnn_readout.data.sources.base import Archive
 from gnn_readout.data.sources.csv_numbers import (
@@ -64,7 +69,6 @@ _KINDS = (
   "graph_indicator",
   *(f"{of}_{what}s" for of in ("node", "edge", "graph") for what in _FILES),
 )
-_LARGEST = 1e15  # Of an attribute.
 _ALIKE = 0.8  # From which on a file's name is taken for a slip.
 
 
@@ -194,7 +198,7 @@ def read_tu(
       edge_sizes=edges.sizes,
       node_dim=nodes.values.shape[1],
       edge_dim=values.shape[1],
-      symmetric=_is_symmetric(senders, receivers, num_nodes),
+      symmetric=is_symmetric(senders, receivers, num_nodes),
       notes=tuple(notes),
       **task,
     ),
@@ -297,13 +301,13 @@ class _Files(NamedTuple):
       attributes = self.attributes(what, num_rows, like)
       missing = np.isnan(attributes).any(axis=1)
       self.check(f"{what}_attributes", missing, lambda row: "a field is empty")
-      large = np.abs(attributes).max(axis=1, initial=0) > _LARGEST
+      large = np.abs(attributes).max(axis=1, initial=0) > LARGEST
       self.check(
         f"{what}_attributes",
         large,
         lambda row: (
           f"{np.abs(attributes[row]).max():g} is too large for a feature, at"
-          f" most {_LARGEST:g}: its square is beyond float32"
+          f" most {LARGEST:g}: its square is beyond float32"
         ),
       )
     return _Descriptions(labels, attributes)
@@ -435,15 +439,6 @@ def _without_repetitions(
   first = np.diff(keys, prepend=-1) != 0
   receivers, senders = np.divmod(keys[first], max(num_nodes, 1))
   return senders, receivers, features[first]
-
-
-def _is_symmetric(
-  senders: np.ndarray, receivers: np.ndarray, num_nodes: int
-) -> bool:
-  """Returns whether the inverses of edges sorted by receiver are the same."""
-  inverse = senders * num_nodes + receivers
-  inverse.sort()
-  return np.array_equal(inverse, receivers * num_nodes + senders)
 
 
 def _categories(about: _Descriptions, *unused) -> _Features:

@@ -13,7 +13,7 @@ import types
 import numpy as np
 import pytest
 
-from gnn_readout.data.sources import chunks, molecules, smiles
+from gnn_readout.data.sources import chunks, featurise, molecules, smiles
 
 pytest.importorskip("rdkit")
 
@@ -61,7 +61,7 @@ def smiles2graph():
 
 
 def assert_as_ogb(texts, smiles2graph) -> None:
-  columns = smiles.molecules_to_columns(texts, num_workers=1)
+  columns = featurise.molecules_to_columns(texts, num_workers=1)
   first_node = first_bond = 0
   for i, text in enumerate(texts):
     expected = smiles2graph(text)
@@ -98,7 +98,7 @@ def test_features_are_those_of_the_raw_files(data_dir):
   path = molecules.ogb_folder(name, data_dir) / "mapping" / "mol.csv.gz"
   with gzip.open(path, "rt") as file:
     texts = [row["smiles"] for row in csv.DictReader(file)][:401]
-  columns = smiles.molecules_to_columns(texts)
+  columns = featurise.molecules_to_columns(texts)
   np.testing.assert_array_equal(columns.num_nodes, raw.num_nodes[:401])
   np.testing.assert_array_equal(2 * columns.num_bonds, raw.num_edges[:401])
   np.testing.assert_array_equal(
@@ -107,20 +107,20 @@ def test_features_are_those_of_the_raw_files(data_dir):
 
 
 def test_features_stay_in_their_vocabulary():
-  columns = smiles.molecules_to_columns(VARIED)
+  columns = featurise.molecules_to_columns(VARIED)
   assert (columns.nodes < molecules.ATOM_SIZES).all()
   assert (columns.bond_features < molecules.BOND_SIZES).all()
 
 
 def test_invalid_molecules_have_no_atoms_and_no_noise(capfd):
-  columns = smiles.molecules_to_columns(["CO", *INVALID, "CC"])
+  columns = featurise.molecules_to_columns(["CO", *INVALID, "CC"])
   np.testing.assert_array_equal(columns.num_nodes, [2, 0, 0, 0, 0, 0, 2])
   np.testing.assert_array_equal(columns.num_bonds, [1, 0, 0, 0, 0, 0, 1])
   assert capfd.readouterr() == ("", "")
 
 
 def test_no_molecules():
-  columns = smiles.molecules_to_columns([])
+  columns = featurise.molecules_to_columns([])
   assert columns.nodes.shape == (0, 9)
   assert columns.bonds.shape == (0, 2)
 
@@ -132,8 +132,8 @@ def few_are_many(monkeypatch):
 
 
 def test_processes_change_nothing(few_are_many):
-  alone = smiles.molecules_to_columns(VARIED, num_workers=1)
-  together = smiles.molecules_to_columns(VARIED, num_workers=2)
+  alone = featurise.molecules_to_columns(VARIED, num_workers=1)
+  together = featurise.molecules_to_columns(VARIED, num_workers=2)
   for a, b in zip(alone, together, strict=True):
     np.testing.assert_array_equal(a, b)
 

@@ -1,0 +1,42 @@
+"""The last state of an LSTM that reads the elements; depends on their order."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jax import Array
+
+from gnn_readout.graphs import Sets
+from gnn_readout.layers import recurrent
+from gnn_readout.readouts.base import Readout
+
+
+class LSTM(Readout):
+  """y = h_n, (h_i, c_i) = LSTM(x_i, h_{i-1}, c_{i-1}), h_0 = c_0 = 0.
+
+  It depends on the order of the elements: GraphSAGE draws a new one for each
+  step of training. The empty set gives 0.
+
+  As PyTorch Geometric's LSTMAggregation, but for sets that are shorter than the
+  longest of the batch: there the LSTM goes on through zeros to its end.
+
+  Reference: Hamilton et al. 2017, "Inductive Representation Learning on Large
+  Graphs", section 3.3.
+
+  Example:
+    >>> import haiku as hk, jax, jax.numpy as jnp
+    >>> from gnn_readout.graphs import make_sets
+    >>> x, sets = jnp.ones((6, 4)), make_sets(jnp.array([2, 0, 3]), 6)
+    >>> pool = hk.transform(lambda: LSTM()(x, sets).values)
+    >>> pool.apply(pool.init(jax.random.key(0)), None).shape
+    (3, 4)
+  """
+
+  family = "sequences"
+
+  def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
+    """Returns [S, D_out]."""
+    width, dtype = elements.shape[1], elements.dtype
+    units = self._output_size or width
+    gates = recurrent.make_gates(width, units, 4, dtype)
+    start = (jnp.zeros(units, dtype),) * 2
+    return recurrent.last_state(recurrent.lstm, gates, elements, sets, start)[0]
