@@ -68,7 +68,7 @@ def get_config(variant: str = "polygons,dspn") -> ml_collections.ConfigDict:
     0.1  # lambda; no matter where input is the set.
   )
   # Of squares, at every evaluation; the first one is what a run is judged by.
-  config.metrics = ("chamfer",) if is_digits else ("hungarian", "chamfer")
+  config.scores = ("chamfer",) if is_digits else ("hungarian", "chamfer")
 
   config.model = ml_collections.ConfigDict()
   config.model.decoder = words["DECODER"]
