@@ -23,7 +23,7 @@ class Readout(nnx.Module):
     """Creates the readout and its parameters.
 
     Args:
-      name: A key of `gnn_readout.readouts.READOUTS`.
+      name: Of a readout in any table of `gnn_readout.readouts`.
       width: D, of the elements.
       rngs: The stream `params` is drawn from here, and `dropout` in training by
         a readout that draws.
@@ -55,7 +55,7 @@ class LinenReadout(linen.Module):
   """A readout of Linen, whose stream of random numbers is `dropout`.
 
   Attributes:
-    readout: A key of `gnn_readout.readouts.READOUTS`.
+    readout: The name of one in any table of `gnn_readout.readouts`.
     arguments: `output_size` and the readout's own.
   """
 

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from gnn_readout.graphs import Sets, make_sets
+from gnn_readout.graphs import Edges, Sets, make_sets
 from gnn_readout.readouts import Aggregate, make_readout
 
 
@@ -103,7 +103,7 @@ def readout(name: str, **arguments: Any) -> PureReadout:
   """Returns a readout by name, as two pure functions.
 
   Args:
-    name: A key of `gnn_readout.readouts.READOUTS`.
+    name: Of a readout in any table of `gnn_readout.readouts`.
     **arguments: `output_size` and the readout's own, which
       `python -m launch.readouts NAME` lists.
 
@@ -116,7 +116,10 @@ def readout(name: str, **arguments: Any) -> PureReadout:
 
 def example(width: int) -> tuple[Array, Sets]:
   """Returns one set of one element, [1, D], to initialise a readout by."""
-  return jnp.zeros((1, width)), make_sets(jnp.ones(1, jnp.int32), 1)
+  row, no_edge = jnp.zeros(1, jnp.int32), jnp.zeros(1, bool)
+  sets = make_sets(jnp.ones(1, jnp.int32), 1)
+  sets = dataclasses.replace(sets, edges=Edges(row, row, no_edge))
+  return jnp.zeros((1, width)), sets
 
 
 def draws(apply: Apply, params: hk.Params, width: int) -> bool:

@@ -177,12 +177,18 @@ def node_sets(graphs: jraph.GraphsTuple, mask: Array | None = None) -> Sets:
   mask = graph_mask(graphs) if mask is None else mask
   sizes = jnp.where(mask, graphs.n_node, 0)  # [G]
   sets = make_sets(sizes, jax.tree.leaves(graphs.nodes)[0].shape[0])
-  edges = Edges(graphs.senders, graphs.receivers, edge_mask(graphs, mask))
+  is_edge = edge_mask(graphs, mask)
+  edges = Edges(graphs.senders, graphs.receivers, is_edge)
   return dataclasses.replace(sets, edges=edges)
 
 
 def edge_mask(graphs: jraph.GraphsTuple, mask: Array | None = None) -> Array:
-  """Returns [E] bool, false for padding edges; `mask` as `node_sets` has it."""
+  """Returns [E] bool, false for padding edges.
+
+  Args:
+    graphs: A batch, its real graphs first.
+    mask: As of `node_sets`.
+  """
   mask = graph_mask(graphs) if mask is None else mask
   num_edges = jnp.sum(jnp.where(mask, graphs.n_edge, 0))
   return jnp.arange(graphs.receivers.shape[0]) < num_edges

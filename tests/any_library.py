@@ -7,6 +7,7 @@ The elements are x embed, and five steps of gradient descent follow.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any, NamedTuple
 
@@ -17,15 +18,21 @@ import numpy as np
 import optax
 import pytest
 
-from gnn_readout.graphs import make_sets
-from gnn_readout.readouts import READOUTS, make_readout
+from gnn_readout.graphs import Edges, make_sets
+from gnn_readout.readouts import (
+  OF_GRAPHS,
+  ORDER_DEPENDENT,
+  READOUTS,
+  make_readout,
+)
 
 WIDTH = 4
 STEPS = 5
 # Drawn from in training, where the table's own arguments draw nothing.
 DRAWS = {"name": "janossy", "num_partners": 2}
+ALL = sorted(READOUTS | ORDER_DEPENDENT | OF_GRAPHS)
 # One of each kind of parameters; the others are as these and take minutes.
-_FEW = ("attention", "equilibrium", "multi", "pna", "set2set")
+_FEW = ("attention", "equilibrium", "multi", "pna")
 
 every_readout = pytest.mark.parametrize(
   "name",
@@ -37,7 +44,7 @@ every_readout = pytest.mark.parametrize(
         *([] if name in _FEW else [pytest.mark.slow]),
       ],
     )
-    for name in sorted(READOUTS)
+    for name in ALL
   ],
 )
 
@@ -55,10 +62,14 @@ class Case(NamedTuple):
 
 
 def example():
-  """Returns elements, sets and targets: five sets, one of them empty."""
+  """Returns elements, sets and targets: five graphs, one of them empty."""
   rng = np.random.default_rng(3)
   elements = jnp.asarray(rng.normal(size=(17, WIDTH)))
   sets = make_sets(jnp.array([5, 0, 1, 7, 2]), 17)
+  senders = jnp.array([0, 1, 3, 6, 7, 13])
+  receivers = jnp.array([1, 0, 4, 7, 8, 14])
+  edges = Edges(senders, receivers, jnp.ones(6, bool))
+  sets = dataclasses.replace(sets, edges=edges)
   return elements, sets, jnp.asarray(rng.normal(size=5))
 
 

@@ -122,7 +122,7 @@ def quick_model(monkeypatch):
 def store(make_store, quick_model, monkeypatch):
   """The tiny dataset, whatever is asked for."""
   tiny = make_store()
-  monkeypatch.setattr(data, "load_config", lambda *unused: tiny)
+  monkeypatch.setattr(data, "load_config", lambda *unused, **unused_too: tiny)
   return tiny
 
 

@@ -126,7 +126,9 @@ def test_what_jraph_pads_is_padding():
   padded = jraph.pad_with_graphs(batch, 11, 13, 7)
   mask = jraph.get_graph_padding_mask(padded)
   sizes = (2, 0, 3, 0, 0, 0, 0)
-  assert_sets(node_sets(padded, mask), *literal_sets(sizes, 11))
+  sets = node_sets(padded, mask)
+  assert_sets(sets, *literal_sets(sizes, 11))
+  np.testing.assert_array_equal(sets.edges.mask, np.arange(13) < 5)
   # Ours, padded by jraph once more.
   ours = batch._replace(globals={"mask": np.array([True, True, True, False])})
   again = node_sets(jraph.pad_with_graphs(ours, 11, 13, 7))

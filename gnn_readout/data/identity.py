@@ -85,9 +85,9 @@ def differences(
   if not words:
     parts = there.get("parts", {})
     words = [
-      word
-      for part, word in _PARTS.items()
-      if parts.get(part, here["parts"][part]) != here["parts"][part]
+      _PARTS[part]
+      for part, now in here["parts"].items()
+      if parts.get(part, now) != now
     ]
   prints = (known["fingerprint"] for known in (there, here))
   return [*words, f"fingerprint: {both(*prints)}"]

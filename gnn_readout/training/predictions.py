@@ -110,7 +110,8 @@ def values_of(schema: Schema, logits: np.ndarray) -> np.ndarray:
   Returns:
     As many, float64.
   """
-  return _VALUES[schema.task_type](np.asarray(logits, np.float64))
+  with np.errstate(invalid="ignore"):  # NaN stays what it is.
+    return _VALUES[schema.task_type](np.asarray(logits, np.float64))
 
 
 def output_names(schema: Schema) -> list[str]:

@@ -155,6 +155,8 @@ def _as_parquet(sheet: Sheet) -> bytes:
     return pa.array(column)
 
   def lists(values: np.ndarray) -> Any:
+    if not values.size:  # Of a width that nobody knows.
+      return pa.nulls(len(values), pa.list_(pa.float32(), 1))
     flat = pa.array(np.ascontiguousarray(values, np.float32).ravel())
     missing = np.isnan(values).all(axis=1)
     return pa.FixedSizeListArray.from_arrays(

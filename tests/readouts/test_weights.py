@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
@@ -37,16 +39,20 @@ def fspool(x, y, p):
   return np.stack(columns, axis=1)
 
 
+@jax.jit
+@functools.partial(jax.grad, argnums=1)
+def _slope(own, y, x):
+  """dF(x, y)/dy."""
+  return equilibrium_listing.potential_net(
+    own, x[None], y[None], (6, 3, 2), "mean"
+  )[0]
+
+
 def equilibrium(x, y, p):
   """The size of each element's part of the gradient, by autodiff."""
   own = {k: jnp.asarray(v) for k, v in p["equilibrium_aggregation"].items()}
 
-  def potential(y, x):
-    return equilibrium_listing.potential_net(
-      own, x[None], y[None], (6, 3, 2), "mean"
-    )[0]
-
-  slopes = jax.vmap(jax.grad(potential), (None, 0))(y, jnp.asarray(x))
+  slopes = [_slope(own, y, row) for row in x]
   norms = np.linalg.norm(slopes, axis=1, keepdims=True)
   return norms / norms.sum()
 

@@ -493,7 +493,7 @@ def test_inputs_that_do_not_fit(train, tmp_path, make_store):
   with pytest.raises(ValueError) as error:
     run(tmp_path, "run", tmp_path / "tiny")
   assert "cannot predict for" in str(error.value)
-  assert "trained on other node feature tables: 173 rows" in str(error.value)
+  assert "trained on other node feature tables: 174 rows" in str(error.value)
   with pytest.raises(ValueError, match="--smiles_column=x is for a file of"):
     run(tmp_path, "run", tmp_path / "tiny", smiles_column="x")
   with pytest.raises(FileNotFoundError, match="none.csv: no such file"):
@@ -511,7 +511,7 @@ def test_a_task_without_graphs(tmp_path):
   from gnn_readout.runs import settings
 
   (tmp_path / "run").mkdir()
-  config = settings.as_json(median.get_config("sum"))
+  config = settings.as_json(median.get_config("sum")) | {"population": ""}
   (tmp_path / "run" / "config.json").write_text(json.dumps(config))
   with pytest.raises(
     ValueError, match="learned the task 'median', which draws"
