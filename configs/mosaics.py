@@ -7,7 +7,7 @@ Published, 60,000 digits, accuracy in percent and mean squared error:
   lin_assign   99.7  .00    66.9  .00     0.8  .33
   po_u        100.0  .00    65.9  .02     0.2  .46
   po_la        99.9  .00    73.1  .00     1.8  .07
-Cost: COST
+Cost: on two busy cores 11 steps/s at 2 x 2, four minutes a run.
 Command:
   python -m launch.train --config=configs/mosaics.py:po_u,digits \
     --config.side=2 --data_dir=DATA --workdir=DIR

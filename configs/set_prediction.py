@@ -9,7 +9,8 @@ Published, Chamfer loss of digits in thousandths, 6 runs on 60,000 images:
   dspn  .09 ± .01
   Of the polygons there are no numbers: an MLP has to jump where the polygon has
   turned onto itself, DSPN need not.
-Cost: COST
+Cost: on two busy cores 57 steps/s of polygons and DSPN, 70 seconds a run, and
+  5 seconds a step of digits and DSPN, 3 to 4 hours a run.
 Command:
   python -m launch.train --config=configs/set_prediction.py:polygons,dspn \
     --workdir=DIR
@@ -67,7 +68,7 @@ def get_config(variant: str = "polygons,dspn") -> ml_collections.ConfigDict:
     0.1  # lambda; no matter where input is the set.
   )
   # Of squares, at every evaluation; the first one is what a run is judged by.
-  config.metrics = ("chamfer",) if is_digits else ("hungarian", "chamfer")
+  config.scores = ("chamfer",) if is_digits else ("hungarian", "chamfer")
 
   config.model = ml_collections.ConfigDict()
   config.model.decoder = words["DECODER"]

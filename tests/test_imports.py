@@ -36,7 +36,7 @@ _RUNS = (
 )
 ALLOWED = {
   "": _READOUTS,  # gnn_readout/__init__.py
-  "__main__": {"runs"},
+  "__main__": {"", "runs"},
   "errors": set(),
   "files": set(),
   "paths": set(),

@@ -301,7 +301,7 @@ def prediction(config: Mapping[str, Any], data: Data) -> SampledProblem:
     steps = model["test_num_steps"] or model["num_steps"]
     sets, *_ = predicted(params, None, batch, False, steps)
     scores = {"set_loss": jnp.mean(set_loss(sets[-1], batch.sets))}
-    for name in config["metrics"]:
+    for name in config["scores"]:
       scores[name] = jnp.mean(SET_LOSSES[name](sets[-1], batch.sets))
     return scores
 
@@ -318,7 +318,7 @@ def prediction(config: Mapping[str, Any], data: Data) -> SampledProblem:
     evaluate=evaluate,
     sample_valid=sampler(data.sample_valid, size),
     sample_test=sampler(data.sample_test, size),
-    metric=config["metrics"][0],
+    metric=config["scores"][0],
     lower_is_better=True,
   )
 
@@ -331,12 +331,12 @@ def _check(config: Mapping[str, Any]) -> None:
     ("input", config["input"], INPUTS),
     ("loss", config["loss"], SET_LOSSES),
     ("model.decoder", model["decoder"], DECODERS),
-    *(("metrics", name, SET_LOSSES) for name in config["metrics"]),
+    *(("scores", name, SET_LOSSES) for name in config["scores"]),
   ):
     if value not in known:
       raise ValueError(f"unknown {name} {value!r}.{suggest(value, known)}")
-  if not config["metrics"]:
-    raise ValueError("metrics must name at least one set loss, got none")
+  if not config["scores"]:
+    raise ValueError("scores must name at least one set loss, got none")
   if config["batch_size"] < 1:
     raise ValueError(f"batch_size must be positive, got {config['batch_size']}")
   for name in ("num_steps", "test_num_steps"):

@@ -23,7 +23,7 @@ def config(variant="polygons,dspn", **fields):
   config = config_lib.get_config(variant)
   config.update(batch_size=3, chunk_size=0, num_eval_sets=5)
   # The Hungarian method takes long to compile.
-  config.update(loss="chamfer", metrics=("chamfer",))
+  config.update(loss="chamfer", scores=("chamfer",))
   if config.data == "polygons":
     config.num_points = N
   config.model.update(latent_size=6, width=5, decoder_width=7)
@@ -143,7 +143,7 @@ def test_a_run_learns(tmp_path):
   """DSPN on squares: far below the 0.18 of a guess, 1 - sin(pi/4) / (pi/4)."""
   learned = config(num_points=4, num_steps=400, eval_every=200, chunk_size=8)
   learned.update(batch_size=16, num_eval_sets=64)
-  learned.update(loss="hungarian", metrics=("hungarian", "chamfer"))
+  learned.update(loss="hungarian", scores=("hungarian", "chamfer"))
   learned.model.update(latent_size=32, element_widths=(32,), num_steps=5)
   learned.optimizer.learning_rate = 3e-3
   (record,) = trainer.train(learned, tmp_path)
@@ -182,7 +182,7 @@ def test_the_sweeps():
     ({"data": "polygon"}, "unknown data 'polygon'.*'polygons'"),
     ({"input": "phases"}, "unknown input 'phases'.*'phase'"),
     ({"loss": "chamber"}, "unknown loss 'chamber'.*'chamfer'"),
-    ({"metrics": ()}, "metrics must name at least one set loss"),
+    ({"scores": ()}, "scores must name at least one set loss"),
     ({"num_points": 1}, "num_points must be at least 2, got 1"),
     ({"model.decoder": "dsp"}, "unknown model.decoder 'dsp'.*'dspn'"),
     ({"model.num_steps": -1}, "model.num_steps must not be negative, got -1"),

@@ -52,7 +52,16 @@ def test_counting(make):
 
 def test_digits_are_beside_the_published_numbers(make):
   records = [
-    make("mnist_sets", name, seed, value, noise=0.05, dataset="mnist-sets")
+    make(
+      "mnist_sets",
+      name,
+      seed,
+      value,
+      noise=0.05,
+      dataset="mnist-sets",
+      batch_size=16,
+    )
+    | {"steps": 37_500}
     for name, low in (("fspool", 0.8), ("sum", 0.6), ("pna", 0.7))
     for seed, value in enumerate((low, low + 0.1))
   ]
