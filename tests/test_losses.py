@@ -69,7 +69,7 @@ def test_classes_count_as_in_torch(given):
   own = labels[known, 0].astype(int)
   if given == "balanced":
     given = class_weight.compute_class_weight(
-      "balanced", classes=range(C), y=own
+      "balanced", classes=np.arange(C), y=own
     )
   np.testing.assert_allclose(weights, [given], rtol=1e-14)
   expected = torch.nn.functional.cross_entropy(
