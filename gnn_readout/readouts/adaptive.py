@@ -10,7 +10,7 @@ from gnn_readout import segments
 from gnn_readout.graphs import Sets
 from gnn_readout.layers.mlp import initialisers
 from gnn_readout.layers.set_attention import check_counts, check_heads
-from gnn_readout.readouts.base import Readout
+from gnn_readout.readouts.base import Aggregate, Readout, without_loss
 
 QUERIES = {"mean": segments.mean, "max": segments.max}
 
@@ -42,6 +42,7 @@ class Adaptive(Readout):
 
   family = "attention"
   reduces_to = "the query itself, without values (W^V = 0)"
+  weighs = True
 
   def __init__(
     self,
@@ -70,8 +71,10 @@ class Adaptive(Readout):
     self._num_heads = num_heads
     self._query = QUERIES[query]
 
-  def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
-    """Returns [S, D]."""
+  def aggregate(
+    self, elements: Array, sets: Sets, is_training: bool
+  ) -> Aggregate:
+    """Returns [S, D] and the weights a [N, H]."""
     width, heads = elements.shape[1], self._num_heads
     check_heads(heads, width)
     shape = (-1, heads, width // heads)  # [., H, E]
@@ -88,4 +91,5 @@ class Adaptive(Readout):
     weights = segments.softmax(scores, sets)  # [N, H]
     values = (elements @ value_map).reshape(shape)  # [N, H, E]
     weighted = (weights[..., None] * values).reshape(elements.shape)
-    return chosen + segments.sum(weighted, sets) @ out_map
+    values = chosen + segments.sum(weighted, sets) @ out_map
+    return without_loss(values, weights)

@@ -40,7 +40,7 @@ class Generalised(Readout):
     >>> from gnn_readout.graphs import make_sets
     >>> x, sets = jnp.ones((6, 4)), make_sets(jnp.array([2, 0, 3]), 6)
     >>> pool = hk.transform(lambda: Generalised()(x, sets))
-    >>> y, aux_loss, _ = pool.apply(pool.init(jax.random.key(0)), None)
+    >>> y, aux_loss, *_ = pool.apply(pool.init(jax.random.key(0)), None)
     >>> y.shape, aux_loss.shape
     ((3, 4), (3,))
   """

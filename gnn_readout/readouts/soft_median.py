@@ -8,7 +8,7 @@ from jax import Array
 
 from gnn_readout import segments
 from gnn_readout.graphs import Sets
-from gnn_readout.readouts.base import Readout
+from gnn_readout.readouts.base import Aggregate, Readout, without_loss
 
 
 class SoftMedian(Readout):
@@ -38,6 +38,7 @@ class SoftMedian(Readout):
 
   family = "order statistics"
   reduces_to = "mean (T → ∞), the element nearest to the median (T → 0)"
+  weighs = True
 
   def __init__(
     self,
@@ -60,13 +61,16 @@ class SoftMedian(Readout):
       raise ValueError(f"temperature must be positive, got {temperature}.")
     self._temperature = temperature
 
-  def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
-    """Returns [S, D]."""
+  def aggregate(
+    self, elements: Array, sets: Sets, is_training: bool
+  ) -> Aggregate:
+    """Returns [S, D] and the weights a [N, 1]."""
     median = segments.quantile(elements, sets, (0.5,), "lower")[:, 0]  # [S, D]
     offset = elements - segments.broadcast(median, sets)  # [N, D]
     distance = _norm(offset) / elements.shape[1] ** 0.5  # [N, 1]
     logits = -distance / self._temperature
-    return segments.softmax_mean(logits, elements, sets)
+    values = segments.softmax_mean(logits, elements, sets)
+    return without_loss(values, segments.softmax(logits, sets))
 
 
 def _norm(x: Array) -> Array:

@@ -25,6 +25,20 @@ def attention(x, y, p):
   return special.softmax(scores, axis=0)
 
 
+def adaptive(x, y, p):
+  own = p["adaptive"]
+  keys = (x @ own["key"]).reshape(len(x), 2, D // 2)
+  query = (x.mean(axis=0) @ own["query"]).reshape(2, D // 2)
+  scores = np.einsum("nhk,hk->nh", keys, query) / np.sqrt(D / 2)
+  return special.softmax(scores, axis=0)
+
+
+def soft_median(x, y, p):
+  median = np.quantile(x, 0.5, axis=0, method="lower")
+  distances = np.linalg.norm(x - median, axis=1, keepdims=True)
+  return special.softmax(-distances / np.sqrt(D), axis=0)
+
+
 def gates(x, p):
   layer = p["gated_attention/~aggregate/gate/~/linear_0"]
   return x @ layer["w"] + layer["b"]
@@ -59,6 +73,7 @@ def equilibrium(x, y, p):
 
 # By readout: its arguments, and (elements, values, parameters) -> weights.
 ORACLES = {
+  "adaptive": ({"num_heads": 2}, adaptive),
   "attention": ({"num_heads": 2}, attention),
   "equilibrium": (
     {"hidden": 3, "potential_outputs": 2, "num_steps": 3},
@@ -73,6 +88,7 @@ ORACLES = {
     {"gate": "sigmoid", "per_feature": True},
     lambda x, y, p: special.expit(gates(x, p)),
   ),
+  "soft_median": ({}, soft_median),
   "softmax": (
     {"per_channel": True},
     lambda x, y, p: special.softmax(x * p["softmax"]["t"], axis=0),
@@ -112,7 +128,9 @@ def test_weights_are_those_of_the_formula(name):
       )
 
 
-@pytest.mark.parametrize("name", ["fspool", "optimal_transport", "softmax"])
+@pytest.mark.parametrize(
+  "name", ["fspool", "optimal_transport", "soft_median", "softmax"]
+)
 def test_values_are_the_weighted_sums(name):
   elements, _, result = weigh(name, {})
   values = ragged.each(
