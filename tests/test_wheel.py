@@ -146,3 +146,11 @@ def test_it_works_in_a_bare_environment(dist, tmp_path):
     folder=tmp_path,
   )
   assert "test ap" in said
+  (tmp_path / "new.smi").write_text("CCO\nc1ccccc1\n")
+  _run(
+    command,
+    *("predict", "--workdir=run", "--input=new.smi", "--output=new.csv"),
+    "--cache_dir=cache",
+    folder=tmp_path,
+  )
+  assert len((tmp_path / "new.csv").read_text().splitlines()) == 3
