@@ -135,7 +135,8 @@ def read_config_file(path: str) -> dict[str, Any]:
       for file in pathlib.Path(folder).glob("[a-z]*.py")
       if "def get_config(" in file.read_text(encoding="utf-8", errors="ignore")
     ]
-    hint = suggest(os.path.basename(path), known) if known else ""
+    name = "" if os.path.isdir(path) else os.path.basename(path)
+    hint = suggest(name, known) if known else ""
     raise FileNotFoundError(f"no config file {path!r}.{hint}")
   try:
     names = runpy.run_path(path)

@@ -322,7 +322,8 @@ def test_csv_names_the_row_of_a_label_after_rows_were_skipped(write):
 
 
 def test_csv_with_a_metric_of_another_task(write):
-  message = "unknown metric 'rmse' for task_type 'binary'. Known: ap, rocauc"
+  known = "accuracy, ap, f1, mcc, rocauc"
+  message = f"unknown metric 'rmse' for task_type 'binary'. Known: {known}"
   with pytest.raises(ValueError, match=message):
     smiles.read_csv(write(make_rows()), metric="rmse")
 
