@@ -58,6 +58,7 @@ def test_values():
       query = chosen @ own["query"][:, of_head]
       scores = [query @ (row @ own["key"][:, of_head]) for row in x]
       weights = np.exp(np.array(scores) / (D / H) ** 0.5)
+      weights /= weights.sum()
       read.append(
         sum(w * (row @ own["value"][:, of_head]) for w, row in zip(weights, x))
       )

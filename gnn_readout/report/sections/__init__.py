@@ -91,20 +91,20 @@ SECTIONS: dict[str, Row] = {
     " --workdir=DIR",
   ),
   "counting": Row(
-    "Counting squares that overlap (figure 3.6 of Zhang's thesis)",
+    "Counting squares that overlap (Zhang's thesis)",
     sets.counting,
     "record of task 'counting' with a score",
     "python -m launch.train --config=configs/counting.py:module --workdir=DIR",
   ),
   "mnist_sets": Row(
-    "Digits as sets of points (tables 5.6 to 5.8 of Zhang's thesis)",
+    "Digits as sets of points (Zhang's thesis)",
     sets.mnist_sets,
     "record of task 'mnist_sets' with a score",
     "python -m launch.train --config=configs/mnist_sets.py:fspool"
     " --workdir=DIR",
   ),
   "set_prediction": Row(
-    "Sets decoded from vectors (chapter 6 of Zhang's thesis)",
+    "Sets decoded from vectors (Zhang's thesis)",
     sets.set_prediction,
     "record of task 'set_prediction' with a score",
     "python -m launch.train --config=configs/set_prediction.py:polygons,dspn"
