@@ -90,8 +90,11 @@ def made():
 
 def test_what_stands_in_results_is_what_the_records_say(made):
   again = "; run: python -m launch.report"
+  assert sum(bool(section.blocks) for section in made.values()) > 5
   for name, section in made.items():
-    assert section.blocks, name
+    if not section.blocks:  # Nothing of the kind was run.
+      assert f"<!-- {name}:begin" not in (RESULTS / "README.md").read_text()
+      continue
     path = RESULTS / section.file
     assert path.exists(), f"there is no {section.file}{again}"
     text = path.read_text()

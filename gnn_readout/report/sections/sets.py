@@ -56,7 +56,7 @@ def mnist_sets(records: Sequence[Record]) -> list[Block]:
   found = _ordered(rows(records, "mnist_sets"))
   return found and [
     "Which digit a set of points shows. Published are accuracies from scratch"
-    " on 60,000 digits after as many steps (Zhang 2020, tables 5.6 to 5.8)."
+    " on all training digits after as many steps (Zhang 2020)."
     f" {_HOW.format(task='mnist_sets')}",
     *_ranking(found, "mnist_sets", ("noise", "dataset")),
     *_table(found, "mnist_sets", {"noise": "noise"}),
