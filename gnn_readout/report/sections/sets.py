@@ -17,7 +17,7 @@ _PUBLISHED_DIGITS = 60_000  # Of an epoch.
 _LONG = ("note", "command")  # Too long for a table to look at.
 _HOW = (
   "Of the learning rates the best on validation; mean and, of several seeds,"
-  " half of Student's 95% interval. Commands are in [{task}.csv]({task}.csv)."
+  " half of Student's interval. Commands are in [{task}.csv]({task}.csv)."
 )
 
 
@@ -139,7 +139,7 @@ def _ranking(
   if len(most) < 3:
     return []
   setting = ", ".join(f"{n} {v}" for n, v in zip(fields, key, strict=True))
-  title = f"Test scores by readout, {setting}; bars are 95% intervals"
+  title = f"Test scores by readout, {setting}; bars are Student's intervals"
   drawn = figures.ranked(list(most.values()), label)
   return [Figure(f"{task}_ranking", title, drawn)]
 
