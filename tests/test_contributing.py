@@ -211,7 +211,7 @@ def _check_the_reminder(copy: Copy) -> None:
 def _check_readout(copy: Copy, said: str) -> None:
   """The contract was tested, README has its name, configs its argument."""
   for test in (
-    "test_contract.py::test_order_does_not_matter_unless_said[geometric_mean]",
+    "test_contract.py::test_order_does_not_matter[geometric_mean]",
     "test_docstrings.py::test_example_runs[geometric_mean]",
     "test_listing.py::test_the_table_of_readme_is_that_of_the_classes",
   ):
