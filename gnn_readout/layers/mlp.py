@@ -17,6 +17,9 @@ INITIALISATIONS = {
   "xavier": lambda fan_in, fan_out: ((6 / (fan_in + fan_out)) ** 0.5, 0.0),
 }
 
+# Weights of fan_in and fan_out as `xavier` above, for Haiku's own modules.
+XAVIER = hk.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
+
 
 def initialisers(
   name: str, fan_in: int, fan_out: int

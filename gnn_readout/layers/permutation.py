@@ -24,10 +24,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from gnn_readout.layers.mlp import XAVIER
 from gnn_readout.minimisation import minimise
 
+STARTS = ("uniform", "linear")
 _SMALLEST_NORM = 1e-10
-_XAVIER = hk.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
 
 
 def log_sinkhorn(logits: Array, num_rounds: int) -> Array:
@@ -161,6 +162,49 @@ def optimised(
   return project(solution.y.reshape(shape))
 
 
+def learned_order(
+  elements: Array,
+  *,
+  width: int,
+  start: str = "uniform",
+  start_init: hk.initializers.Initializer | None = None,
+  num_steps: int,
+  num_rounds: int,
+  is_grid: bool = False,
+) -> Array:
+  """Returns log P [S, N, N] of elements [S, N, M], in a Haiku transform.
+
+  The costs are those of `pair_costs`, and the step size is learned: the
+  parameter `rate`, of which the size counts.
+
+  Args:
+    elements: [S, N, M].
+    width: H of the network of pairs.
+    start: A key of `STARTS`: 'uniform' for P' = 0 (PO-U), or 'linear' for a
+      linear map of each element (PO-LA), with a weight for each place.
+    start_init: Of that map.
+    num_steps: T.
+    num_rounds: L of Sinkhorn's scaling.
+    is_grid: Whether places are a grid, with costs of their own within its rows
+      and within its columns.
+  """
+  num_sets, size = elements.shape[:2]
+  rate = hk.get_parameter("rate", (), elements.dtype, jnp.ones)
+  if start == "linear":
+    linear = hk.Linear(size, False, w_init=start_init, name="start")
+    logits = linear(elements)  # [S, N, N]
+  else:
+    logits = jnp.zeros((num_sets, size, size), elements.dtype)
+  costs = pair_costs(elements, width, 2 if is_grid else 1)  # [S, 1 or 2, N, N]
+  return optimised(
+    normalised(costs if is_grid else costs[:, 0]),
+    logits,
+    learning_rate=jnp.abs(rate),
+    num_steps=num_steps,
+    num_rounds=num_rounds,
+  )
+
+
 def pair_costs(
   elements: Array, width: int, num_outputs: int = 1, name: str = "costs"
 ) -> Array:
@@ -183,5 +227,5 @@ def pair_costs(
   one = hk.Linear(width, w_init=init, name=f"{name}_first")(elements)
   two = hk.Linear(width, False, w_init=init, name=f"{name}_second")(elements)
   hidden = jax.nn.relu(one[..., :, None, :] + two[..., None, :, :])
-  last = hk.Linear(num_outputs, False, w_init=_XAVIER, name=f"{name}_last")
+  last = hk.Linear(num_outputs, False, w_init=XAVIER, name=f"{name}_last")
   return jnp.moveaxis(last(hidden), -1, -3)

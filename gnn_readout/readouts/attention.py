@@ -8,6 +8,7 @@ from jax import Array
 
 from gnn_readout import segments
 from gnn_readout.graphs import Sets
+from gnn_readout.layers.mlp import XAVIER
 from gnn_readout.readouts.base import Aggregate, Readout, without_loss
 
 
@@ -68,10 +69,9 @@ class Attention(Readout):
     if width % heads:
       raise ValueError(f"num_heads must divide the width {width}, got {heads}.")
     size = width // heads  # D/H
-    init = hk.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
     dtype = elements.dtype
-    key = hk.get_parameter("key", (width, width), dtype, init)
-    value = hk.get_parameter("value", (width, width), dtype, init)
+    key = hk.get_parameter("key", (width, width), dtype, XAVIER)
+    value = hk.get_parameter("value", (width, width), dtype, XAVIER)
     bias = hk.get_parameter("value_bias", (width,), dtype, jnp.zeros)
     query = hk.get_parameter(
       "query", (heads, size), dtype, hk.initializers.RandomNormal()

@@ -8,6 +8,7 @@ from jax import Array
 
 from gnn_readout import segments
 from gnn_readout.graphs import Sets
+from gnn_readout.layers.mlp import XAVIER
 from gnn_readout.readouts.base import Readout
 
 
@@ -106,6 +107,5 @@ class SlicedWasserstein(Readout):
     moves = jnp.where((sets.sizes > 0)[:, None, None], moves, 0)
     if not self._is_weighted:
       return moves.swapaxes(1, 2).reshape(sets.num_segments, -1)  # [S, L M]
-    init = hk.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
-    weights = hk.get_parameter("weights", (points, slices), dtype, init)
+    weights = hk.get_parameter("weights", (points, slices), dtype, XAVIER)
     return jnp.einsum("sml,ml->sl", moves, weights)  # [S, L]

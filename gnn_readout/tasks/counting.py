@@ -24,16 +24,16 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import Array
 
-from gnn_readout.errors import suggest
 from gnn_readout.graphs import make_sets
 from gnn_readout.layers import counting
 from gnn_readout.layers.mlp import check_widths
 from gnn_readout.layers.residual import ResidualMLP
 from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
 from gnn_readout.tasks.base import SampledProblem
+from gnn_readout.tasks.checks import check_known
+from gnn_readout.tasks.classes import class_scores, loss_with_auxiliary
 
 _SMALLEST_SIDE = 1e-6
 
@@ -177,12 +177,7 @@ def make_task(
     params: hk.Params, key: Array | None, batch: Squares, is_training: bool
   ) -> tuple[dict[str, Array], Any]:
     logits, aggregate = network.apply(params, key, batch, is_training)
-    loss = optax.softmax_cross_entropy_with_integer_labels(logits, batch.count)
-    hits = jnp.argmax(logits, axis=-1) == batch.count
-    return {
-      "cross_entropy": jnp.mean(loss),
-      "accuracy": jnp.mean(hits.astype(loss.dtype)),
-    }, aggregate
+    return class_scores(logits, batch.count), aggregate
 
   def loss(
     params: hk.Params, key: Array, batch: Squares
@@ -190,9 +185,7 @@ def make_task(
     scalars, aggregate = scored(params, key, batch, True)
     if aggregate is None:
       return scalars["cross_entropy"], scalars
-    aux_loss = jnp.mean(aggregate.aux_loss)
-    total = scalars["cross_entropy"] + aux_weight * aux_loss
-    return total, scalars | {"aux_loss": aux_loss} | aggregate.diagnostics
+    return loss_with_auxiliary(scalars, aggregate, aux_weight)
 
   def evaluate(params: hk.Params, batch: Squares) -> dict[str, Array]:
     return scored(params, None, batch, False)[0]
@@ -240,9 +233,7 @@ def _check(config: Mapping[str, Any]) -> None:
     if not 0 <= config[name] <= 1:
       raise ValueError(f"{name} must lie in [0, 1], got {config[name]}")
   model = config["model"]
-  if model["name"] not in MODELS:
-    known = suggest(model["name"], MODELS)
-    raise ValueError(f"unknown model.name {model['name']!r}.{known}")
+  check_known("model.name", model["name"], MODELS)
   if model["name"] == "readout":
     split_weight(model["readout"])  # Refuses an unknown one.
     check_widths(

@@ -26,7 +26,6 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import Array
 
 from gnn_readout.data.sources import mnist
@@ -34,6 +33,7 @@ from gnn_readout.graphs import padded_sets
 from gnn_readout.layers.mlp import check_widths
 from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
 from gnn_readout.tasks.base import SampledProblem
+from gnn_readout.tasks.classes import class_scores, loss_with_auxiliary
 from gnn_readout.tasks.set_autoencoder import xavier_mlp
 
 MEAN_INK = 0.1307  # Of MNIST: brighter pixels are points.
@@ -137,26 +137,16 @@ def classification(
 
   network = hk.transform(forward)
 
-  def scores(logits: Array, batch: PointSets) -> dict[str, Array]:
-    loss = optax.softmax_cross_entropy_with_integer_labels(logits, batch.labels)
-    hits = jnp.argmax(logits, axis=-1) == batch.labels
-    return {
-      "cross_entropy": jnp.mean(loss),
-      "accuracy": jnp.mean(hits.astype(loss.dtype)),
-    }
-
   def loss(
     params: hk.Params, key: Array, batch: PointSets
   ) -> tuple[Array, dict[str, Array]]:
     logits, aggregate = network.apply(params, key, batch, True)
-    scalars = scores(logits, batch)
-    aux_loss = jnp.mean(aggregate.aux_loss)
-    total = scalars["cross_entropy"] + aux_weight * aux_loss
-    return total, scalars | {"aux_loss": aux_loss} | aggregate.diagnostics
+    scores = class_scores(logits, batch.labels)
+    return loss_with_auxiliary(scores, aggregate, aux_weight)
 
   def evaluate(params: hk.Params, batch: PointSets) -> dict[str, Array]:
     logits, _ = network.apply(params, None, batch, False)
-    return scores(logits, batch)
+    return class_scores(logits, batch.labels)
 
   return SampledProblem(
     "mnist_sets",

@@ -26,12 +26,12 @@ import numpy as np
 from jax import Array
 
 from gnn_readout.data.sources import mnist, omniglot
-from gnn_readout.errors import suggest
 from gnn_readout.layers import permutation
+from gnn_readout.layers.mlp import XAVIER
 from gnn_readout.tasks.base import SampledProblem
-from gnn_readout.tasks.sorting import STARTS, place_all
+from gnn_readout.tasks.checks import check_at_least, check_known
+from gnn_readout.tasks.sorting import order_of, place_all
 
-_XAVIER = hk.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
 _EVALUATION_BATCH = 50
 _MNIST = 0.1307, 0.3081  # Mean and standard deviation of all of it.
 
@@ -145,6 +145,7 @@ def restoration(config: Mapping[str, Any], images: Images) -> SampledProblem:
     images: Those to train on, to choose by and to test on.
   """
   model, side = config["model"], config["side"]
+  arguments = order_of(model)
   size = side * side  # N
   units = images.mean, images.deviation
   own = jnp.asarray(images.parts["train"])
@@ -158,21 +159,11 @@ def restoration(config: Mapping[str, Any], images: Images) -> SampledProblem:
     """Returns log P [S, N, N]."""
     num_sets = len(tiles)
     x = tiles.reshape(-1, *tiles.shape[2:], 1)  # [S N, w, w, 1]
-    x = hk.Conv2D(model["channels"], 5, w_init=_XAVIER, name="tile")(x)
+    x = hk.Conv2D(model["channels"], 5, w_init=XAVIER, name="tile")(x)
     x = hk.max_pool(jax.nn.relu(x), (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
     elements = x.reshape(num_sets, size, -1)  # [S, N, M]
-    rate = hk.get_parameter("rate", (), elements.dtype, jnp.ones)
-    start = jnp.zeros((num_sets, size, size), elements.dtype)
-    if model["start"] == "linear":
-      linear = hk.Linear(size, False, w_init=_XAVIER, name="start")
-      start = linear(elements)  # [S, N, N]
-    costs = permutation.pair_costs(elements, model["width"], 2)
-    return permutation.optimised(
-      permutation.normalised(costs),
-      start,
-      learning_rate=jnp.abs(rate),
-      num_steps=model["num_steps"],
-      num_rounds=model["num_rounds"],
+    return permutation.learned_order(
+      elements, start_init=XAVIER, is_grid=True, **arguments
     )
 
   network = hk.without_apply_rng(hk.transform(forward))
@@ -219,20 +210,12 @@ def restoration(config: Mapping[str, Any], images: Images) -> SampledProblem:
 def _check(config: Mapping[str, Any]) -> None:
   """Raises ValueError if a config describes no task."""
   model = config["model"]
-  for name, value, known in (
-    ("dataset", config["dataset"], DATASETS),
-    ("model.start", model["start"], STARTS),
-  ):
-    if value not in known:
-      raise ValueError(f"unknown {name} {value!r}.{suggest(value, known)}")
-  least = {
-    "side": (config["side"], 2),
-    "batch_size": (config["batch_size"], 1),
-    "model.channels": (model["channels"], 1),
-    "model.width": (model["width"], 1),
-    "model.num_steps": (model["num_steps"], 0),
-    "model.num_rounds": (model["num_rounds"], 1),
-  }
-  for name, (value, smallest) in least.items():
-    if value < smallest:
-      raise ValueError(f"{name} must be at least {smallest}, got {value}")
+  check_known("dataset", config["dataset"], DATASETS)
+  check_at_least(
+    **{
+      "side": (config["side"], 2),
+      "batch_size": (config["batch_size"], 1),
+      "model.channels": (model["channels"], 1),
+    }
+  )
+  order_of(model)

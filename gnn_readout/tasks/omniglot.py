@@ -15,7 +15,6 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import Array
 
 from gnn_readout.data.sources import omniglot
@@ -24,6 +23,7 @@ from gnn_readout.layers.images import ImageEncoder
 from gnn_readout.layers.residual import ResidualMLP
 from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
 from gnn_readout.tasks.base import SampledProblem
+from gnn_readout.tasks.classes import class_scores, loss_with_auxiliary
 
 
 class ImageSets(NamedTuple):
@@ -128,22 +128,14 @@ def class_counting(
   def init(key):
     return network.init(key, jnp.zeros(shape, jnp.uint8), True)
 
-  def scores(logits, batch):
-    target = batch.num_classes - 1
-    loss = optax.softmax_cross_entropy_with_integer_labels(logits, target)
-    hits = jnp.argmax(logits, axis=-1) == target
-    return {"cross_entropy": jnp.mean(loss), "accuracy": jnp.mean(hits)}
-
   def loss(params, key, batch):
     logits, aggregate = network.apply(params, key, batch.images, True)
-    scalars = scores(logits, batch)
-    aux_loss = jnp.mean(aggregate.aux_loss)
-    total = scalars["cross_entropy"] + aux_weight * aux_loss
-    return total, scalars | {"aux_loss": aux_loss} | aggregate.diagnostics
+    scores = class_scores(logits, batch.num_classes - 1)
+    return loss_with_auxiliary(scores, aggregate, aux_weight)
 
   def evaluate(params, batch):
     logits, _ = network.apply(params, None, batch.images, False)
-    return scores(logits, batch)
+    return class_scores(logits, batch.num_classes - 1)
 
   return SampledProblem(
     "omniglot",

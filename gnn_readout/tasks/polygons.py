@@ -26,8 +26,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gnn_readout.errors import suggest
 from gnn_readout.tasks.base import SampledProblem
+from gnn_readout.tasks.checks import check_at_least, check_known
 from gnn_readout.tasks.set_autoencoder import build_autoencoder
 from gnn_readout.tasks.set_losses import SET_LOSSES
 
@@ -86,12 +86,10 @@ def make_task(
     ValueError: If a field has an impossible value; the message names it.
   """
   del data_dir, cache_dir
-  for name, least in (("num_points", 2), ("batch_size", 1)):
-    if not config[name] >= least:
-      raise ValueError(f"{name} must be at least {least}, got {config[name]}")
-  if config["loss"] not in SET_LOSSES:
-    known = suggest(config["loss"], SET_LOSSES)
-    raise ValueError(f"unknown loss {config['loss']!r}.{known}")
+  check_at_least(
+    num_points=(config["num_points"], 2), batch_size=(config["batch_size"], 1)
+  )
+  check_known("loss", config["loss"], SET_LOSSES)
   set_loss = SET_LOSSES[config["loss"]]
   model = build_autoencoder(config["model"])
   draw = functools.partial(draw_polygons, num_points=config["num_points"])

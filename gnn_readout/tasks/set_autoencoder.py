@@ -21,9 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gnn_readout.errors import suggest
 from gnn_readout.graphs import make_sets
 from gnn_readout.layers.featurewise_sort import relaxed_fspool, relaxed_fsunpool
+from gnn_readout.layers.mlp import XAVIER
 from gnn_readout.readouts import (
   arguments_from_data,
   make_readout,
@@ -31,13 +31,12 @@ from gnn_readout.readouts import (
   split_weight,
 )
 from gnn_readout.readouts.fspool import INITIALISERS
-
-_XAVIER = hk.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
+from gnn_readout.tasks.checks import check_at_least, check_known
 
 
 def xavier_mlp(name: str, *widths: int) -> hk.nets.MLP:
   """Returns Linear-ReLU-...-Linear with the widths of its layers."""
-  return hk.nets.MLP(widths, w_init=_XAVIER, name=name)
+  return hk.nets.MLP(widths, w_init=XAVIER, name=name)
 
 
 def _knots(name: str, readout: Mapping[str, Any], width: int) -> Array:
@@ -151,21 +150,15 @@ def _check(model: Mapping[str, Any]) -> None:
   """Raises ValueError if a config describes no auto-encoder."""
   readout, decoder = model["readout"], model["decoder"]
   readout_class(readout["name"])
-  if decoder not in DECODERS:
-    known = suggest(decoder, DECODERS)
-    raise ValueError(f"unknown model.decoder {decoder!r}.{known}")
-  least = [
-    ("width", model["width"], 1),
-    ("latent_size", model["latent_size"], 1),
-  ]
+  check_known("model.decoder", decoder, DECODERS)
+  bounds = {
+    "model.width": (model["width"], 1),
+    "model.latent_size": (model["latent_size"], 1),
+  }
   if readout["name"] == "fspool":
-    least.append(("readout.num_knots", readout.get("num_knots", 20), 2))
+    bounds["model.readout.num_knots"] = (readout.get("num_knots", 20), 2)
     start = readout.get("initialisation", "normal")
-    if start not in INITIALISERS:
-      known = suggest(start, INITIALISERS)
-      raise ValueError(
-        f"unknown model.readout.initialisation {start!r}.{known}"
-      )
+    check_known("model.readout.initialisation", start, INITIALISERS)
     temperature = readout.get("temperature", 1.0)
     if not temperature > 0:
       raise ValueError(
@@ -178,6 +171,4 @@ def _check(model: Mapping[str, Any]) -> None:
       f" and model.readout.name is {readout['name']!r}; take model.decoder"
       " 'mlp'"
     )
-  for name, value, smallest in least:
-    if not value >= smallest:
-      raise ValueError(f"model.{name} must be at least {smallest}, got {value}")
+  check_at_least(**bounds)

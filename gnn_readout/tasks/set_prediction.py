@@ -30,7 +30,6 @@ import numpy as np
 from jax import Array
 
 from gnn_readout.data.sources import mnist
-from gnn_readout.errors import suggest
 from gnn_readout.graphs import Sets
 from gnn_readout.layers.mlp import check_widths
 from gnn_readout.layers.set_prediction import (
@@ -40,6 +39,7 @@ from gnn_readout.layers.set_prediction import (
 )
 from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
 from gnn_readout.tasks.base import SampledProblem
+from gnn_readout.tasks.checks import check_at_least, check_known
 from gnn_readout.tasks.mnist_sets import as_points, pixel_numbers
 from gnn_readout.tasks.polygons import polygons
 from gnn_readout.tasks.set_autoencoder import xavier_mlp
@@ -94,8 +94,7 @@ def polygon_data(config: Mapping[str, Any]) -> Data:
     config: `num_points` n, at least 2, and `input`, a key of `INPUTS`.
   """
   size, describe = config["num_points"], INPUTS[config["input"]]
-  if size < 2:
-    raise ValueError(f"num_points must be at least 2, got {size}")
+  check_at_least(num_points=(size, 2))
 
   def draw(key: Array, num_sets: int) -> Examples:
     rotation_key, order_key = jax.random.split(key)
@@ -333,8 +332,7 @@ def _check(config: Mapping[str, Any]) -> None:
     ("model.decoder", model["decoder"], DECODERS),
     *(("scores", name, SET_LOSSES) for name in config["scores"]),
   ):
-    if value not in known:
-      raise ValueError(f"unknown {name} {value!r}.{suggest(value, known)}")
+    check_known(name, value, known)
   if not config["scores"]:
     raise ValueError("scores must name at least one set loss, got none")
   if config["batch_size"] < 1:

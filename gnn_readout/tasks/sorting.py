@@ -21,11 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gnn_readout.errors import suggest
 from gnn_readout.layers import permutation
 from gnn_readout.tasks.base import SampledProblem
+from gnn_readout.tasks.checks import check_at_least, check_known
 
-STARTS = ("uniform", "linear")
 _EVALUATION_BATCH = 16
 
 
@@ -72,7 +71,7 @@ def make_task(
   """
   del data_dir, cache_dir
   _check(config)
-  model, size = config["model"], config["set_size"]
+  arguments, size = order_of(config["model"]), config["set_size"]
   test_size = config["test_set_size"] or size
   bounds = config["intervals"]
   intervals = [*zip(bounds[::2], bounds[1::2], strict=True)]
@@ -80,19 +79,7 @@ def make_task(
   def forward(numbers: Array) -> Array:
     """Returns log P [S, N, N] of numbers [S, N]."""
     elements = numbers[..., None]  # [S, N, 1]
-    rate = hk.get_parameter("rate", (), numbers.dtype, jnp.ones)
-    start = jnp.zeros((*numbers.shape, numbers.shape[1]), numbers.dtype)
-    if model["start"] == "linear":
-      linear = hk.Linear(numbers.shape[1], False, name="start")
-      start = linear(elements)  # [S, N, N]
-    costs = permutation.pair_costs(elements, model["width"])[:, 0]  # [S, N, N]
-    return permutation.optimised(
-      permutation.normalised(costs),
-      start,
-      learning_rate=jnp.abs(rate),
-      num_steps=model["num_steps"],
-      num_rounds=model["num_rounds"],
-    )
+    return permutation.learned_order(elements, **arguments)
 
   network = hk.without_apply_rng(hk.transform(forward))
 
@@ -151,26 +138,38 @@ def describe(params: hk.Params) -> dict[str, Any]:
   return {"rate": abs(float(np.asarray(params["~"]["rate"])))}
 
 
+def order_of(model: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns what `permutation.learned_order` takes of a model.
+
+  Args:
+    model: `width`, `start`, `num_steps`, `num_rounds`, and others.
+
+  Raises:
+    ValueError: If a field has an impossible value; the message names it.
+  """
+  check_at_least(
+    **{
+      "model.width": (model["width"], 1),
+      "model.num_steps": (model["num_steps"], 0),
+      "model.num_rounds": (model["num_rounds"], 1),
+    }
+  )
+  check_known("model.start", model["start"], permutation.STARTS)
+  names = ("width", "start", "num_steps", "num_rounds")
+  return {name: model[name] for name in names}
+
+
 def _check(config: Mapping[str, Any]) -> None:
   """Raises ValueError if a config describes no task."""
   model = config["model"]
-  least = {
-    "set_size": (config["set_size"], 2),
-    "batch_size": (config["batch_size"], 1),
-    "num_eval_sets": (config["num_eval_sets"], 1),
-    "model.width": (model["width"], 1),
-    "model.num_steps": (model["num_steps"], 0),
-    "model.num_rounds": (model["num_rounds"], 1),
-  }
-  for name, (value, smallest) in least.items():
-    if value < smallest:
-      raise ValueError(f"{name} must be at least {smallest}, got {value}")
-  if model["start"] not in STARTS:
-    known = suggest(model["start"], STARTS)
-    raise ValueError(f"unknown model.start {model['start']!r}.{known}")
+  check_at_least(
+    set_size=(config["set_size"], 2),
+    batch_size=(config["batch_size"], 1),
+    num_eval_sets=(config["num_eval_sets"], 1),
+  )
   test_size = config["test_set_size"]
-  if test_size is not None and test_size < 2:
-    raise ValueError(f"test_set_size must be at least 2, got {test_size}")
+  if test_size is not None:
+    check_at_least(test_set_size=(test_size, 2))
   if model["start"] == "linear" and test_size not in (None, config["set_size"]):
     raise ValueError(
       "model.start 'linear' has a weight for each place, so test_set_size must"
