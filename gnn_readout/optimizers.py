@@ -90,11 +90,12 @@ def make_optimizer(
   if schedule not in ("constant", "plateau") or warmup_steps:
 
     def rate(updates: Array) -> Array:
-      step = updates * accumulate_steps
+      real = jnp.result_type(float)
+      step = jnp.asarray(updates * accumulate_steps, real)
       ends = step + accumulate_steps
       warmup = jnp.minimum(1, ends / max(warmup_steps, 1))
       factor = SCHEDULES[schedule](step / num_steps, step / steps_per_epoch)
-      most = jnp.asarray(learning_rate, jnp.result_type(float))
+      most = jnp.asarray(learning_rate, real)
       return most * warmup * factor
 
   if isinstance(weight_decay, float | int) and not weight_decay:
@@ -107,7 +108,10 @@ def make_optimizer(
   if ema_decay:
     optimizer = averaging(optimizer, ema_decay)
   if accumulate_steps > 1:
-    several = optax.MultiSteps(optimizer, accumulate_steps)
+    # Its own choice is single precision, whatever the gradients are.
+    several = optax.MultiSteps(
+      optimizer, accumulate_steps, accumulator_dtype=jnp.result_type(float)
+    )
     optimizer = several.gradient_transformation()
   return optimizer
 
