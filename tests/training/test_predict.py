@@ -468,8 +468,8 @@ def test_a_readout_without_weights(store, config, tmp_path):
       run(tmp_path, "run", "tiny", "out.csv", *wanted, **options)
     assert str(error.value) == (
       f"{tmp_path / 'run'} has the readout 'sum', which does not weigh nodes;"
-      " those that do are attention, equilibrium, fspool, gated_attention,"
-      " optimal_transport, softmax"
+      " those that do are adaptive, attention, equilibrium, fspool,"
+      " gated_attention, optimal_transport, soft_median, softmax"
     )
 
 
