@@ -19,7 +19,6 @@ import pytest
 from gnn_readout import files, records
 from gnn_readout.data import folders, folds
 from gnn_readout.data.sources import download
-from gnn_readout.data.store import Schema
 from gnn_readout.report import markup
 from gnn_readout.runs import locks, log, settings
 from gnn_readout.training.evaluation import Evaluation, Predictions
@@ -163,20 +162,9 @@ def test_a_folder_that_the_locale_cannot_spell(tmp_path):
 
 
 def _predictions(path):
-  column = np.zeros((3, 1), np.float32)
-  predictions = Predictions(np.arange(3), column, column)
-  schema = Schema(
-    name="d",
-    task_type="binary",
-    num_tasks=1,
-    num_classes=0,
-    metric="ap",
-    node_sizes=(2,),
-    edge_sizes=(),
-    node_dim=1,
-    edge_dim=0,
-    task_names=("t",),
-  )
+  schema = make_store().schema
+  columns = np.zeros((3, schema.num_tasks), np.float32)
+  predictions = Predictions(np.arange(3), columns, columns)
   found = Evaluation("d", "test", "ap", 1, None, predictions, None, schema)
   return found.write_predictions(path)
 

@@ -20,6 +20,8 @@ from gnn_readout.report.sections import SECTIONS
 
 ROOT = pathlib.Path(__file__).parents[2]
 RESULTS = ROOT / "results"
+# Sections of which there are no records.
+NOT_RUN = {"counting", "mnist_sets", "set_prediction", "sorting"}
 REPORT = ROOT / "gnn_readout" / "report"
 # Not numbers but names: of tables, figures and equations, of publications by
 # their year, of datasets and models; and what one calls a maximal score.
@@ -90,10 +92,11 @@ def made():
 
 def test_what_stands_in_results_is_what_the_records_say(made):
   again = "; run: python -m launch.report"
-  assert sum(bool(section.blocks) for section in made.values()) > 5
+  readme = (RESULTS / "README.md").read_text()
+  assert {name for name, x in made.items() if not x.blocks} == NOT_RUN
   for name, section in made.items():
-    if not section.blocks:  # Nothing of the kind was run.
-      assert f"<!-- {name}:begin" not in (RESULTS / "README.md").read_text()
+    if name in NOT_RUN:
+      assert f"<!-- {name}:begin" not in readme
       continue
     path = RESULTS / section.file
     assert path.exists(), f"there is no {section.file}{again}"

@@ -81,8 +81,10 @@ def test_is_the_bootstrap_that_copies_rows(metric, ties):
   result = bootstrap.compare(metric, *case, num_resamples=R, seed=3)
   counts = bootstrap.resample(np.random.default_rng(3), G, R)
   expected = _literal(metric, *case, counts)
+  # A score of few labels that are nearly the same is in the tens of thousands.
+  rtol = 1e-11 if metric == "r2" else 0
   np.testing.assert_allclose(
-    result.differences, expected, rtol=1e-9, atol=1e-12
+    result.differences, expected, rtol=rtol, atol=1e-12
   )
   values = [metrics.evaluate(metric, case[0], x).value for x in case[1:]]
   assert [result.value_a, result.value_b] == values
@@ -199,9 +201,7 @@ def test_resamples_without_a_task_to_score_are_left_out():
   kept = counts[(counts[:, 5] > 0) & (counts[:, 5] < 17)]
   assert 0 < len(kept) < R
   expected = _literal("ap", labels, *logits, kept)
-  np.testing.assert_allclose(
-    result.differences, expected, rtol=1e-9, atol=1e-12
-  )
+  np.testing.assert_allclose(result.differences, expected, rtol=0, atol=1e-12)
   assert f"of {len(kept)} resamples" in str(result)
   assert result.summary()["num_resamples"] == len(kept)
 
