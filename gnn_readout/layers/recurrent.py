@@ -6,7 +6,7 @@ The cells are PyTorch's, with its two biases and its initialisation.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import haiku as hk
 import jax
@@ -15,9 +15,6 @@ from jax import Array
 
 from gnn_readout import segments
 from gnn_readout.graphs import Sets
-
-# (weights, gates of the input [..., G U], state) -> state.
-Cell = Callable[["Gates", Array, Any], Any]
 
 
 class Gates(NamedTuple):
@@ -92,36 +89,54 @@ def gru(gates: Gates, x: Array, state: Array) -> Array:
   return (1 - z) * n + z * state
 
 
-def last_state(
-  cell: Cell, gates: Gates, elements: Array, sets: Sets, state: Any
-) -> Any:
-  """Returns the state after the last element of each set, and 0 for none.
+class Cell(NamedTuple):
+  """A kind of cell.
+
+  Attributes:
+    step: (weights, gates of the input [..., G U], states) -> states, tuples of
+      arrays [..., U] of which the first is h.
+    num_gates: G.
+    num_states: How many arrays its state is.
+  """
+
+  step: Callable[[Gates, Array, tuple[Array, ...]], tuple[Array, ...]]
+  num_gates: int
+  num_states: int
+
+
+LSTM = Cell(lstm, 4, 2)
+GRU = Cell(lambda gates, x, state: (gru(gates, x, *state),), 3, 1)
+
+
+def last_hidden(cell: Cell, units: int, elements: Array, sets: Sets) -> Array:
+  """Returns h after the last element of each set, and 0 for none.
 
   One scan over all elements, in which the state is 0 again at the first of each
-  set: N steps, and no padding is computed.
+  set: N steps, and no padding is computed. The weights are parameters of the
+  current module.
 
   Args:
-    cell: `lstm` or `gru`.
-    gates: Its weights.
+    cell: `LSTM` or `GRU`.
+    units: U.
     elements: [N, D].
     sets: Which set each element belongs to.
-    state: Arrays of zeros [U].
 
   Returns:
-    Arrays [S, U].
+    [S, U].
   """
+  dtype = elements.dtype
+  gates = make_gates(elements.shape[1], units, cell.num_gates, dtype)
+  start = (jnp.zeros(units, dtype),) * cell.num_states
 
   def step(state, row):
     x, is_first = row
     state = jax.tree.map(lambda s: jnp.where(is_first, 0, s), state)
-    state = cell(gates, x, state)
-    return state, state
+    state = cell.step(gates, x, state)
+    return state, state[0]
 
   is_first = segments.places(sets) == 0  # [N], padding too
   rows = gates.of_input(elements), is_first
-  _, states = jax.lax.scan(step, state, rows)
+  _, hidden = jax.lax.scan(step, start, rows)  # [N, U]
   last = jnp.cumsum(sets.sizes, dtype=jnp.int32) - 1  # [S]
   filled = (sets.sizes > 0)[:, None]
-  return jax.tree.map(
-    lambda s: jnp.where(filled, s.at[last].get(mode="clip"), 0), states
-  )
+  return jnp.where(filled, hidden.at[last].get(mode="clip"), 0)

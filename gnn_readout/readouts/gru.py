@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import jax.numpy as jnp
 from jax import Array
 
 from gnn_readout.graphs import Sets
@@ -34,8 +33,5 @@ class GRU(Readout):
 
   def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
     """Returns [S, D_out]."""
-    width, dtype = elements.shape[1], elements.dtype
-    units = self._output_size or width
-    gates = recurrent.make_gates(width, units, 3, dtype)
-    start = jnp.zeros(units, dtype)
-    return recurrent.last_state(recurrent.gru, gates, elements, sets, start)
+    units = self._output_size or elements.shape[1]
+    return recurrent.last_hidden(recurrent.GRU, units, elements, sets)

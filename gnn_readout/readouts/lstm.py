@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import jax.numpy as jnp
 from jax import Array
 
 from gnn_readout.graphs import Sets
@@ -35,8 +34,5 @@ class LSTM(Readout):
 
   def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
     """Returns [S, D_out]."""
-    width, dtype = elements.shape[1], elements.dtype
-    units = self._output_size or width
-    gates = recurrent.make_gates(width, units, 4, dtype)
-    start = (jnp.zeros(units, dtype),) * 2
-    return recurrent.last_state(recurrent.lstm, gates, elements, sets, start)[0]
+    units = self._output_size or elements.shape[1]
+    return recurrent.last_hidden(recurrent.LSTM, units, elements, sets)

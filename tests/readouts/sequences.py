@@ -6,8 +6,36 @@ Of several sets they fill the shorter ones up with zeros, which take part.
 from __future__ import annotations
 
 import numpy as np
+from scipy import special
 
 from tests.readouts import ragged
+
+
+def gru(x, h, own):
+  """Returns the next state of a GRU, gate by gate."""
+  x_r, x_z, x_n = np.split(x @ own["w_x"] + own["b_x"], 3)
+  h_r, h_z, h_n = np.split(h @ own["w_h"] + own["b_h"], 3)
+  n = np.tanh(x_n + special.expit(x_r + h_r) * h_n)
+  z = special.expit(x_z + h_z)
+  return (1 - z) * n + z * h
+
+
+def assert_each_set(make, elements, params, expected):
+  """Compares a readout with a function of the elements of one set."""
+  np.testing.assert_allclose(
+    ragged.pool(make, elements, params),
+    ragged.each(expected, elements),
+    atol=1e-12,
+  )
+
+
+def assert_as_peer(make, elements, params, aggregation):
+  """Compares a readout with an aggregation of PyTorch Geometric."""
+  np.testing.assert_allclose(
+    ragged.pool(make, elements, params),
+    peer_of_each_set(aggregation, elements),
+    atol=1e-12,
+  )
 
 
 def peer_of_each_set(aggregation, elements):

@@ -28,11 +28,8 @@ def literal(x, own):
 def test_values():
   elements = ragged.example()
   params = ragged.random_parameters(MAKE, elements)
-  np.testing.assert_allclose(
-    ragged.pool(MAKE, elements, params),
-    ragged.each(functools.partial(literal, own=params["lstm"]), elements),
-    atol=1e-12,
-  )
+  expected = functools.partial(literal, own=params["lstm"])
+  sequences.assert_each_set(MAKE, elements, params, expected)
 
 
 @pytest.mark.xdist_group("pyg")
@@ -42,11 +39,7 @@ def test_as_in_pytorch_geometric():
   params = ragged.random_parameters(MAKE, elements)
   theirs = aggr.LSTMAggregation(ragged.D, U).double()
   sequences.set_recurrent(theirs.lstm, params["lstm"])
-  np.testing.assert_allclose(
-    ragged.pool(MAKE, elements, params),
-    sequences.peer_of_each_set(theirs, elements),
-    atol=1e-12,
-  )
+  sequences.assert_as_peer(MAKE, elements, params, theirs)
 
 
 def test_parameters_are_drawn_as_pytorch_does():
