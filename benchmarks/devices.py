@@ -82,11 +82,4 @@ def _epoch_of(work: steps.Work, num_devices: int) -> Callable[[], int]:
   stream = problem.stream([problem], 0)
   batches = list(itertools.islice(stream, _NUM_BATCHES))
   stream.close()
-
-  def epoch() -> int:
-    for batch in batches:
-      losses = program.take(batch)
-    jax.block_until_ready(losses)
-    return int(sum(batch.real[0, 0] for batch in batches))
-
-  return epoch
+  return steps.epoch_of(program, batches)

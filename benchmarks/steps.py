@@ -116,13 +116,23 @@ def _shared(arrays: jraph.GraphsTuple) -> Batch:
 
 def ours(work: Work) -> Callable[[], int]:
   """Returns a function that trains on all batches and counts the graphs."""
-  program, batches = program_of(work)
+  return epoch_of(*program_of(work))
+
+
+def epoch_of(program: Program, batches: Sequence[Batch]) -> Callable[[], int]:
+  """Returns a function that trains on some batches and counts the graphs.
+
+  Args:
+    program: Of one member.
+    batches: As it takes them.
+  """
+  count = int(sum(batch.real[0, 0] for batch in batches))
 
   def epoch() -> int:
     for batch in batches:
       losses = program.take(batch)
     jax.block_until_ready(losses)
-    return _count(work.batches)
+    return count
 
   return epoch
 

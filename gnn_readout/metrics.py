@@ -157,10 +157,15 @@ def one_against_all(
   """
   confusion.check_classes(labels, logits.shape[1])
   is_one = labels == np.arange(logits.shape[1])  # [G, C]
+  chances = class_probabilities(logits)
+  return np.where(np.isnan(labels), np.nan, is_one), chances
+
+
+def class_probabilities(logits: np.ndarray) -> np.ndarray:
+  """Returns the softmax [..., C] of logits [..., C], in float64."""
   logits = logits.astype(np.float64)
-  shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-  shares /= shares.sum(axis=1, keepdims=True)
-  return np.where(np.isnan(labels), np.nan, is_one), shares
+  shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
+  return shares / shares.sum(axis=-1, keepdims=True)
 
 
 def rmse(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:

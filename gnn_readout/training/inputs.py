@@ -13,8 +13,8 @@ import numpy as np
 from gnn_readout import data
 from gnn_readout.config_fields import with_fields
 from gnn_readout.data import identity, packed, windows
-from gnn_readout.data.sources import folder, text_table, unlabelled
 from gnn_readout.data.sources import smiles as smiles_lib
+from gnn_readout.data.sources import text_table, unlabelled
 from gnn_readout.data.sources.molecules import molecule_schema
 from gnn_readout.data.store import GraphStore, Schema
 from gnn_readout.data.windows import Window
@@ -84,8 +84,6 @@ def open_input(
     if not path.is_file():
       raise FileNotFoundError(f"{name}: no such file")
     store = packed.read(path)
-  elif path.is_dir():
-    store = folder.read_store(name)
   else:
     config = with_fields(run.problem.config, {"dataset": name})
     store = data.load_config(config, data_dir, cache_dir, with_fold=False)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gnn_readout import metrics
 from gnn_readout.data.store import GraphStore, Schema
 from gnn_readout.training import sheets
 from gnn_readout.training.sheets import Sheet
@@ -172,13 +173,8 @@ def _sigmoid(logits: np.ndarray) -> np.ndarray:
   return np.exp(-np.logaddexp(0, -logits))
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
-  shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
-  return shares / shares.sum(axis=-1, keepdims=True)
-
-
 _VALUES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
   "binary": _sigmoid,
-  "multiclass": _softmax,
+  "multiclass": metrics.class_probabilities,
   "regression": lambda values: values,
 }

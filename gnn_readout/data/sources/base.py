@@ -35,6 +35,24 @@ class Archive(NamedTuple):
   requirement: str = ""
 
 
+def check_present(
+  paths: Sequence[pathlib.Path], dataset: str, data_dir: Path
+) -> None:
+  """Raises FileNotFoundError for a missing file, and says how to get it.
+
+  Args:
+    paths: Of the files that the dataset is made from.
+    dataset: One that `launch.download` fetches.
+    data_dir: Where the datasets are.
+  """
+  for path in paths:
+    if not path.is_file():
+      raise FileNotFoundError(
+        f"{path}: no such file. To fetch it: python -m launch.download"
+        f" --dataset={dataset} --data_dir={data_dir}"
+      )
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
   """A kind of datasets: how it is written, read, configured and fetched.

@@ -20,7 +20,7 @@ import numpy as np
 
 from gnn_readout.data.folders import data_folder
 from gnn_readout.data.sources import archives, csv_numbers
-from gnn_readout.data.sources.base import Archive
+from gnn_readout.data.sources.base import Archive, check_present
 from gnn_readout.errors import brief, suggest
 
 SIDE = 28  # Pixels, height and width.
@@ -124,12 +124,7 @@ def files(dataset: str, data_dir: str | os.PathLike[str]) -> list[pathlib.Path]:
   """
   folder = pathlib.Path(data_dir) / "mnist"
   paths = [folder / name for name in DATASETS[dataset]]
-  for path in paths:
-    if not path.is_file():
-      raise FileNotFoundError(
-        f"{path}: no such file. To fetch it: python -m launch.download"
-        f" --dataset={dataset} --data_dir={data_dir}"
-      )
+  check_present(paths, dataset, data_dir)
   return paths
 
 

@@ -25,7 +25,7 @@ from absl import logging
 
 from gnn_readout.data.folders import cache_folder, data_folder
 from gnn_readout.data.sources import archives
-from gnn_readout.data.sources.base import Archive
+from gnn_readout.data.sources.base import Archive, check_present
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_write_bytes
 
@@ -118,12 +118,7 @@ def zip_files(
   """
   folder = pathlib.Path(data_dir) / "omniglot"
   paths = [folder / f"{name}.zip" for name in DATASETS[dataset]]
-  for path in paths:
-    if not path.is_file():
-      raise FileNotFoundError(
-        f"{path}: no such file. To fetch it: python -m launch.download"
-        f" --dataset={dataset} --data_dir={data_dir}"
-      )
+  check_present(paths, dataset, data_dir)
   return paths
 
 
