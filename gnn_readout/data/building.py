@@ -75,6 +75,7 @@ def build_store(
   checks.check_splits(name, splits, len(num_nodes))
   checks.check_edges(source, *counts, senders, receivers)
   checks.check_contents(name, schema, *counts, nodes, edges)
+  checks.check_lengths(name, len(num_nodes), {"rows": rows, **(texts or {})})
   node_offsets = _offsets(num_nodes)
   order = _receiver_order(node_offsets, num_edges, receivers)
   return GraphStore(

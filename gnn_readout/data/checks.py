@@ -56,12 +56,24 @@ def check_store(store: GraphStore, where: str) -> None:
       f"{where}: the receivers of graph {graph} are not in ascending order:"
       " gnn_readout.data.from_arrays sorts the edges"
     )
-  others = {"rows": store.rows, **store.texts}
-  for name, column in others.items():
-    if column is not None and len(column) != store.num_graphs:
+  check_lengths(where, store.num_graphs, {"rows": store.rows, **store.texts})
+
+
+def check_lengths(
+  where: str, num_graphs: int, columns: Mapping[str, Sequence | None]
+) -> None:
+  """Raises ValueError if a column has not one row for each graph.
+
+  Args:
+    where: What the message begins with.
+    num_graphs: G.
+    columns: By name; None for one that is not there.
+  """
+  for name, column in columns.items():
+    if column is not None and len(column) != num_graphs:
       raise ValueError(
         f"{where}: the column {name!r} has {counted(len(column), 'row')} for"
-        f" {counted(store.num_graphs, 'graph')}"
+        f" {counted(num_graphs, 'graph')}"
       )
 
 

@@ -107,6 +107,28 @@ def resampled(
   return _test(statistics.fmean(differences), math.sqrt(square), count - 1)
 
 
+def half_width(values: Sequence[float]) -> float | None:
+  """Returns half of Student's interval of a mean, at 1 - `LEVEL`.
+
+  Args:
+    values: Of several seeds.
+
+  Returns:
+    None if there are fewer than two.
+  """
+  count = len(values)
+  if count < 2:
+    return None
+  return _reach(statistics.stdev(values) / math.sqrt(count), count - 1)
+
+
+def _reach(error: float, freedom: float) -> float:
+  """Returns how far an interval reaches from a mean with a standard error."""
+  from scipy import special
+
+  return -error * float(special.stdtrit(freedom, LEVEL / 2))
+
+
 def _test(difference: float, error: float, freedom: float) -> TTest:
   """Returns the test of a difference with a standard error."""
   from scipy import special
@@ -115,5 +137,5 @@ def _test(difference: float, error: float, freedom: float) -> TTest:
     p = 2 * float(special.stdtr(freedom, -abs(difference) / error))
   else:
     p = float(difference == 0)
-  reach = -error * float(special.stdtrit(freedom, LEVEL / 2))
+  reach = _reach(error, freedom)
   return TTest(difference, difference - reach, difference + reach, freedom, p)

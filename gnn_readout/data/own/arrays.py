@@ -143,9 +143,10 @@ def from_arrays(
     split_from=drawn.origin,
   )
   columns = num_nodes, num_edges, nodes.table, edges.table
-  checks.check_shapes(name, schema, *columns, senders, receivers, known.values)
-  checks.check_edges(name, num_nodes, num_edges, senders, receivers)
-  if undirected:
+  if undirected:  # To be checked before they are turned.
+    edges_of = senders, receivers
+    checks.check_shapes(name, schema, *columns, *edges_of, known.values)
+    checks.check_edges(name, num_nodes, num_edges, *edges_of)
     num_edges, rows, senders, receivers = _both_directions(
       name, num_nodes, num_edges, senders, receivers
     )
@@ -170,7 +171,6 @@ def from_arrays(
     store,
     schema=dataclasses.replace(schema, symmetric=symmetric, notes=tuple(told)),
   )
-  checks.check_store(store, name)
   if path is None:
     return store
   store.save(path)

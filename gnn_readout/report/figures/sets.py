@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from gnn_readout.report.figures import style
 from gnn_readout.report.results.selection import Selection
-
-_LEVEL = 0.95
+from gnn_readout.statistics.t_tests import half_width
 
 
 class Panel(NamedTuple):
@@ -24,16 +23,6 @@ class Panel(NamedTuple):
   title: str
   axis: str
   lines: Mapping[str, Sequence[tuple[float, float]]]
-
-
-def interval(values: Sequence[float]) -> float | None:
-  """Returns the half width of Student's 95% interval; None of one value."""
-  if len(values) < 2:
-    return None
-  from scipy import stats
-
-  quantile = stats.t.ppf((1 + _LEVEL) / 2, len(values) - 1)
-  return float(quantile * statistics.stdev(values) / len(values) ** 0.5)
 
 
 def ranked(
@@ -55,7 +44,7 @@ def ranked(
       axes.errorbar(
         statistics.fmean(row.tests),
         place,
-        xerr=interval(row.tests),
+        xerr=half_width(row.tests),
         color=style.BLUE,
         marker="o",
         markersize=3,

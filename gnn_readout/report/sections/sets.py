@@ -12,12 +12,14 @@ from gnn_readout.report.figures import sets as figures
 from gnn_readout.report.results import published
 from gnn_readout.report.results.selection import Selection
 from gnn_readout.report.results.tasks import label, rows
+from gnn_readout.statistics.t_tests import LEVEL, half_width
 
 _PUBLISHED_DIGITS = 60_000  # Of an epoch.
 _LONG = ("note", "command")  # Too long for a table to look at.
 _HOW = (
   "Of the learning rates the best on validation; mean and, of several seeds,"
-  " half of Student's interval. Commands are in [{task}.csv]({task}.csv)."
+  f" half of Student's {1 - LEVEL:.0%} interval."
+  " Commands are in [{task}.csv]({task}.csv)."
 )
 
 
@@ -56,7 +58,7 @@ def mnist_sets(records: Sequence[Record]) -> list[Block]:
   found = _ordered(rows(records, "mnist_sets"))
   return found and [
     "Which digit a set of points shows. Published are accuracies from scratch"
-    " on all training digits after as many steps (Zhang 2020)."
+    f" on {_PUBLISHED_DIGITS:,} digits after as many steps (Zhang 2020)."
     f" {_HOW.format(task='mnist_sets')}",
     *_ranking(found, "mnist_sets", ("noise", "dataset")),
     *_table(found, "mnist_sets", {"noise": "noise"}),
@@ -139,7 +141,9 @@ def _ranking(
   if len(most) < 3:
     return []
   setting = ", ".join(f"{n} {v}" for n, v in zip(fields, key, strict=True))
-  title = f"Test scores by readout, {setting}; bars are Student's intervals"
+  title = (
+    f"Test scores by readout, {setting}; bars are {1 - LEVEL:.0%} intervals"
+  )
   drawn = figures.ranked(list(most.values()), label)
   return [Figure(f"{task}_ranking", title, drawn)]
 
@@ -165,7 +169,7 @@ def _display(
 ) -> dict[str, str]:
   """Returns what a reader sees of a row, by column title."""
   test = row.best["test"]
-  half = figures.interval(row.tests)
+  half = half_width(row.tests)
   shown = f"{statistics.fmean(row.tests):.3g}"
   cells = {"model": label(row)}
   for title, name in fields.items():

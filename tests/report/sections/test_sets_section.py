@@ -6,8 +6,8 @@ import pytest
 from scipy import stats
 
 from gnn_readout.report.blocks import Figure, File, Table
-from gnn_readout.report.figures import sets as figures
 from gnn_readout.report.sections import SECTIONS, sets
+from gnn_readout.statistics import t_tests
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_without_records_there_is_nothing(molecule, failed):
 def test_an_interval_holds_the_mean_as_often_as_it_says():
   draws = stats.norm(3, 2).rvs((2000, 4), random_state=0)
   held = [
-    abs(row.mean() - 3) <= figures.interval(row.tolist()) for row in draws
+    abs(row.mean() - 3) <= t_tests.half_width(row.tolist()) for row in draws
   ]
   assert abs(sum(held) / 2000 - 0.95) < 0.015
-  assert figures.interval([1.0]) is None
+  assert t_tests.half_width([1.0]) is None
