@@ -28,7 +28,7 @@ from gnn_readout.data.store import GraphStore, Schema  # noqa: E402
 TASKS = 3
 # The kernel allows a process 65,530 regions of memory, and each compiled
 # program takes several.
-_MANY_REGIONS = 12_000
+_MANY_REGIONS = 6_000
 
 
 @pytest.fixture(autouse=True, scope="module")
