@@ -251,6 +251,6 @@ def _options(mesh: Mesh) -> dict[str, bool] | None:
   gains nothing. Processes with a device each count as one with all of them.
   """
   on_cpu = [x.platform == "cpu" for x in mesh.devices.flat]
-  if not all(on_cpu) or not 1 < len(os.sched_getaffinity(0)) <= len(on_cpu):
+  if not all(on_cpu) or len(os.sched_getaffinity(0)) > len(on_cpu):
     return None
   return {"xla_cpu_multi_thread_eigen": False}
