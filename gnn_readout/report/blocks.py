@@ -120,7 +120,9 @@ def write_missing(
   """
   path = pathlib.Path(results_dir, _README)
   if path.exists() and f"<!-- {name}:begin -->" in files.read_text(path):
-    markup.write_section(path, name, f"No record yet: `{command}`")
+    markup.write_section(
+      path, name, f"There is no record yet; this command makes one: `{command}`"
+    )
 
 
 def _figures(block: Block) -> Iterator[Figure]:

@@ -99,4 +99,4 @@ def _mark(
 def _plus_minus(row: dict[str, Any]) -> str:
   if row["deviation"] is None:
     return ""
-  return f", deviation {100 * row['deviation']:.1f}"
+  return f", std {100 * row['deviation']:.1f}"
