@@ -45,7 +45,9 @@ def run(
   devices.use_all_cores()
   num_devices = jax.local_device_count()
   if num_devices < 2:
-    raise ValueError("benchmark 'devices' needs several, there is 1 device.")
+    raise ValueError(
+      "benchmark 'devices' needs several devices, but there is only 1."
+    )
   work = steps.load(config, 1, dataset, data_dir, cache_dir)
   sides = {
     name: _epoch_of(work, number)

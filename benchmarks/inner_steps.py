@@ -68,7 +68,7 @@ def run(
   timing.print_table(
     f"{work.store.schema.name}: training step, GCN, batch {batch}, "
     f"{config.model.message_passing.width} wide, {os.cpu_count()} cores",
-    ["", "ms a step", "ratio to sum", "paper", "memory, MiB"],
+    ["", "ms per step", "relative to sum", "paper", "memory, MiB"],
     [
       [
         name,

@@ -79,7 +79,8 @@ def _literal(work: steps.Work) -> Callable[[], int]:
     from tests.readouts.equilibrium_listing import equilibrium
   except ImportError as error:
     raise ValueError(
-      "peer 'literal' is in tests/, which is not here: run from the source tree"
+      "peer 'literal' is part of tests/, which is missing: run from the"
+      " source tree"
     ) from error
 
   class Listing(EquilibriumAggregation):

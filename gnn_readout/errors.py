@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 _MOST = 60  # Characters of a quotation.
 _MOST_NAMES = 40  # Of a list of what would have been right.
+_ALIKE = 1.3  # Of 2, from which on a field is near enough to be suggested.
 
 
 class Damaged(ValueError):
@@ -33,20 +34,17 @@ def suggest(name: str, valid: Iterable[str]) -> str:
   """
   valid = sorted(valid)
   near = difflib.get_close_matches(str(name)[:_MOST], valid, n=1, cutoff=0.5)
-  hint = f" Did you mean {near[0]!r}?" if near else ""
-  more = ""
-  if len(valid) > _MOST_NAMES:
-    more = f", ... ({len(valid):,} in all)"
-  return f"{hint} Known: {', '.join(valid[:_MOST_NAMES])}{more}."
+  return _hint(*near) + _known(valid)
 
 
-def nearest(name: str, valid: Iterable[str]) -> str:
-  """Returns the name, of those with dots, that is most alike.
+def suggest_field(name: str, valid: Sequence[str]) -> str:
+  """Returns what `suggest` does, for names with dots and in their order.
 
   Args:
     name: What the user wrote.
     valid: The names that would have been accepted, at least one. They are
-      compared as a whole and in their last part.
+      compared as a whole and in their last part. Listed are those that differ
+      from the written one in the last part alone, or else all.
   """
 
   def likeness(other: str) -> float:
@@ -54,7 +52,22 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     pairs = (name, other), ends
     return sum(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
 
-  return max(valid, key=likeness)
+  near = max(valid, key=likeness)
+  part = name.rpartition(".")[0]
+  beside = [other for other in valid if other.rpartition(".")[0] == part]
+  hint = _hint(near) if likeness(near) >= _ALIKE else ""
+  return hint + _known(beside or valid)
+
+
+def _hint(near: str = "") -> str:
+  return f" Did you mean {near!r}?" if near else ""
+
+
+def _known(valid: Sequence[str]) -> str:
+  more = ""
+  if len(valid) > _MOST_NAMES:
+    more = f", ... ({len(valid):,} in all)"
+  return f" Known: {', '.join(valid[:_MOST_NAMES])}{more}."
 
 
 def quoted(text: str | bytes) -> str:

@@ -46,7 +46,7 @@ def _are_weights_or_balanced(value: Sequence[float] | str) -> bool:
 
 
 _NOT_NEGATIVE = _is_not_negative, "must not be negative"
-_NUMBERS = "must be numbers that are not negative, one of them more than 0"
+_NUMBERS = "must be non-negative numbers, at least one of them positive"
 _PRECISIONS = ("float32", "bfloat16")
 
 OPTIONS: dict[str, Option] = {
@@ -117,7 +117,7 @@ def check(fields: Mapping[str, Any]) -> None:
       _check_name(name.removeprefix(_OF_OPTIMIZER), known)
     if option and name not in known:
       raise ValueError(
-        f"{name}={_text(value)} is for datasets of graphs, not for the task"
+        f"{name}={_text(value)} applies to datasets of graphs, not to the task"
         f" {fields['task']!r}"
       )
     if option and not option.fits(value):

@@ -64,11 +64,11 @@ def test_no_config_names_them_and_the_optimizer_has_their_defaults():
     ({"patience": -3}, "patience must not be negative, got -3"),
     (
       {"class_weights": "1,-2"},
-      "class_weights must be numbers that are not negative, one of them more"
-      " than 0, or 'balanced', got 1.0,-2.0",
+      "class_weights must be non-negative numbers, at least one of them"
+      " positive, or 'balanced', got 1.0,-2.0",
     ),
     ({"class_weights": "equal"}, "or 'balanced', got 'equal'"),
-    ({"task_weights": "0,0"}, "one of them more than 0, got 0.0,0.0"),
+    ({"task_weights": "0,0"}, "at least one of them positive, got 0.0,0.0"),
     (
       {"model.precision": "float16"},
       "model.precision must be one of float32, bfloat16, got 'float16'",
@@ -145,7 +145,7 @@ def test_patience_without_a_split_to_be_patient_about(tmp_path, store, config):
 
 def test_the_patience_of_a_cross_validation_is_the_protocols(tmp_path):
   config = with_fields(tu.get_config("MUTAG,sum"), {"patience": 3})
-  with pytest.raises(ValueError, match="is for the protocol 'gin2019' to say"):
+  with pytest.raises(ValueError, match="the protocol 'gin2019' decides"):
     crossval.run(config, "gin2019", tmp_path)
 
 

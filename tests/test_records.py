@@ -117,7 +117,7 @@ def test_what_may_be_null(tmp_path, field):
 @pytest.mark.parametrize(
   ("field", "value", "message"),
   [
-    ("kind", ("runs",), "field 'kind' cannot be 'runs'. Did you mean 'run'"),
+    ("kind", ("runs",), "'kind' has the invalid value 'runs'. Did you mean 'run'"),
     ("kind", (), "field 'kind' is missing"),
     ("seed", (), "field 'seed' is missing"),
     ("git_commit", (), "field 'git_commit' is missing"),
@@ -150,11 +150,11 @@ def test_a_damaged_run_is_named_with_its_field(tmp_path, field, value, message):
   [
     ("repeats.1.folds_hash", (), "field 'repeats.1.folds_hash' is missing"),
     ("repeats.0.tests", ([0.5],),
-     "field 'repeats.0.tests' has 1 element, the protocol in it has 2"),
+     "field 'repeats.0.tests' has 1 element, but its protocol has 2"),
     ("repeats.0.tests.1", ("high",),
      "field 'repeats.0.tests.1' cannot be 'high'"),
     ("repeats", ([],),
-     "field 'repeats' has 0 elements, the protocol in it has 2"),
+     "field 'repeats' has 0 elements, but its protocol has 2"),
     ("repeats", ({},), r"field 'repeats' cannot be {}"),
     ("protocol", (None,), "field 'protocol.name' is missing"),
     ("protocol.selected_on", (), "field 'protocol.selected_on' is missing"),

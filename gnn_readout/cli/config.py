@@ -223,7 +223,7 @@ def _switched_on(field: str, named: Any) -> str:
 
 def _no_config(path: str, error: Exception) -> ValueError:
   return ValueError(
-    f"{path} is no config file: {type(error).__name__}: {error}"
+    f"{path} is not a config file: {type(error).__name__}: {error}"
   )
 
 

@@ -62,7 +62,9 @@ def load(
   """
   source = sources.find(dataset)
   if source.read is None:
-    raise ValueError(f"{dataset} holds no graphs: it has a task of its own.")
+    raise ValueError(
+      f"{dataset} holds no graphs; it belongs to a task of its own."
+    )
   data_dir, cache_dir = data_folder(data_dir), cache_folder(cache_dir)
   build = functools.partial(source.read, dataset, data_dir, **options)
   try:
@@ -145,8 +147,8 @@ def load_config(
   if store.splits:
     if config.get("fold"):
       raise ValueError(
-        f"fold={config['fold']}, but {dataset} has a split of its own; folds"
-        " are for a dataset without one"
+        f"fold={config['fold']} cannot be used: {dataset} has its own split,"
+        " and folds are for datasets without one"
       )
     return store
   for field in ("fold", "folds"):

@@ -185,9 +185,9 @@ def keep_folds(
     raise ValueError(f"{path} is damaged: {error!r}; delete it.") from error
   if not same:
     raise ValueError(
-      f"{path} holds other folds of {there.get('dataset')!r} (hash"
-      f" {there.get('hash')}) than those of {store.schema.name!r} here"
-      f" ({digest}): give another workdir, or delete the file."
+      f"{path} holds the folds of {there.get('dataset')!r} with hash"
+      f" {there.get('hash')}, but those of {store.schema.name!r} have hash"
+      f" {digest}: choose another --workdir, or delete the file."
     )
   return digest
 

@@ -22,7 +22,7 @@ Facts = Mapping[str, Any]
 _PARTS = {
   "graphs": "the nodes, edges or features of some graphs differ",
   "labels": "some labels differ",
-  "splits": "other graphs are in train, valid or test",
+  "splits": "train, valid or test hold different graphs",
 }
 _MOST_NAMED = 6
 
@@ -124,8 +124,8 @@ def feature_difference(there: Schema, here: Schema) -> str:
         f"{counted(len(tables[0]), 'column')} there, {len(tables[1])} here"
       ]
       return (
-        f"other {kind} feature tables: {counted(sum(tables[0]), 'row')} in all"
-        f" there, {sum(tables[1])} here ({'; '.join(columns)})"
+        f"different {kind} feature tables: {counted(sum(tables[0]), 'row')} in"
+        f" all there, {sum(tables[1])} here ({'; '.join(columns)})"
       )
     old, now = (getattr(schema, f"{kind}_dim") for schema in (there, here))
     if old != now:
@@ -160,8 +160,8 @@ def check(
     return
   if differ := differences(there, here):
     raise ValueError(
-      f"{where} was made on other data than those of {here['name']!r} now:"
-      f" {'; '.join(differ)}. {remedy}"
+      f"{where} was made with data that differ from those of {here['name']!r}"
+      f" now: {'; '.join(differ)}. {remedy}"
     )
 
 

@@ -96,7 +96,7 @@ def read(
     except (ValueError, FileNotFoundError) as error:
       reason = str(error).replace(f"{folder}{os.sep}", "")
       raise ValueError(
-        f"{path} is damaged or was packed by another version, copy or pack it"
+        f"{path} is damaged or was packed by another version; copy or pack it"
         f" again: {reason}"
       ) from error
     packed = read_json(folder / "meta.json")["fingerprint"]

@@ -347,7 +347,9 @@ def open_store(
     if meta["crc32"] != _checksum_of_meta(meta):
       raise ValueError("corrupt: its checksum does not match")
     if fingerprint is not None and meta["fingerprint"] != fingerprint:
-      raise _StaleError(f"{meta_file}: made from another version of the source")
+      raise _StaleError(
+        f"{meta_file}: it was made from another version of the source"
+      )
     schema = Schema.from_json(meta["schema"])
     _check_names(records)
     columns = {

@@ -93,8 +93,8 @@ class TemplateGromov(Readout):
     """Returns [S, K]."""
     if sets.edges is None:
       raise ValueError(
-        "template_gromov needs the edges among the elements: it reads out "
-        "graphs (`graphs.node_sets`) and aggregates no messages."
+        "template_gromov needs the edges between the elements: it can read"
+        " out graphs (`graphs.node_sets`) but cannot aggregate messages."
       )
     dtype = elements.dtype
     normal = hk.initializers.RandomNormal()

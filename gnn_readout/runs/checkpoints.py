@@ -199,7 +199,8 @@ def restore(
       state = manager.restore(step, args=items).state
     except Exception as error:  # As above.
       raise Damaged(
-        f"{folder / str(step)} is damaged or of another model: {_brief(error)}"
+        f"{folder / str(step)} is damaged or belongs to another model:"
+        f" {_brief(error)}"
       ) from error
   _check_shapes(state, like, folder / str(step))
   if checksum not in (None, _checksum(state)):
@@ -280,8 +281,8 @@ def _read_meta(manager: Any, folder: pathlib.Path, step: int) -> dict[str, Any]:
     ) from error
   if version != VERSION:
     raise ValueError(
-      f"{folder / str(step)} is of another version of this program: it is"
-      f" written as version {quoted_value(version)}, and this program reads"
+      f"{folder / str(step)} was written by another version of this program:"
+      f" its format is version {quoted_value(version)}, and this program reads"
       f" {VERSION}"
     )
   return meta
@@ -331,6 +332,6 @@ def _check_shapes(state: Any, like: Any, path: pathlib.Path) -> None:
   for (leaf, wanted), found in zip(named, jax.tree.leaves(state), strict=True):
     if found.shape != wanted.shape:
       raise ValueError(
-        f"{path} is of another model: {jax.tree_util.keystr(leaf)} has"
+        f"{path} belongs to another model: {jax.tree_util.keystr(leaf)} has"
         f" shape {found.shape} there and {wanted.shape} here"
       )

@@ -90,8 +90,8 @@ def join(
   except (RuntimeError, ValueError) as error:
     text = str(error).strip().splitlines()[0]
     raise ValueError(
-      f"process {rank} of {size} cannot join the others: {text}; give each"
-      " --coordinator=HOST:PORT, --num_processes and --process_id"
+      f"process {rank} of {size} cannot join the others: {text}; give each of"
+      " them --coordinator=HOST:PORT, --num_processes and --process_id"
     ) from error
   if rank:
     # To the very end.
@@ -215,7 +215,7 @@ def check_same(number: int, what: str) -> None:
   if len(set(seen)) > 1:
     raise ValueError(
       f"{what} is {', '.join(map(str, seen))} for processes 0 to"
-      f" {len(seen) - 1}: all must see the same folder"
+      f" {len(seen) - 1}: all processes must see the same folder"
     )
 
 

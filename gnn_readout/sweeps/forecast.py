@@ -97,14 +97,14 @@ def print_plan(
         for i in group:
           costs[i] = measure(runs[i].config, data_dir, cache_dir, known)
       except FileNotFoundError as error:
-        missing[f"their dataset is not there: {error}"] = None
+        missing[f"their dataset is missing: {error}"] = None
         continue
       cost = costs[group[0]]
       left = (time.monotonic() - began) / (n + 1) * (len(groups) - n - 1)
       line.say(
-        f"{first.name}: {1e3 * cost.seconds:.1f} ms a step, over"
-        f" {counted(cost.measured, 'step')} on {jax.default_backend()}"
-        f"  {n + 1} of {len(groups)}  ETA {duration(left)}"
+        f"{first.name}: {1e3 * cost.seconds:.1f} ms per step, over"
+        f" {counted(cost.measured, 'step')} on {jax.default_backend()} "
+        f" {n + 1} of {len(groups)}  ETA {duration(left)}"
       )
   _print_table(runs, states, costs)
   _print_total(states, costs, num_workers, cores)
@@ -220,7 +220,7 @@ def _print_table(
   costs: dict[int, Cost],
 ) -> None:
   table = Table("run", "state", box=None)
-  for title in ("steps", "ms a step", "hours left"):
+  for title in ("steps", "ms per step", "hours left"):
     table.add_column(title, justify="right")
   for i, (run, state) in enumerate(zip(runs, states, strict=True)):
     cells = [_configured(run.config), "", ""]
@@ -249,8 +249,8 @@ def _print_total(
   hours = [_hours(costs[i], states[i]) for i in sorted(costs)]
   share = f", each on {len(cores)} of {os.cpu_count()} cores" if cores else ""
   print(
-    f"{time_of_all(hours, num_workers):.3g} hours for"
-    f" {counted(num_workers, 'worker')}{share}, for the training steps of"
-    f" {counted(len(costs), 'run')}; starting, validation and testing come on"
-    " top"
+    f"{time_of_all(hours, num_workers):.3g} hours with"
+    f" {counted(num_workers, 'worker')}{share} for the training steps of"
+    f" {counted(len(costs), 'run')}; start-up, validation and testing take"
+    " more"
   )

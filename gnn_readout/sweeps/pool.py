@@ -133,7 +133,9 @@ class _Pool:
       if job.name not in self._told:
         self._told.add(job.name)
         owner = locks.holder(job.folder)
-        self._say(f"{job.name}: waiting for {owner} to leave {job.folder}")
+        self._say(
+          f"{job.name}: waiting until {owner} has finished in {job.folder}"
+        )
       return False
     try:
       # Whoever had the lock before may have completed it.

@@ -123,7 +123,7 @@ def check_record(
   if not is_whole or settings.config_hash(there) != facts.get("config_hash"):
     raise ValueError(
       f"{path} is damaged: it lacks a test result, or its config_hash is not"
-      " that of its config; delete it to have it written again"
+      " that of its config; delete it and run the sweep again"
     )
   return _check_same(path, there, config, may_be_shorter)
 
@@ -139,7 +139,10 @@ def _check_same(
   differ = settings.differences(here, there)
   is_shorter = settings.is_longer(here, there)
   if differ and not (is_shorter and may_be_shorter):
-    raise ValueError(f"{path} is of another config; {'; '.join(differ)}")
+    raise ValueError(
+      f"{path} is the record of a run with {'; '.join(differ)}; choose another"
+      " --workdir"
+    )
   return is_shorter
 
 

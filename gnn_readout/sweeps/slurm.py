@@ -97,7 +97,7 @@ def run_jobs(
       if not stop:
         array.submit_waiting()
       elif stop[0] == signal.SIGHUP.name:
-        line.say(f"{stop[0]}: the runs stay with Slurm")
+        line.say(f"{stop[0]}: stopped watching; the runs continue in Slurm")
         break
       elif not array.is_stopping:
         running = counted(len(array.tasks), "run")
@@ -136,7 +136,7 @@ class _Array:
       else:
         self._wait(job, 0)
     if self.tasks:
-      say(f"{counted(len(self.tasks), 'run')} with Slurm already")
+      say(f"{counted(len(self.tasks), 'run')} already submitted to Slurm")
 
   def submit_waiting(self) -> None:
     """Submits what waits: all at once, or later what there is room for."""

@@ -77,7 +77,8 @@ def open_input(
     return _of_molecules(name, run, smiles_column)
   if smiles_column is not None:
     raise ValueError(
-      f"--smiles_column={smiles_column} is for a file of SMILES, not for {name}"
+      f"--smiles_column={smiles_column} applies to files of SMILES, not to"
+      f" {name}"
     )
   path = pathlib.Path(name)
   if name.endswith(packed.SUFFIX):
@@ -147,5 +148,6 @@ def _of_store(name: str, store: GraphStore, run: Run) -> Input:
 def _check_features(name: str, run: Run, schema: Schema) -> None:
   if differ := identity.feature_difference(run.schema, schema):
     raise ValueError(
-      f"{run.workdir} cannot predict for {name}, it was trained on {differ}"
+      f"{run.workdir} cannot predict for {name} because it was trained on"
+      f" {differ}"
     )

@@ -40,15 +40,15 @@ def overrides(config: ConfigDict, text: str) -> list[dict[str, Any]]:
     name, equals, rest = word.partition("=")
     if not equals or name in values:
       raise ValueError(
-        f"{text!r}: {word!r} should be FIELD=VALUE,VALUE,... and no field be"
-        " there twice"
+        f"{text!r}: {word!r} must have the form FIELD=VALUE,VALUE,..., with no"
+        " field given twice"
       )
     if name not in known:
       raise config_fields.unknown(name, known)
     texts = config_fields.split(rest)
     values[name] = [config_fields.read(v, known[name], name) for v in texts]
     if len({*map(config_fields.write, values[name])}) < len(texts):
-      raise ValueError(f"{word!r} holds a value twice")
+      raise ValueError(f"{word!r} gives a value twice")
   return [
     dict(zip(values, combination, strict=True))
     for combination in itertools.product(*values.values())

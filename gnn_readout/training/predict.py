@@ -151,8 +151,8 @@ def run(
   suffix = sheets.check_path(path)
   if wanted.nodes and suffix == ".csv":
     raise ValueError(
-      f"{path}: a .csv has no place for the vectors of nodes: write .parquet or"
-      " .npz"
+      f"{path}: a .csv file cannot hold the vectors of nodes; write .parquet"
+      " or .npz"
     )
   check_writable(os.path.dirname(path) or ".")
   runs = ensemble.open_runs(workdirs, checkpoint)
@@ -160,7 +160,9 @@ def run(
   _check_wanted(runs, needed)
   source = open_input(name, runs[0], smiles_column, data_dir, cache_dir)
   if draws and source.smiles is None:
-    raise ValueError(f"{name} has no SMILES, of which molecules are drawn")
+    raise ValueError(
+      f"{name} has no SMILES, which are needed to draw molecules"
+    )
   _check_names(source, runs, wanted, path)
   began = time.monotonic()
   result, spent = predict(runs, source, needed)
@@ -324,8 +326,8 @@ def _check_wanted(runs: Sequence[Run], wanted: Wanted) -> None:
   """Raises ValueError for what the runs do not have."""
   if len(runs) > 1 and (wanted.vectors or wanted.nodes):
     raise ValueError(
-      f"an ensemble of {len(runs)} runs has no embeddings: each run has its"
-      " own, give one --workdir"
+      f"an ensemble of {len(runs)} runs has no embeddings, as each run has its"
+      " own; give a single --workdir"
     )
   if wanted.weights:
     for run in runs:
@@ -348,7 +350,7 @@ def _check_names(
   for name in taken:
     if name in source.keys:
       raise ValueError(
-        f"{source.name} has a column {brief(name, 80)!r} already, which"
-        f" {path} would have twice: give it another name"
+        f"{source.name} already has a column {brief(name, 80)!r}, which {path}"
+        " would then have twice: rename it"
       )
   sheets.check_keys(path, source.keys)

@@ -43,9 +43,8 @@ def make_mesh(num_members: int, num_shares: int = 1) -> Mesh:
     processes = jax.process_count()
     each = f" in each of {processes} processes" * (processes > 1)
     raise ValueError(
-      f"num_devices={num_shares} is more than there are:"
-      f" {counted(available, 'device')}{each}, at most"
-      f" {available * processes}"
+      f"num_devices={num_shares} is more than available: there are"
+      f" {counted(available, 'device')}{each}, at most {available * processes}"
     )
   rows = max(1, min(num_members, available // size))
   by_process: dict[int, list[Any]] = {}

@@ -26,7 +26,7 @@ from gnn_readout.training import step as step_lib
 from gnn_readout.training.history import History
 from gnn_readout.training.program import Program
 
-OTHER_DATA = "Restore the dataset, or give another workdir"
+OTHER_DATA = "Restore the dataset, or choose another --workdir"
 
 
 class Member(NamedTuple):
@@ -158,7 +158,7 @@ class Snapshots:
       checkpoints.remove(member.folder, "best")
       state = _of(self._program.arrays()["best"], m)
       self._write_best(member.folder, state, m, memory)
-      self._say(f"{why}; it was made anew, for step {best['step']:.0f}")
+      self._say(f"{why}; it was written again, for step {best['step']:.0f}")
 
   @property
   def _is_alone(self) -> bool:
@@ -208,8 +208,9 @@ class Snapshots:
     hashes = [_hash(member.config, lengths) for member in self._members]
     if meta["config_hashes"] != hashes:
       raise ValueError(
-        f"{where} belongs to another config: its hash is"
-        f" {meta['config_hashes'][0]}, not {hashes[0]}"
+        f"{where} is of a run with another config, whose hash is"
+        f" {meta['config_hashes'][0]}, not {hashes[0]}; choose another"
+        " --workdir"
       )
     theirs = identity.of_checkpoint(meta)
     for member, there in zip(self._members, theirs, strict=True):
@@ -224,10 +225,10 @@ class Snapshots:
     except (OSError, ValueError):
       best = None
     path = shlex.quote(str(self._folder / "checkpoints"))
-    words = f"after `rm -r {path}` the same command begins anew"
+    words = f"after `rm -r {path}` the same command starts from scratch"
     if best:
       words = (
-        f"--from_best goes on from the best checkpoint, of step {best.step}"
+        f"--from_best resumes from the best checkpoint, of step {best.step}"
       )
     found = Damaged(f"{error}; {words}")
     found.flags = ("--from_best",) if best else ()
@@ -254,8 +255,8 @@ class Snapshots:
     checkpoints.remove(self._folder, "latest")
     self.write(memory)
     self._say(
-      f"{error}; going on from the best checkpoint, of step {saved.step}, with"
-      " new moments of the optimiser"
+      f"{error}; resuming from the best checkpoint, of step {saved.step}, with"
+      " the moments of the optimiser reset"
     )
     return memory
 

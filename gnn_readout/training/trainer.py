@@ -104,7 +104,9 @@ def train(
       lambda: _check_data(done, complete, configs, data_dir, cache_dir)
     )
     if not any(checkpoints.damage(folder, "best") for folder in folders):
-      print(f"{workdir} holds this run, complete: nothing to do")
+      print(
+        f"{workdir} holds this run, and it is complete: there is nothing to do"
+      )
       return complete
   with contextlib.ExitStack() as stack:
     processes.first(lambda: stack.enter_context(locks.hold(workdir)))
@@ -157,7 +159,9 @@ def _check_data(
   try:
     facts = tasks.dataset_facts(configs, data_dir, cache_dir)
   except FileNotFoundError as error:
-    print(f"the dataset of {files[0]} is not there to compare it: {error}")
+    print(
+      f"the dataset of {files[0]} is missing and cannot be compared: {error}"
+    )
     return
   for path, record, here in zip(files, written, facts, strict=True):
     identity.check(str(path), record.get("dataset"), here, OTHER_DATA)
@@ -303,7 +307,7 @@ class Trainer:
         stack.enter_context(self._open_log(member)) for member in self._members
       ]
       if program.step:
-        self._say(f"going on from the checkpoint of step {program.step}")
+        self._say(f"resuming from the checkpoint of step {program.step}")
       elif not program.num_steps and not self.histories[0].valid:
         self._evaluate()
       while not program.is_done and not stop:
@@ -320,8 +324,7 @@ class Trainer:
       self._save()
     if not program.is_done:
       self._say(
-        f"{stop[0]}: saved step {program.step}; the same command goes on from"
-        " there"
+        f"{stop[0]}: saved step {program.step}; the same command resumes"
       )
     return program.is_done
 
@@ -436,8 +439,8 @@ class Trainer:
     member = self._members[m]
     waited = counted(member.patience, "evaluation")
     self._say(
-      f"{member.name}{': ' * bool(member.name)}no better score on valid in"
-      f" {waited}; it stops at step {self.program.step}"
+      f"{member.name}{': ' * bool(member.name)}no better validation score in"
+      f" {waited}; stopped at step {self.program.step}"
     )
 
   def _set_rates(self) -> None:
@@ -459,7 +462,7 @@ class Trainer:
     self.program.active[m] = False
     self.histories[m].failure = why
     if len(self._members) > 1:
-      self._say(f"{self._members[m].name}: {why}; it stops")
+      self._say(f"{self._members[m].name}: {why}; stopped")
 
   def _check_survivors(self) -> None:
     if all(history.failure for history in self.histories):

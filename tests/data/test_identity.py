@@ -65,7 +65,7 @@ def test_splits_sizes_and_tasks(random):
 
   train, valid = random.splits["train"], random.splits["valid"]
   swapped = {**random.splits, "train": train[::-1]}
-  assert first(splits=swapped) == "other graphs are in train, valid or test"
+  assert first(splits=swapped) == "train, valid or test hold different graphs"
   moved = {**random.splits, "train": train[1:], "valid": valid}
   assert first(splits=moved) == "train: 3 graphs there, 4 here"
   names = dataclasses.replace(random.schema, task_names=("a", "b", "c"))

@@ -97,8 +97,8 @@ def test_a_length_that_is_given_counts(molecules, tmp_path):
   both = ["--config.num_steps=5", f"--flagfile={file}", "--workdir=never"]
   done = in_process.run("train", *molecules, *both)
   assert done.error == (
-    "--config.num_epochs=1 and --config.num_steps=5 both say how long the run"
-    " is: give one of them"
+    "--config.num_epochs=1 and --config.num_steps=5 both set the length of"
+    " the run; give one of them"
   )
   done = in_process.run("train", *molecules, "--flagfile=none.txt")
   assert "none.txt" in done.error
@@ -183,7 +183,7 @@ def test_a_folder_has_one_writer(paths, tmp_path, binary):
     done = in_process.run(binary, *flags)
   assert done.error == (
     f"{folder} is in use by process {os.getpid()} on {os.uname().nodename};"
-    " wait for its end, or choose another folder"
+    " wait until it ends, or choose another folder"
   )
   assert not list(folder.glob("*.json*"))
 

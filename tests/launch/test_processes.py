@@ -140,11 +140,11 @@ def test_an_error_of_one_ends_both(launcher):
   [
     (
       ["--config.num_devices=32", "--config.batching.batch_size=32"],
-      "num_devices=32 is more than there are: 2 devices, at most 2",
+      "num_devices=32 is more than available: there are 2 devices, at most 2",
     ),
     (
       ["--config.num_devices=3"],
-      "batch_size=4 cannot be dealt to 3 devices in equal shares; it must be a"
+      "batch_size=4 cannot be divided evenly among 3 devices; it must be a"
       " multiple of 3",
     ),
     (["--config.num_devices=-1"], "num_devices must not be negative, got -1"),

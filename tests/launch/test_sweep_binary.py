@@ -63,10 +63,10 @@ def test_what_is_complete_is_not_run_again(launcher, folder):
   before = stamps()
   done = launcher.run("sweep", *_flags("pair"))
   assert done.returncode == 0, done.stderr
-  assert "2 runs in sweep: 2 done, 0 to go on, 0 new" in done.stdout
+  assert "2 runs in sweep: 2 done, 0 to resume, 0 new" in done.stdout
   assert stamps() == before
   line = launcher.fail("sweep", *_flags("pair", "--set", "num_steps=3"))
-  assert "is of another config; num_steps: here 3, there 4" in line
+  assert "is the record of a run with num_steps=4, not 3" in line
 
 
 def test_commands_for_any_launcher(launcher, folder):

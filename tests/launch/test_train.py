@@ -117,13 +117,16 @@ def test_the_record_holds_no_path_of_the_machine(launcher, whole):
 def test_a_complete_run_says_so(launcher, whole):
   done = launcher.here("train", *launcher.train_arguments("whole"))
   assert done.returncode == 0
-  assert done.stdout == "whole holds this run, complete: nothing to do\n"
+  assert (
+    done.stdout
+    == "whole holds this run, and it is complete: there is nothing to do\n"
+  )
 
 
 def test_another_config_is_refused(launcher, whole):
   arguments = launcher.train_arguments("whole", "--config.seed=7")
   assert launcher.fail("train", *arguments) == (
-    "error: workdir whole belongs to another config; seed: here 7, there 0"
+    "error: workdir whole holds a run with seed=0, not 7"
   )
 
 

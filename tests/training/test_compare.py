@@ -70,6 +70,6 @@ def test_other_labels_are_refused(evaluations, label):
   a, b = evaluations
   row = int(np.flatnonzero(b.predictions.labels[:, 1] == 1)[0])
   b.predictions.labels[row, 1] = label
-  message = f"labels of 1 of 31 graphs .*, the first of them graph {3 * row} "
+  message = f"labels of 1 of 31 graphs .*; the first is graph {3 * row} "
   with pytest.raises(ValueError, match=message):
     compare.compare_evaluations(a, b)

@@ -244,7 +244,7 @@ def test_other_settings_in_the_same_folder_are_refused(
 ):
   crossval.run(config, "fspool2019", tmp_path)
   config.num_epochs = 3.0
-  with pytest.raises(ValueError, match=r"num_epochs: here 3\.0, there 2\.0"):
+  with pytest.raises(ValueError, match=r"num_epochs=2\.0, not 3\.0"):
     crossval.run(config, "fspool2019", tmp_path)
 
 
@@ -324,6 +324,6 @@ def test_a_folder_deleted_under_a_study_is_an_error_and_no_record(
     return done
 
   monkeypatch.setattr(_Trainer, "run", run)
-  with pytest.raises(OSError, match="was deleted while a run was at work"):
+  with pytest.raises(OSError, match="was deleted while a run was using"):
     crossval.run(config, "fspool2019", tmp_path)
   assert not list(tmp_path.rglob("record.json"))

@@ -181,7 +181,7 @@ def test_a_complete_run_is_not_repeated(whole, config, capsys):
   assert trainer.train(config, workdir) == records
   assert "nothing to do" in capsys.readouterr().out
   config.num_steps = 5
-  with pytest.raises(ValueError, match="config; num_steps: here 5, there 11"):
+  with pytest.raises(ValueError, match="a run with num_steps=11, not 5"):
     trainer.train(config, workdir)
 
 

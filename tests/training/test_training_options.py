@@ -128,7 +128,7 @@ def test_patience_ends_a_run_and_its_members_alike(
   assert best["valid"] == max(score for _, score in curve)
   assert last == ties[-1] + 2 == record["stopped_at"] < 40
   said = capsys.readouterr().out
-  assert f"on valid in 2 evaluations; it stops at step {last}\n" in said
+  assert f"score in 2 evaluations; stopped at step {last}\n" in said
   # It is complete: the same command has nothing to do.
   assert trainer.train(with_fields(config, fields), tmp_path / "alone") == [
     record

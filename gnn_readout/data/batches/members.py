@@ -53,13 +53,12 @@ def member_batches(
   for plan in plans:
     if plan.mode != "bucketed":
       raise ValueError(
-        "members of a population need batching.mode 'bucketed', got"
-        f" {plan.mode!r}"
+        f"a population needs batching.mode='bucketed', got {plan.mode!r}"
       )
     if plan.steps_per_epoch != first.steps_per_epoch:
       raise ValueError(
-        "members of one program need as many steps per epoch, got"
-        f" {first.steps_per_epoch} and {plan.steps_per_epoch}"
+        "members that train together need the same number of steps per epoch,"
+        f" got {first.steps_per_epoch} and {plan.steps_per_epoch}"
       )
   # Shape k holds the k-th of every plan, of those that have so many.
   most = max(len(plan.budgets) for plan in plans)

@@ -238,8 +238,8 @@ def check_shares(batch_size: int, num_shares: int) -> None:
   """
   if batch_size % num_shares:
     raise ValueError(
-      f"batch_size={batch_size} cannot be dealt to {num_shares} devices in"
-      f" equal shares; it must be a multiple of {num_shares}"
+      f"batch_size={batch_size} cannot be divided evenly among {num_shares}"
+      f" devices; it must be a multiple of {num_shares}"
     )
 
 

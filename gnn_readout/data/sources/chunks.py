@@ -52,7 +52,10 @@ def chunks(
         yield result
         done += 1
     except BrokenProcessPool:
-      logging.warning("A process for SMILES died; going on in one process.")
+      logging.warning(
+        "A process that reads SMILES died; the rest is read in a single"
+        " process."
+      )
   yield from (function(part) for part in parts[done:])
 
 

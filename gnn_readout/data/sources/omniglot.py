@@ -170,8 +170,8 @@ def _by_character(
       continue
     if len(key) != 2 or not name.endswith(".png"):
       raise ValueError(
-        f"{path}: {info.filename} is no drawing:"
-        f" expected {folder}/ALPHABET/CHARACTER/NAME.png."
+        f"{path}: {info.filename} is not a drawing: expected"
+        f" {folder}/ALPHABET/CHARACTER/NAME.png."
       )
     characters.setdefault(tuple(key), []).append(info)
   if not characters:
@@ -194,7 +194,7 @@ def _decode(data: bytes, where: str) -> np.ndarray:
     if image.size == (_ORIGINAL, _ORIGINAL):
       image.load()
   except Exception as error:  # Pillow's are of many kinds.
-    raise ValueError(f"{where} is no whole PNG image.") from error
+    raise ValueError(f"{where} is not a complete PNG image.") from error
   if image.size != (_ORIGINAL, _ORIGINAL):
     width, height = image.size
     raise ValueError(

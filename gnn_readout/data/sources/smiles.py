@@ -214,7 +214,7 @@ def find_smiles(
   if likely:
     hint = f"{likely[0]!r} looks like one: {option}={likely[0]!r}"
   else:
-    hint = f"{option} names the column of SMILES, and none looks like one"
+    hint = f"{option} names the column of SMILES, but no column looks like one"
   raise ValueError(
     f"{table.path}: no column {names[0]!r}; {hint}. Its columns are"
     f" {', '.join(table.columns)}"

@@ -76,7 +76,7 @@ def write_standin(
   folder = molecules.ogb_folder(NAME, output)
   if folder.exists() and not molecules.is_standin(folder):
     raise ValueError(
-      f"{folder} is there and holds no stand-in: choose another output folder"
+      f"{folder} exists and is not a stand-in: choose another --output"
     )
   rng = np.random.default_rng(seed)
   store = molecules.read_ogb(SOURCE, data_dir)

@@ -275,8 +275,8 @@ class _Files(NamedTuple):
       kind = name.removeprefix(start)
       if near := difflib.get_close_matches(kind, kinds, 1, _ALIKE):
         raise ValueError(
-          f"{self.root / name}: no file of this name is read; if it should be"
-          f" {start}{near[0]}, call it so, or else delete it"
+          f"{self.root / name}: no file of this name is read; rename it to"
+          f" {start}{near[0]} if that is meant, or delete it"
         )
     return [name for name in others if "readme" not in name.lower()]
 
@@ -306,8 +306,8 @@ class _Files(NamedTuple):
         f"{what}_attributes",
         large,
         lambda row: (
-          f"{np.abs(attributes[row]).max():g} is too large for a feature, at"
-          f" most {LARGEST:g}: its square is beyond float32"
+          f"{np.abs(attributes[row]).max():g} is too large for a feature,"
+          f" which may be at most {LARGEST:g}: its square is beyond float32"
         ),
       )
     return _Descriptions(labels, attributes)
@@ -341,7 +341,7 @@ def _read_targets(
   if len(there) > 1:
     (other,) = there - {kind}
     notes.append(
-      f"learned: {files.path(f'graph_{kind}s').name}; {other}s are there too:"
+      f"learned: {files.path(f'graph_{kind}s').name}; there are {other}s too:"
       f" --config.tu.targets={other}"
     )
   labels, task = _TARGETS[kind](files)

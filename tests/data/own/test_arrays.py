@@ -66,7 +66,7 @@ BAD = {
   ),
   "a quantity as a category": (
     changed("node_categories", 0, 10**6),
-    "column 0 of node_categories has 1,000,001 categories, at most 100,000",
+    "column 0 of node_categories has 1,000,001 categories, but at most 100,000",
   ),
   "categories that are no whole numbers": (
     {"node_categories": np.zeros(sum(graphs.arrays(GRAPHS)["num_nodes"]))},
@@ -121,7 +121,7 @@ def test_directed_edges_stay_directed_and_it_is_said():
   assert len(store.senders) == total and not store.schema.symmetric
   assert store.schema.notes[0] == (
     f"edges are directed: {total} of {total} have no inverse, and messages run"
-    " from sender to receiver alone; undirected=True adds the inverses"
+    " from sender to receiver only; undirected=True adds the inverses"
   )
 
 

@@ -151,8 +151,8 @@ def test_graphs_with_other_features_than_the_first():
   graphs = [tuple_of((3, 1)), tuple_of((2,), nodes=np.ones((2, 2), int))]
   with pytest.raises(
     ValueError,
-    match="graph 2 has other node features than graph 0: 2 categories against"
-    " 2 values",
+    match="graph 2 has different node features than graph 0: 2 categories"
+    " against 2 values",
   ):
     data.from_jraph(None, graphs)
 

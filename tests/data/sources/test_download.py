@@ -259,7 +259,7 @@ def test_what_comes_later_must_be_the_same(server, tmp_path):
 
 def test_a_broken_zip_is_not_written_down(server, tmp_path):
   whole, server.body = server.body, b"<html>log in</html>"
-  with pytest.raises(ValueError, match="not a whole, readable zip"):
+  with pytest.raises(ValueError, match="not a complete, readable zip"):
     _get(server, tmp_path)
   assert not (tmp_path / "downloads.json").exists()
   (tmp_path / "ogb" / "pcba.zip").unlink()
@@ -475,7 +475,7 @@ def _flipped(name="pcba/raw/a"):
   ("body", "match"),
   [
     (_zip({"other/1.png": b""}), "no folder 'images_background' but other"),
-    (b"<html>log in</html>", "not a whole, readable zip"),
+    (b"<html>log in</html>", "not a complete, readable zip"),
     (_flipped("images_background/1.png"), "1.png: Bad CRC-32"),
   ],
   ids=["other", "html", "flipped"],
@@ -509,7 +509,7 @@ def _encrypted():
   ids=["empty", "html", "truncated", "flipped", "encrypted"],
 )
 def test_broken_zip(tmp_path, data):
-  _refused(tmp_path, data, "not a whole, readable zip")
+  _refused(tmp_path, data, "not a complete, readable zip")
 
 
 def _launch(*flags):

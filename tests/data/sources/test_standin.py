@@ -154,7 +154,7 @@ def test_only_a_stand_in_is_replaced(source, tmp_path):
   assert molecules.read_ogb("ogbg-molpcba", tmp_path).num_graphs == 37
   (folder / "RELEASE_v1.txt").write_text("")
   before = _content(folder)
-  with pytest.raises(ValueError, match="holds no stand-in: choose another"):
+  with pytest.raises(ValueError, match="is not a stand-in: choose another"):
     standin.write_standin(source, tmp_path, 31)
   assert _content(folder) == before
 

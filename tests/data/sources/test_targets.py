@@ -174,7 +174,7 @@ def test_other_words_of_a_split_are_refused(text):
 def test_a_split_by_another_name_is_chosen_and_never_ignored():
   table = make_table(fold=WORDS, y=["0", "1"])
   with pytest.raises(
-    ValueError, match="'fold' seems to say the split.*split_column='fold'"
+    ValueError, match="'fold' seems to hold the split.*split_column='fold'"
   ):
     read_split(table, None, [])
   name, split = read_split(table, "fold", [])

@@ -168,7 +168,9 @@ def test_not_text(tmp_path):
     with pytest.raises(ValueError, match=f"{path}: row 2: the byte 0xff is no"):
       read_table(path)
   path.write_text("smiles,y\nC,1\n", encoding="utf-16")
-  with pytest.raises(ValueError, match="it is UTF-16: save it as UTF-8"):
+  with pytest.raises(
+    ValueError, match="it is encoded as UTF-16: save it as UTF-8"
+  ):
     read_table(path)
 
 

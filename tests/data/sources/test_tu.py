@@ -344,7 +344,7 @@ def test_lines_may_end_as_on_windows_and_the_last_one_anyhow(write):
     (
       "node_attributes",
       "1, 2\n" * 8 + "1, 1e30\n",
-      "row 9: 1e+30 is too large for a feature, at most 1e+15",
+      "row 9: 1e+30 is too large for a feature, which may be at most 1e+15",
     ),
     ("graph_attributes", "1\n" * 4 + "inf\n", "row 5, column 1: 'inf'"),
   ],
