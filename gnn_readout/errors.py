@@ -8,7 +8,7 @@ from typing import Any
 
 _MOST = 60  # Characters of a quotation.
 _MOST_NAMES = 40  # Of a list of what would have been right.
-_ALIKE = 1.3  # Of 2, from which on a field is near enough to be suggested.
+_ALIKE = 0.75  # Of 1, from which on a last part is near enough to be named.
 
 
 class Damaged(ValueError):
@@ -49,10 +49,12 @@ def suggest_field(name: str, valid: Sequence[str]) -> str:
 
   def likeness(other: str) -> float:
     ends = name.rpartition(".")[2], other.rpartition(".")[2]
-    pairs = (name, other), ends
-    return sum(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
+    return difflib.SequenceMatcher(None, *ends).ratio()
 
-  near = max(valid, key=likeness)
+  def whole(other: str) -> float:
+    return likeness(other) + difflib.SequenceMatcher(None, name, other).ratio()
+
+  near = max(valid, key=whole)
   part = name.rpartition(".")[0]
   beside = [other for other in valid if other.rpartition(".")[0] == part]
   hint = _hint(near) if likeness(near) >= _ALIKE else ""

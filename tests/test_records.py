@@ -117,7 +117,7 @@ def test_what_may_be_null(tmp_path, field):
 @pytest.mark.parametrize(
   ("field", "value", "message"),
   [
-    ("kind", ("runs",), "'kind' has the invalid value 'runs'. Did you mean 'run'"),
+    ("kind", ("runs",), "the invalid value 'runs'. Did you mean 'run'"),
     ("kind", (), "field 'kind' is missing"),
     ("seed", (), "field 'seed' is missing"),
     ("git_commit", (), "field 'git_commit' is missing"),
