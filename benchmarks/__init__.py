@@ -33,7 +33,7 @@ def run(
 
   Args:
     words: Its name, and that of the readout if it is about one.
-    values: Of all flags that a benchmark may take.
+    values: Values of all flags that a benchmark may take.
     given: The flags that were given.
 
   Raises:

@@ -92,7 +92,7 @@ def deviations(
   """Returns how far the values move, relative to the largest.
 
   Args:
-    name: Of the readout.
+    name: Name of the readout.
     given: Where the sets come from.
     num_sets: How many of them.
 

@@ -123,7 +123,7 @@ def epoch_of(program: Program, batches: Sequence[Batch]) -> Callable[[], int]:
   """Returns a function that trains on some batches and counts the graphs.
 
   Args:
-    program: Of one member.
+    program: Program of one member.
     batches: As it takes them.
   """
   count = int(sum(batch.real[0, 0] for batch in batches))

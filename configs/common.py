@@ -77,9 +77,9 @@ def readout(
   """Returns the part of a config that describes a readout.
 
   Args:
-    name: Of the readout.
-    arguments: Of those readouts that are not used with the defaults of their
-      class, by name. None is that of the class too.
+    name: Name of the readout.
+    arguments: Arguments of those readouts that are not used with the defaults
+      of their class, by name. None is that of the class too.
   """
   given = arguments.get(name, {})
   return ml_collections.ConfigDict({"name": name, "aux_weight": 0.0, **given})

@@ -94,7 +94,7 @@ def with_fields(
   Args:
     config: It may be locked, and the copy is as well then.
     values: By name, each as text or of the field's type.
-    prefix: Of the fields in messages, such as "--config.".
+    prefix: Prefix of the fields in messages, such as "--config.".
 
   Raises:
     ValueError: If there is no such field, a value is not of its type, or two
@@ -152,8 +152,8 @@ def read(text: str, kind: Any, field: str = "") -> Any:
 
   Args:
     text: Such as "0.5", "None", "256,256,1" or "(256, 256, 1)".
-    kind: Of the value, as in a signature: `int | None`, `Sequence[float]`; any
-      number or word if it is `Any`.
+    kind: Type of the value, as in a signature: `int | None`, `Sequence[float]`;
+      any number or word if it is `Any`.
     field: Whose value it is, for the message.
 
   Raises:

@@ -76,7 +76,7 @@ def quoted(text: str | bytes) -> str:
   """Returns what a file holds as a message shows it: short, on one line.
 
   Args:
-    text: Of any length; bytes are read as UTF-8.
+    text: Text of any length; bytes are read as UTF-8.
 
   Returns:
     Such as `"'CCO'"`, or `"'CCCCC...' (140,941 characters)"`.
@@ -103,7 +103,7 @@ def brief(text: str, most: int) -> str:
 
   Args:
     text: Such as an error message, which may be pages long.
-    most: Of what is returned.
+    most: Largest length of what is returned.
   """
   text = " ".join(text.split())
   if len(text) <= most:

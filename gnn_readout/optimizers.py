@@ -82,7 +82,7 @@ def make_optimizer(
     accumulate_steps: Parameters change after so many steps, by their mean
       gradient.
     ema_decay: That of the average of the parameters; 0: none is kept.
-    plateau_factor: Of `rate_factor`, which is computed elsewhere.
+    plateau_factor: Argument of `rate_factor`; it is not used here.
     plateau_patience: Likewise.
   """
   del plateau_factor, plateau_patience
@@ -125,7 +125,8 @@ def of_member(
   """Returns the optimiser of a member of a program.
 
   Args:
-    fields: Of the config's part `optimizer`; traced ones have their values.
+    fields: Fields of the config's part `optimizer`; traced ones have their
+      values.
     hyper: All that is traced of the member, with the factor of its learning
       rate if it has one.
     num_steps: As `make_optimizer` takes it.
@@ -184,7 +185,7 @@ def averaged(opt_state: Any, params: Any) -> Any:
   """Returns the average of the parameters, or these if none is kept.
 
   Args:
-    opt_state: Of an optimiser of `make_optimizer`.
+    opt_state: State of an optimiser of `make_optimizer`.
     params: What it updates.
   """
   leaves = jax.tree.leaves(opt_state, is_leaf=_is_average)
@@ -213,7 +214,7 @@ def follows_scores(fields: Mapping[str, Any]) -> bool:
   """Returns whether the learning rate depends on scores, see `rate_factor`.
 
   Args:
-    fields: Of the config's part `optimizer`.
+    fields: Fields of the config's part `optimizer`.
   """
   return fields.get("schedule") == "plateau"
 
@@ -229,8 +230,8 @@ def rate_factor(
   same.
 
   Args:
-    fields: Of the config's part `optimizer`.
-    scores: Of all evaluations on 'valid', in order.
+    fields: Fields of the config's part `optimizer`.
+    scores: Scores of all evaluations on 'valid', in order.
     sign: -1 if a lower score is a better one, else 1.
   """
   factor, patience = (

@@ -105,7 +105,7 @@ def check(fields: Mapping[str, Any]) -> None:
   """Refuses options with an impossible value.
 
   Args:
-    fields: Of a config, by dotted name.
+    fields: Fields of a config, by dotted name.
 
   Raises:
     ValueError: If one of them cannot be, or `optimizer` has an unknown one.
@@ -128,7 +128,7 @@ def check_length(fields: Mapping[str, Any], num_steps: int) -> None:
   """Refuses options that a run is too short for.
 
   Args:
-    fields: Of a config, by dotted name.
+    fields: Fields of a config, by dotted name.
     num_steps: Steps of the whole run; one of no steps can have any.
 
   Raises:

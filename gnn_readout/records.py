@@ -219,7 +219,7 @@ def write(
   Args:
     folder: That of the run.
     facts: All fields of its kind but the version and the time.
-    file_name: Of the file in it.
+    file_name: Name of the file in it.
 
   Returns:
     What is now in the file.
@@ -337,7 +337,7 @@ def field(record: Record, name: str) -> Any:
   """Returns a field of a record's config, None if it is not there.
 
   Args:
-    record: Of a run or a cross-validation.
+    record: Record of a run or a cross-validation.
     name: With dots, such as 'model.readout.num_steps'.
   """
   return flatten(record["config"]).get(name)
@@ -347,7 +347,7 @@ def configuration(record: Record, without: Iterable[str] = ()) -> str:
   """Returns all that decides a result but the seed, as one string.
 
   Args:
-    record: Of a run or a cross-validation.
+    record: Record of a run or a cross-validation.
     without: Further fields of the config to leave out, with dots.
   """
   # A record is of one member, whose own fields are set.

@@ -44,7 +44,7 @@ def define_config(help_text: str, is_required: bool = True) -> flags.FlagHolder:
   """Defines the flag of a binary.
 
   Args:
-    help_text: Of the flag.
+    help_text: Help text of the flag.
     is_required: Whether it must be given.
 
   Returns:
@@ -117,8 +117,8 @@ def read_config_file(path: str) -> dict[str, Any]:
   """Returns what a config file defines, by name.
 
   Args:
-    path: Of the file; where there is none, of one of the project's own, such as
-      `configs/molpcba.py`.
+    path: Path of the file; where there is none, of one of the project's own,
+      such as `configs/molpcba.py`.
 
   Raises:
     OSError: If there is no such file; the message names the nearest.

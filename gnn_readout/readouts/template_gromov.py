@@ -63,7 +63,7 @@ class TemplateGromov(Readout):
       num_nodes: m.
       alpha: Weight of the edges against the features, in [0, 1]; learned from
         1/2 if None.
-      epsilon: Of a proximal step.
+      epsilon: Weight of a proximal step.
       num_iterations: The number of these steps.
       num_scalings: Sinkhorn's, in each of them.
       output_size: D_out, or None for K.

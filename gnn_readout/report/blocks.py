@@ -34,7 +34,7 @@ class Figure(NamedTuple):
   """A figure of which there are results_dir/figures/NAME.png and .svg.
 
   Attributes:
-    name: Of the files.
+    name: Name of the files.
     caption: What it shows.
     data: The files, by name extension.
   """
@@ -115,7 +115,7 @@ def write_missing(
 
   Args:
     results_dir: The folder of the results.
-    name: Of the section.
+    name: Name of the section.
     command: What makes its records.
   """
   path = pathlib.Path(results_dir, _README)

@@ -64,7 +64,8 @@ def use(folder: pathlib.Path, environment: MutableMapping[str, str]) -> None:
 
   Args:
     folder: Where to; processes may share it.
-    environment: Of this process or another. Variables that are there stay.
+    environment: Environment variables of this process or another. Variables
+      that are there stay.
   """
   environment.setdefault(_FOLDER, str(folder))
   # The small programs are the many ones: they take as long as the large.

@@ -91,7 +91,7 @@ def compare(
     logits_a: [G, T] raw outputs of A ('accuracy': [G, C]).
     logits_b: [G, T] those of B.
     num_resamples: How many, R.
-    seed: Of the resamples.
+    seed: Seed of the resamples.
     progress: Called now and then with the number of resamples done.
 
   Returns:

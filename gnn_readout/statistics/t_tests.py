@@ -111,7 +111,7 @@ def half_width(values: Sequence[float]) -> float | None:
   """Returns half of Student's interval of a mean, at 1 - `LEVEL`.
 
   Args:
-    values: Of several seeds.
+    values: Scores of several seeds.
 
   Returns:
     None if there are fewer than two.

@@ -41,8 +41,9 @@ class Cost(NamedTuple):
   """What was measured of one program.
 
   Attributes:
-    num_steps: Of a whole run.
-    seconds: Of a training step; the median, since others use the machine too.
+    num_steps: Number of steps of a whole run.
+    seconds: Time of a training step in seconds; the median, since others use
+      the machine too.
     measured: Steps that were timed.
   """
 
@@ -123,8 +124,8 @@ def measure(
   Compilation does not count.
 
   Args:
-    config: Of a run, of a population or of a task. A step of a population is
-      one of all its members.
+    config: Config of a run, of a population or of a task. A step of a
+      population is one of all its members.
     data_dir: Where the datasets are.
     cache_dir: Where their converted columns are.
     known: What was timed for other runs; gets what is timed for this one.
@@ -180,7 +181,7 @@ def time_of_all(times: Sequence[float], num_workers: int) -> float:
   """Returns how long workers take that start a run whenever one is free.
 
   Args:
-    times: Of every run, in the order in which they are started.
+    times: Times of every run, in the order in which they are started.
     num_workers: How many run at a time.
   """
   free = [0.0] * num_workers

@@ -107,7 +107,7 @@ def check_record(
   """Refuses a record that is damaged or of another config.
 
   Args:
-    path: Of the record.
+    path: Path of the record.
     config: That of the run.
     may_be_shorter: Whether it may be of the same run with fewer steps.
 

@@ -78,7 +78,7 @@ def make_problems(
   """Returns the problem of every member; the same data is loaded once.
 
   Args:
-    configs: Of the members, completed in place.
+    configs: Configs of the members, completed in place.
     data_dir: As `make_problem` takes it.
     cache_dir: Likewise.
   """

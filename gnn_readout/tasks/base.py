@@ -212,7 +212,7 @@ class Problem(abc.ABC):
     """Returns what identifies the dataset of a config; None without one.
 
     Args:
-      config: Of one run; it stays as it is.
+      config: Config of one run; it stays as it is.
       data_dir: Where the datasets are.
       cache_dir: Where their converted columns are.
     """
@@ -230,7 +230,7 @@ class Problem(abc.ABC):
     """Iterates over training batches of all members, for ever.
 
     Args:
-      problems: Of the members, this one the first.
+      problems: Problems of the members, this one the first.
       start_step: The step to start at; step k gets the same batch wherever the
         iteration started. Closing the iterator frees what it holds.
     """
@@ -241,7 +241,7 @@ class Problem(abc.ABC):
     """Returns what has to be predicted to score some splits of all members.
 
     Args:
-      problems: Of the members, this one the first.
+      problems: Problems of the members, this one the first.
       splits: Such as 'valid' and 'test'.
     """
 
@@ -321,7 +321,7 @@ class SampledProblem(Problem):
         they are drawn by the samplers.
       metric: The scalar of `evaluate` that a run is judged by.
       lower_is_better: Whether a smaller metric is a better one.
-      describe_params: Of parameters, what is worth keeping in a record.
+      describe_params: A function that returns what of the parameters to keep in a record.
     """
     self.name, self.config = name, config
     self.init, self.sample, self.loss, self.evaluate = (

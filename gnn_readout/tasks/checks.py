@@ -23,7 +23,7 @@ def check_known(name: str, value: Any, known: Iterable[str]) -> None:
   """Raises ValueError for a field whose value is not one of those known.
 
   Args:
-    name: Of the field.
+    name: Name of the field.
     value: That it has.
     known: Those that it may have.
   """

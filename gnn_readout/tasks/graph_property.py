@@ -274,7 +274,7 @@ class GraphProperty(Problem):
     The logits of a regression are values in the units of the labels.
 
     Args:
-      schema: Of the graphs in the batch; its features are the dataset's.
+      schema: Schema of the graphs in the batch; its features are the dataset's.
     """
     config = self.config.to_dict()
 

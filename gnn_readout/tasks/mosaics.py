@@ -53,7 +53,7 @@ class Images(NamedTuple):
 
   Attributes:
     parts: [M, height, width] uint8 of 'train', 'valid' and 'test'.
-    mean: Of the ink, as a share of all ink.
+    mean: Mean of the ink, as a share of all ink.
     deviation: Likewise.
   """
 
@@ -90,7 +90,7 @@ def cut(images: Array, side: int, mean: float, deviation: float) -> Array:
   Args:
     images: [S, height, width] uint8.
     side: R; w is a R-th of the height, rounded up.
-    mean: Of the ink, as a share of all ink.
+    mean: Mean of the ink, as a share of all ink.
     deviation: Likewise.
   """
   width = -(-images.shape[1] // side)  # w

@@ -31,7 +31,7 @@ def names(
   Args:
     config: Its `metric` replaces the dataset's, its `metrics` are recorded as
       well.
-    schema: Of the dataset.
+    schema: Schema of the dataset.
 
   Raises:
     ValueError: If one of them is none of the dataset's task type.

@@ -52,7 +52,7 @@ def _pool(
 
   Args:
     elements: [S, n, D].
-    readout: Of the model.
+    readout: Readout of the model.
     is_training: Whether this is a training step.
 
   Returns:

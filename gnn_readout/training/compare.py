@@ -24,7 +24,7 @@ def compare_evaluations(
     a: A checkpoint's predictions.
     b: Another one's, for the same split of the same dataset.
     num_resamples: How many.
-    seed: Of the resamples.
+    seed: Seed of the resamples.
 
   Returns:
     The difference of their metric, A minus B, and its interval.

@@ -45,7 +45,7 @@ class Evaluation(NamedTuple):
     scores: The metric's value over the whole split, and others.
     predictions: What was scored; None where examples are drawn.
     facts: What identifies the dataset, see `identity`; likewise.
-    schema: Of the dataset; likewise.
+    schema: Schema of the dataset, or None likewise.
   """
 
   dataset: str

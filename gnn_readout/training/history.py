@@ -46,8 +46,8 @@ class History:
 
     Args:
       step: Steps done.
-      means: Of the scalars of a step, 'loss' among them, since the log before;
-        six digits of the others are kept.
+      means: Means of the scalars of a step, 'loss' among them, since the log
+        before; six digits of the others are kept.
     """
     index = len(self.train)
     self.train.append([step, means["loss"]])
@@ -70,7 +70,7 @@ class History:
 
     Args:
       step: Steps done.
-      scores: Of the metric, by split.
+      scores: Scores by the metric, by split.
       sign: -1 if a lower value is a better one, else 1.
 
     Returns:

@@ -79,8 +79,8 @@ def group_by_program(configs: Sequence[ConfigDict]) -> list[list[int]]:
   """Returns the indices of the members of each program.
 
   Args:
-    configs: Of members. Those that differ in no field but the traced and the
-      private ones of their problem share a program.
+    configs: Configs of members. Those that differ in no field but the traced
+      and the private ones of their problem share a program.
   """
   groups: dict[str, list[int]] = {}
   for i, config in enumerate(configs):
@@ -92,7 +92,7 @@ def program_key(config: ConfigDict, without: Sequence[str] = ()) -> str:
   """Returns all of a member's config that decides its program.
 
   Args:
-    config: Of the member.
+    config: Config of the member.
     without: Further fields, by dotted name, whose values do not matter.
   """
   fields = flatten(settings.as_json(config))

@@ -22,7 +22,7 @@ def status(
   """Returns a line: how far members are, how good, how fast, how long yet.
 
   Args:
-    program: Of the members.
+    program: Program of the members.
     histories: Theirs.
     seconds: Wall time of all members together.
   """
@@ -139,7 +139,7 @@ def summary(name: str, record: dict[str, Any]) -> str:
   """Returns a line that says how a member did.
 
   Args:
-    name: Of the member; empty if it is alone.
+    name: Name of the member; empty if it is alone.
     record: Its record.
   """
   words, test = [], record["test"]

@@ -65,12 +65,12 @@ class Result(NamedTuple):
 
   Attributes:
     input: What it is predicted for.
-    schema: Of the dataset that was learned from.
+    schema: Schema of the dataset that was learned from.
     values: [M, C] probabilities or values, of an ensemble their means; NaN for
       a row that could not be read.
     std: [M, C], their sample standard deviation in an ensemble; else None.
     vectors: [M, D], if wanted.
-    nodes: Of every row's nodes, if wanted.
+    nodes: Vectors of every row's nodes, if wanted.
     weights: Likewise; of an ensemble the mean of all heads and runs.
   """
 
@@ -181,7 +181,7 @@ class Spent(NamedTuple):
 
   Attributes:
     waiting: For graphs to be made.
-    compiling: Of the shapes.
+    compiling: Time that the shapes took to compile.
     computing: For the device.
     shapes: How many there were.
   """
@@ -280,7 +280,7 @@ class _Forward:
 
     Args:
       run: One of those that share it.
-      schema: Of the graphs.
+      schema: Schema of the graphs.
       wanted: What it returns.
     """
     outputs = run.problem.outputs(schema)

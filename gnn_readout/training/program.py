@@ -41,8 +41,8 @@ def group_by_program(problems: Sequence[Problem]) -> list[list[int]]:
   """Returns the indices of the members of each program.
 
   Args:
-    problems: Of the members. Those of other shapes, such as widths or batch
-      sizes, or of another number of steps, are in different programs.
+    problems: Problems of the members. Those of other shapes, such as widths or
+      batch sizes, or of another number of steps, are in different programs.
   """
   groups = []
   for group in members.group_by_program([p.config for p in problems]):
@@ -76,7 +76,7 @@ class Program:
     """Prepares the functions; `initialise` or `load` makes the state.
 
     Args:
-      problems: Of the members, of one group of `group_by_program`.
+      problems: Problems of the members, of one group of `group_by_program`.
       say: Takes a line about something that took long.
     """
     self.problems, self.say = list(problems), say
@@ -421,7 +421,7 @@ def shapes_of_arrays(problem: Problem, hyper: Any) -> dict[str, Any]:
   """Returns the shapes and types of what a checkpoint of members holds.
 
   Args:
-    problem: Of any of them.
+    problem: The problem of any of them.
     hyper: Their traced fields, [M] each.
   """
   init = step_lib.make_init(problem.functions())

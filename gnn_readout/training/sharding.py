@@ -78,7 +78,7 @@ def padded(tree: Any, mesh: Mesh) -> Any:
   """Returns arrays [M, ...] with copies of the first entry up to that size.
 
   Args:
-    tree: Of arrays on the host, one entry per member.
+    tree: Tree of arrays on the host, one entry per member.
     mesh: From `make_mesh`.
   """
 
@@ -93,7 +93,7 @@ def place(tree: Any, mesh: Mesh, is_shared: bool = False) -> Any:
   """Moves host arrays to where `over_members` wants them.
 
   Args:
-    tree: Of arrays on the host, with one entry per member unless shared.
+    tree: Tree of arrays on the host, with one entry per member unless shared.
     mesh: From `make_mesh`.
     is_shared: Whether all members get the same.
   """
@@ -112,8 +112,8 @@ def place_batch(
   """Moves host arrays that are only read, and may stay where numpy has them.
 
   Args:
-    tree: Of arrays on the host, with one entry per member unless shared, and
-      then, if a batch is in several shares, one for each of some of them.
+    tree: Tree of arrays on the host, with one entry per member unless shared,
+      and then, if a batch is in several shares, one for each of some of them.
     mesh: From `make_mesh`.
     is_shared: Whether all members get the same.
     own: Which shares they are: those that the devices of this process have.
@@ -135,8 +135,8 @@ def _from_parts(
   """Makes arrays of several processes of what each of them has.
 
   Args:
-    tree: Of arrays on the host.
-    sharding: Of the result.
+    tree: Tree of arrays on the host.
+    sharding: Sharding of the result.
     axis: That of the shares, if any.
     own: The shares that are in `tree`.
   """
@@ -163,7 +163,7 @@ def fetch(tree: Any) -> Any:
   """Returns arrays on the host, with the entries of all members.
 
   Args:
-    tree: Of arrays that are the same along the mesh axis `data`.
+    tree: Tree of arrays that are the same along the mesh axis `data`.
   """
 
   def whole(x: Any) -> np.ndarray:
@@ -190,7 +190,7 @@ def over_members(
   """Returns a jitted function of all members from that of one.
 
   Args:
-    function: Of trees of arrays, for one member.
+    function: A function of trees of arrays, for one member.
     mesh: From `make_mesh`.
     shared: Positions of the arguments that are the same for all members and
       have no member axis.

@@ -55,7 +55,7 @@ class Memory(NamedTuple):
   """What a trainer remembers besides the arrays of its program.
 
   Attributes:
-    histories: Of each member.
+    histories: History of each member.
     last_log: The step of the last log.
     seconds: Wall time of all members together.
   """

@@ -87,7 +87,7 @@ def make_init(functions: Functions) -> Callable[[Any, Array, Any], State]:
   """Returns the function of (hyper, seed, batch) to the state at step 0.
 
   Args:
-    functions: Of the problem. Only the shapes of the batch matter.
+    functions: Functions of the problem. Only the shapes of the batch matter.
   """
 
   def init(hyper: Any, seed: Array, batch: Any) -> State:
@@ -122,7 +122,7 @@ def make_step(
   """Returns (hyper, state, key, batch) -> (next state, named scalars).
 
   Args:
-    functions: Of the problem.
+    functions: Functions of the problem.
   """
 
   def step(
@@ -170,7 +170,7 @@ def make_host_step(
   for: the program takes over the memory of the state.
 
   Args:
-    functions: Of a problem whose batches come from the host.
+    functions: Functions of a problem whose batches come from the host.
     axis: The mesh axis of the shares of a batch; None if a batch is whole.
   """
   step = make_step(functions)
@@ -203,7 +203,7 @@ def make_advance(
   How the steps are divided into calls changes no bit of the result.
 
   Args:
-    functions: Of a problem that draws its batches on the device.
+    functions: Functions of a problem that draws its batches on the device.
   """
   step = make_step(functions)
 

@@ -250,7 +250,7 @@ class Trainer:
     """Builds the program and restores the latest checkpoint, if there is one.
 
     Args:
-      members: Of one group of `group_by_program`.
+      members: Members of one group of `group_by_program`.
       folder: Where the checkpoint of all members together lies.
       splits: What is scored at every evaluation.
       title: What the program is called where there are several.

@@ -40,7 +40,7 @@ def member_batches(
       alone.
     start_step: The step to start at.
     prefetch: Batches to keep ready in a thread; 0 for no thread.
-    shares: Of plans with several, which shares of each batch to make.
+    shares: For plans with several shares, which shares of each batch to make.
 
   Returns:
     An iterator of batches whose arrays have the member as their first axis;

@@ -80,10 +80,10 @@ def from_arrays(
     split: 'random', 'stratified' by class, 'scaffold' of `smiles`, or 'none'
       for cross-validation; or [G] words such as 'train', 'valid' and 'test'; or
       graph indices by such a word.
-    shares: Of train, valid and test, where they are drawn.
+    shares: Shares of train, valid and test, where they are drawn.
     seed: Likewise.
     smiles: [G], kept with the graphs and written beside their predictions.
-    name: Of the dataset; None: that of the folder.
+    name: Name of the dataset; None: that of the folder.
     notes: Sentences to be printed with the dataset and kept in records.
 
   Returns:

@@ -25,7 +25,8 @@ class Labels(NamedTuple):
     values: [G, T] float32, NaN = missing; a class is its place in
       `class_names`.
     task_type: As in `Schema`.
-    class_names: Of a multiclass task, in ascending order; else empty.
+    class_names: Names of the classes of a multiclass task, in ascending order;
+      else empty.
   """
 
   values: np.ndarray

@@ -115,7 +115,7 @@ def _features(
 
   Args:
     about: What each is called in a message, and its attributes.
-    names: Of the attributes; None: all that the first has.
+    names: Names of the attributes; None: all that the first has.
     words: What some of them may hold.
 
   Returns:

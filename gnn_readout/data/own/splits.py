@@ -52,7 +52,7 @@ def make_split(
     num_graphs: G.
     classes: [G], what a stratified split has equal shares of.
     smiles: [G], whose scaffolds a split by scaffold keeps together.
-    shares: Of train, valid and test, where they are drawn.
+    shares: Shares of train, valid and test, where they are drawn.
     seed: Likewise.
 
   Raises:

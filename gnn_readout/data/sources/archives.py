@@ -81,7 +81,7 @@ def damage_named(path: pathlib.Path, member: str = "") -> Iterator[None]:
   """Turns the errors of a broken zip into a ValueError that names it.
 
   Args:
-    path: Of the zip.
+    path: Path of the zip.
     member: What is read of it, if that is one member.
   """
   try:

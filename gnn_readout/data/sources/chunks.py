@@ -24,7 +24,7 @@ def in_chunks(
   """Returns `function` of runs of items, in order.
 
   Args:
-    function: Of a few items, at the top level of a module.
+    function: A function of a few items, at the top level of a module.
     items: Any number of texts.
     num_workers: Processes; None = one per core. Few items take one.
   """

@@ -184,7 +184,7 @@ def fetch(url: str, path: pathlib.Path, timeout: float = 30.0) -> None:
   """Downloads `url` to `path`, going on from `path`.part if that is there.
 
   Args:
-    url: Of a file, http or https.
+    url: URL of a file, http or https.
     path: Where the file goes when all of it has come.
     timeout: Seconds without an answer after which the server counts as gone.
 

@@ -47,7 +47,7 @@ class _Feature(NamedTuple):
   """A feature of atoms or bonds.
 
   Attributes:
-    read: Of an atom or a bond, a whole number.
+    read: A function that returns a whole number for an atom or a bond.
     place: That number -> its place in the vocabulary, of whole arrays.
     shows: Only a SMILES in which this is found has it; None: any may.
     otherwise: What is read in all others.

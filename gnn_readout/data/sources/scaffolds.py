@@ -44,7 +44,7 @@ def scaffold_split(
 
   Args:
     smiles: M valid SMILES strings.
-    shares: Of train, valid and test.
+    shares: Shares of train, valid and test.
     num_workers: Processes; None = one per core.
 
   Returns:

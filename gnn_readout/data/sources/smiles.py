@@ -47,7 +47,7 @@ def smiles_to_store(
   """Builds a store from SMILES.
 
   Args:
-    name: Of the dataset.
+    name: Name of the dataset.
     smiles: G SMILES strings.
     labels: [G, tasks], NaN = missing.
     task_names: One per column of `labels`.
@@ -199,7 +199,7 @@ def find_smiles(
   """Returns the column of SMILES, or says which may be meant.
 
   Args:
-    table: Of the file.
+    table: Table in the file.
     names: What it may be called, the likeliest first.
     option: The one that names it.
 

@@ -48,7 +48,7 @@ class Targets(NamedTuple):
       `class_names`.
     names: [T] of the columns.
     task_type: As in `Schema`.
-    class_names: Of a multiclass task, else empty.
+    class_names: Names of the classes of a multiclass task, else empty.
     notes: What else is worth telling.
   """
 
@@ -72,7 +72,7 @@ def read_targets(
   other numbers are a regression.
 
   Args:
-    table: Of the file.
+    table: Table in the file.
     chosen: The columns of labels, or their names with commas between; None =
       those that can be nothing else.
     others: Columns with another use.
@@ -335,7 +335,7 @@ def read_split(
   """Returns the column that splits a table, and what it says of each row.
 
   Args:
-    table: Of the file.
+    table: Table in the file.
     chosen: The column; None = the one that is called `split`, however it is
       written, if there is one.
     others: Columns with another use.

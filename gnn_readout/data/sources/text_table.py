@@ -63,7 +63,7 @@ class Table(NamedTuple):
   """Fields as text, by column.
 
   Attributes:
-    path: Of the file.
+    path: Path of the file.
     rows: [M] the number of each row, counted from 1 after the header.
     columns: By name; those without a name are left out.
   """

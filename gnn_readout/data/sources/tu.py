@@ -124,11 +124,12 @@ def read_tu(
   Args:
     name: Such as `'MUTAG'`.
     data_dir: The folder that holds `tu/NAME.zip` or `tu/NAME/`.
-    features: Of the nodes: `'label'`; `'attribute'`, real numbers, the labels
-      one-hot beside them; `'degree'`, the number of edges that reach a node, as
-      a category; `'constant'`, the same category for all. By default as Xu et
-      al. 2019 have it: the degree for IMDB and COLLAB, a constant for REDDIT,
-      else the labels if there are any, then the attributes, then the degree.
+    features: Features of the nodes: `'label'`; `'attribute'`, real numbers, the
+      labels one-hot beside them; `'degree'`, the number of edges that reach a
+      node, as a category; `'constant'`, the same category for all. By default
+      as Xu et al. 2019 have it: the degree for IMDB and COLLAB, a constant for
+      REDDIT, else the labels if there are any, then the attributes, then the
+      degree.
     targets: What is learned of a graph: its `'label'`, a class, or its
       `'attribute'`, numbers; by default the attributes if there are any.
     remove_duplicates: Whether to leave out graphs that repeat an earlier one as

@@ -12,7 +12,7 @@ class Line(NamedTuple):
   """Scores against inner steps.
 
   Attributes:
-    name: Of dataset and model.
+    name: Name of the dataset and the model.
     metric: What is scored.
     points: Mean and sample deviation (None for a single seed) by steps.
   """

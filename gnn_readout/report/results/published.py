@@ -56,7 +56,7 @@ class PublishedTu(NamedTuple):
     deviation: Sample deviation over ten repeats, None where there is none.
     epochs: To the best validation accuracy, None where not given.
     epochs_deviation: Likewise.
-    run_epochs: Of a run (section A.3.4 of the thesis).
+    run_epochs: Number of epochs of a run (section A.3.4 of the thesis).
     grid_points: From which hyper-parameters were chosen.
     source: Publication and table.
   """
@@ -142,7 +142,7 @@ def digit_accuracy(readout: str, noise: float, epochs: int) -> float | None:
   Args:
     readout: Its name.
     noise: Standard deviation of the points' noise.
-    epochs: Of training from scratch on 60,000 digits.
+    epochs: Number of epochs of training from scratch on 60,000 digits.
   """
   return _digits().get((readout, noise, epochs))
 

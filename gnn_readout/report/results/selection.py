@@ -69,7 +69,7 @@ def select(records: Iterable[Record]) -> list[Selection]:
   learning rate with a run that failed counts only if there is no other.
 
   Args:
-    records: Of runs, in any order.
+    records: Records of runs, in any order.
 
   Returns:
     Those that have a score.

@@ -102,7 +102,7 @@ def compare(
 
   Args:
     pairs: What is compared at once.
-    metric: Of all of them.
+    metric: Metric of all of them.
   """
   sign = -1 if metric in LOWER_IS_BETTER else 1
   tests = [

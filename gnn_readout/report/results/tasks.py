@@ -25,7 +25,7 @@ def rows(records: Iterable[Record], task: str) -> list[Selection]:
   """Returns the rows of a task, sorted by label, width and steps.
 
   Args:
-    records: Of all kinds, in any order.
+    records: Records of all kinds, in any order.
     task: Such as 'median'.
   """
   found = select(r for r in records if r.get("problem") == task)

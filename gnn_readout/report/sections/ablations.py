@@ -33,7 +33,7 @@ class Ablation(NamedTuple):
   Attributes:
     table: Its name.
     what: What varies.
-    field: Of the config.
+    field: Field of the config.
     setting: What `published` and a reader call a value of it.
     sweep: The function of configs/molpcba.py that yields the runs.
     width: What is not reduced, None if it is smaller on purpose.
@@ -108,7 +108,7 @@ def groups(
 
   Args:
     entries: From `select`.
-    ablation: Of `ABLATIONS`.
+    ablation: A row of `ABLATIONS`.
 
   Returns:
     Groups of at least two, by value, sorted by it.
@@ -131,7 +131,7 @@ def table_rows(
   """Returns a table, by column title; last, what has no run.
 
   Args:
-    ablation: Of `ABLATIONS`.
+    ablation: A row of `ABLATIONS`.
     its_groups: From `groups`.
   """
   levels = _published(ablation.table)
@@ -173,7 +173,7 @@ def sentence(
   rule is that of `significance`.
 
   Args:
-    ablation: Of `ABLATIONS`.
+    ablation: A row of `ABLATIONS`.
     its_groups: From `groups`.
   """
   said = []

@@ -87,7 +87,7 @@ def drawn(records: Iterable[Record]) -> list[Record]:
   less than an epoch are not drawn.
 
   Args:
-    records: Of all kinds, in any order.
+    records: Records of all kinds, in any order.
   """
   shown = [
     record
