@@ -1,4 +1,4 @@
-"""Speed of one part of the project, against a peer.
+"""Benchmarks: the speed of one part of the project against a peer.
 
 A benchmark is a row of `BENCHMARKS` and a module of its name with a function
 `run`, whose arguments are the flags that it takes. `timing` measures two sides

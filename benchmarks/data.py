@@ -1,4 +1,4 @@
-"""Speed of the data's way: conversion, opening, batching, scoring."""
+"""Speed of the data pipeline: conversion, opening, batching, scoring."""
 
 from __future__ import annotations
 

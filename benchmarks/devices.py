@@ -27,7 +27,7 @@ def run(
   """Measures the same batches as one share on all cores, and as one per core.
 
   Args:
-    config: As for launch.train.
+    config: Config as for launch.train.
     rounds: Runs of each side.
     dataset: Default ogbg-molhiv, whatever the config says, unless that is one
       of the TU collection.

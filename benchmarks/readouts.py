@@ -134,7 +134,7 @@ def large_problem(
   """Returns sets of the sizes of evenly chosen graphs, with the largest one.
 
   Args:
-    dataset: Such as 'tu/REDDIT-BINARY'.
+    dataset: Dataset, such as 'tu/REDDIT-BINARY'.
     data_dir: As `gnn_readout.data.load` takes it.
     cache_dir: Likewise.
     num_graphs: S.

@@ -23,7 +23,7 @@ def run(
   """Measures training steps per graph on batches of a real dataset.
 
   Args:
-    config: As for launch.train.
+    config: Config as for launch.train.
     against: One peer: `pyg`, the default, for the same model in PyTorch
       Geometric, or the name of a readout to take the place of the config's.
     rounds: Runs of each side.

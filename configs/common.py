@@ -21,8 +21,9 @@ def parse_variant(
 
   Args:
     variant: Words with commas between, such as `gcn,virtual_node,sum`.
-    grammar: Such as `MODEL[,virtual_node],READOUT[,paper]`: a word in capitals
-      stands for any, another one for itself; those in brackets may be left out.
+    grammar: Text, such as `MODEL[,virtual_node],READOUT[,paper]`: a word in
+      capitals stands for any, another one for itself; those in brackets may be
+      left out.
     **known: The words that one in capitals may stand for, if not any.
 
   Returns:

@@ -93,7 +93,7 @@ def with_fields(
 
   Args:
     config: It may be locked, and the copy is as well then.
-    values: By name, each as text or of the field's type.
+    values: Values by name, each as text or of the field's type.
     prefix: Prefix of the fields in messages, such as "--config.".
 
   Raises:
@@ -134,7 +134,8 @@ def from_data(config: Mapping[str, Any]) -> Iterator[str]:
   """Yields the fields that will be measured on the data, as none is given.
 
   Args:
-    config: As nested dictionaries; such a field is None there, or not there.
+    config: Config as nested dictionaries; such a field is None there, or not
+      there.
   """
   import numpy as np
 
@@ -151,7 +152,7 @@ def read(text: str, kind: Any, field: str = "") -> Any:
   """Returns the value that a text stands for.
 
   Args:
-    text: Such as "0.5", "None", "256,256,1" or "(256, 256, 1)".
+    text: Text, such as "0.5", "None", "256,256,1" or "(256, 256, 1)".
     kind: Type of the value, as in a signature: `int | None`, `Sequence[float]`;
       any number or word if it is `Any`.
     field: Whose value it is, for the message.
@@ -299,7 +300,7 @@ def unknown(field: str, kinds: Mapping[str, Any]) -> ValueError:
 
   Args:
     field: Which is not there.
-    kinds: Those that are.
+    kinds: The fields that exist, by name.
   """
   return ValueError(
     f"the config has no field {field!r}.{suggest_field(field, list(kinds))}"

@@ -15,8 +15,8 @@ class Damaged(ValueError):
   """What a run left is not what it wrote.
 
   Attributes:
-    flags: What the same command needs besides in order to go on; None where
-      no command is known that does.
+    flags: Flags with which the same command resumes; None where no such command
+      is known.
   """
 
   flags: tuple[str, ...] | None = None
@@ -102,7 +102,7 @@ def brief(text: str, most: int) -> str:
   """Returns both ends of a text on one line, of at most so many characters.
 
   Args:
-    text: Such as an error message, which may be pages long.
+    text: Text, such as an error message, which may be pages long.
     most: Largest length of what is returned.
   """
   text = " ".join(text.split())

@@ -126,7 +126,7 @@ def draws(apply: Apply, params: hk.Params, width: int) -> bool:
   """Returns whether a readout draws random numbers in training.
 
   Args:
-    apply: As of `PureReadout`.
+    apply: The function `apply` of a `PureReadout`.
     params: Its parameters.
     width: D.
   """

@@ -187,7 +187,7 @@ def edge_mask(graphs: jraph.GraphsTuple, mask: Array | None = None) -> Array:
 
   Args:
     graphs: A batch, its real graphs first.
-    mask: As of `node_sets`.
+    mask: Mask as in `node_sets`.
   """
   mask = graph_mask(graphs) if mask is None else mask
   num_edges = jnp.sum(jnp.where(mask, graphs.n_edge, 0))

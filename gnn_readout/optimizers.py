@@ -74,14 +74,14 @@ def make_optimizer(
       half the rate after every 50 epochs, or 'plateau'.
     warmup_steps: Over so many steps the rate grows linearly from near 0.
     num_steps: Steps of the whole run.
-    steps_per_epoch: For 'halving'.
-    weight_decay: That of AdamW (Loshchilov and Hutter 2019): every parameter
-      shrinks by rate times this times itself; may be traced. 0: none.
+    steps_per_epoch: Number of steps per epoch, used by 'halving'.
+    weight_decay: Weight decay of AdamW (Loshchilov and Hutter 2019): every
+      parameter shrinks by rate times this times itself; may be traced. 0: none.
     clip_norm: A gradient of a larger norm, over all parameters, is scaled down
       to it. 0: none is.
     accumulate_steps: Parameters change after so many steps, by their mean
       gradient.
-    ema_decay: That of the average of the parameters; 0: none is kept.
+    ema_decay: Decay of the moving average of the parameters; 0: none is kept.
     plateau_factor: Argument of `rate_factor`; it is not used here.
     plateau_patience: Likewise.
   """
@@ -150,7 +150,7 @@ def averaging(
 
   Args:
     optimizer: Makes the updates.
-    decay: At least 0 and less than 1.
+    decay: Decay per step, at least 0 and less than 1.
 
   Reference: Kingma and Ba 2015, "Adam", section 7.2.
   """

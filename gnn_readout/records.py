@@ -177,7 +177,7 @@ class NoRecordsError(ValueError):
     """Says what is missing where.
 
     Args:
-      what: Such as 'run records'.
+      what: What is looked for, such as 'run records'.
       folder: Where they would be.
       command: What makes some.
     """
@@ -217,7 +217,7 @@ def write(
   """Completes a record, checks it and writes it.
 
   Args:
-    folder: That of the run.
+    folder: Folder of the run.
     facts: All fields of its kind but the version and the time.
     file_name: Name of the file in it.
 
@@ -338,7 +338,7 @@ def field(record: Record, name: str) -> Any:
 
   Args:
     record: Record of a run or a cross-validation.
-    name: With dots, such as 'model.readout.num_steps'.
+    name: Name with dots, such as 'model.readout.num_steps'.
   """
   return flatten(record["config"]).get(name)
 

@@ -82,7 +82,7 @@ def command(
   are written relative to it, others by their name alone.
 
   Args:
-    module: Such as `launch.train`.
+    module: Module, such as `launch.train`.
     *words: Arguments besides flags.
     **flag_values: Of other flags that matter; several for one that is repeated.
   """

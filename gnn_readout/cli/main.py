@@ -32,7 +32,7 @@ def run(
   Args:
     main: Takes the positional arguments and returns an exit status or None.
     takes_arguments: Whether there may be any besides flags.
-    resumes: Whether the same command goes on with what a stopped one left. The
+    resumes: Whether the same command resumes what a stopped one left. The
       exit status after a signal is then 0, and else 128 plus its number.
   """
 

@@ -41,10 +41,10 @@ def load(
   as good.
 
   Args:
-    dataset: As a row of `sources.SOURCES` has it: `'demo'`, an OGB molecule
-      dataset such as `'ogbg-molhiv'`, one of the TU collection such as
-      `'tu/MUTAG'`, the path of a CSV file with SMILES or of the folder of a
-      store, or a function that makes one, `'module:function'`.
+    dataset: Name of the dataset, as a row of `sources.SOURCES` has it:
+      `'demo'`, an OGB molecule dataset such as `'ogbg-molhiv'`, one of the TU
+      collection such as `'tu/MUTAG'`, the path of a CSV file with SMILES or of
+      the folder of a store, or a function that makes one, `'module:function'`.
     data_dir: The folder that holds `ogb/` and `tu/`; default
       `$GNN_READOUT_DATA`, else `./data`.
     cache_dir: Where converted datasets lie; default `$GNN_READOUT_CACHE`, else
@@ -124,9 +124,9 @@ def load_config(
   """Opens the dataset that a configuration names, with its options.
 
   Args:
-    config: As the files in configs/ make it: `dataset`, the options of its
-      source in a section such as `csv` or `tu`, and, for a dataset without a
-      split, `fold` and `folds`.
+    config: Config as the files in configs/ make it: `dataset`, the options of
+      its source in a section such as `csv` or `tu`, and, for a dataset without
+      a split, `fold` and `folds`.
     data_dir: As `load` takes it.
     cache_dir: Likewise.
     with_fold: Whether a dataset without splits gets those of `config.fold`.

@@ -68,7 +68,7 @@ def check_lengths(
   Args:
     where: What the message begins with.
     num_graphs: G.
-    columns: By name; None for one that is not there.
+    columns: Columns by name; None for one that is not there.
   """
   for name, column in columns.items():
     if column is not None and len(column) != num_graphs:

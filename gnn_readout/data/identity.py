@@ -1,7 +1,7 @@
 """Which data a run was made on, and whether those at hand are the same.
 
 What identifies a dataset, its facts, stands in every checkpoint and in every
-record. Whoever goes on with a run, calls it complete, evaluates it or compares
+record. Whoever resumes a run, calls it complete, evaluates it or compares
 it with another one checks them against the dataset that is there now.
 """
 
@@ -153,7 +153,7 @@ def check(
   Args:
     where: What the message begins with, such as a file.
     there: The facts of the run's dataset; None if it draws its examples.
-    here: Those of the dataset at hand; likewise.
+    here: Facts of the dataset at hand, or None likewise.
     remedy: What would be right.
   """
   if there is None or here is None:

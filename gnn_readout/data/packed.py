@@ -55,7 +55,7 @@ def write(
   Args:
     store: The dataset.
     path: The file.
-    options: With which its source was read.
+    options: Options with which its source was read.
 
   Raises:
     OSError: If it cannot be written.
@@ -80,7 +80,7 @@ def read(
 
   Args:
     path: The file.
-    options: With which the source would be read; None = any.
+    options: Options with which the source would be read; None = any.
 
   Returns:
     The store, in memory.

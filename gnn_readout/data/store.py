@@ -56,7 +56,7 @@ class Schema:
   """What the columns of a dataset mean.
 
   Attributes:
-    name: Such as `'ogbg-molhiv'`.
+    name: Name, such as `'ogbg-molhiv'`.
     task_type: `'binary'` (any number of tasks, NaN = missing label),
       `'multiclass'` or `'regression'`.
     num_tasks: Columns of labels; 1 for multiclass.

@@ -66,10 +66,10 @@ class Section(NamedTuple):
   """What is made of some of the records.
 
   Attributes:
-    name: That of `SECTIONS`.
+    name: Name of the section, a key of `SECTIONS`.
     title: Its heading.
     blocks: What to read, in order.
-    file: In which Markdown file it stands; with others in README.md.
+    file: Markdown file that holds it; README.md holds several.
   """
 
   name: str

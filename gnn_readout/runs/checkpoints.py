@@ -1,4 +1,4 @@
-"""Checkpoints: `latest` to go on from, `best` to report.
+"""Checkpoints: `latest` to resume from, `best` to report.
 
 `checkpoints/latest/STEP/` and `checkpoints/best/STEP/` each hold the arrays
 and a small JSON document. Orbax writes both under a temporary name and renames
@@ -163,7 +163,7 @@ def restore(
     workdir: The folder of the run.
     name: 'latest' or 'best'.
     like: A tree of arrays, or of their shapes, such as the checkpoint holds.
-    schema: That of the dataset at hand; None where there is none.
+    schema: Schema of the dataset at hand; None where there is none.
 
   Returns:
     The checkpoint, its arrays of numpy.

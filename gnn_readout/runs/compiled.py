@@ -1,4 +1,4 @@
-"""What was compiled once, kept for the next process.
+"""Compiled programs, kept on disk for the next process.
 
 JAX's persistent compilation cache, in a folder of the cache. A program that
 cannot be kept or read is compiled, and nothing is said. It is JAX's own

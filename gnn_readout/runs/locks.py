@@ -83,7 +83,7 @@ def try_lock(folder: str | os.PathLike[str]) -> int | None:
 
 
 def check_there(path: str | os.PathLike[str]) -> None:
-  """Refuses to go on where a folder was deleted while a run is at work in it.
+  """Refuses to continue where a folder was deleted while a run was using it.
 
   Args:
     path: A file that the run has put there at its start.

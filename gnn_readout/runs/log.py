@@ -1,4 +1,4 @@
-"""What a run says while it goes.
+"""What a run prints and logs while it trains.
 
 `metrics.jsonl` has one JSON object per line, `tensorboard/` the same numbers
 as event files. The record at its end is `gnn_readout.records`'.

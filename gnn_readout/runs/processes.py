@@ -58,8 +58,8 @@ def join(
   Args:
     coordinator: HOST:PORT of the first process; None if Slurm or Open MPI has
       started them all.
-    num_processes: With a coordinator, how many there are.
-    process_id: With a coordinator, which of them this is, from 0.
+    num_processes: Number of processes; it comes with a coordinator.
+    process_id: Number of this process, from 0; it comes with a coordinator.
 
   Returns:
     The number of processes.
@@ -202,7 +202,7 @@ def _together(function: Callable[[], T], is_asked: bool) -> T | None:
 
 
 def check_same(number: int, what: str) -> None:
-  """Refuses to go on where the processes do not see the same files.
+  """Refuses to continue where the processes do not see the same files.
 
   Args:
     number: What this process sees.
@@ -241,7 +241,7 @@ def leave(status: int) -> None:
   Otherwise it would wait for them at its end, and they for it at a step.
 
   Args:
-    status: With which it ends.
+    status: Exit status of the process.
   """
   if _shared:
     return

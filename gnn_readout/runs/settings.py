@@ -109,7 +109,7 @@ def located(config: dict[str, Any]) -> dict[str, Any]:
   """Returns a configuration in which a dataset's path is a whole one.
 
   Args:
-    config: As JSON.
+    config: Config as JSON.
   """
   return _with_path(config, os.path.abspath)
 
@@ -121,7 +121,7 @@ def without_folder(config: dict[str, Any]) -> dict[str, Any]:
   says.
 
   Args:
-    config: As JSON.
+    config: Config as JSON.
   """
   return _with_path(config, sources.short_name)
 
@@ -165,7 +165,7 @@ def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
   Args:
     here: A configuration, as JSON. What will be measured on the training set
       equals whatever was measured.
-    there: That of a run, as JSON, its measured values filled in.
+    there: Config of a run, as JSON, its measured values filled in.
 
   Returns:
     Words such as `seed=1, not 0`: what the run has, then what is asked for.
@@ -182,11 +182,11 @@ def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
 def is_longer(here: dict[str, Any], there: dict[str, Any]) -> bool:
   """Returns whether a configuration is another one with more steps.
 
-  A run of that one can then go on as one of this.
+  A run of that one can then resume as one of this.
 
   Args:
     here: A configuration, as JSON.
-    there: That of a run, as JSON.
+    there: Config of a run, as JSON.
   """
   return _differ_in_length(here, there) and not _why_not_longer(here, there)
 

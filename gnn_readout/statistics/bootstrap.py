@@ -254,7 +254,7 @@ class _Ranking(NamedTuple):
   Attributes:
     graphs: Labelled graphs.
     starts: [K] where each stretch begins in `graphs`.
-    positives: Those of the graphs with a positive label.
+    positives: Labelled graphs with a positive label.
     positive_starts: Where each stretch that has any begins in `positives`.
     has_positive: [K] which stretches those are.
   """

@@ -1,6 +1,6 @@
 """Commands run side by side, each in a folder of its own, until all are done.
 
-A command that dies is started again and is expected to go on where it was. Its
+A command that dies is started again and is expected to resume where it was. Its
 folder is locked from before it starts until it has ended, by the command itself
 and not by this process: when this process is killed, its commands are asked to
 stop, and who runs the same commands next waits for each of them to be gone. A
@@ -42,7 +42,7 @@ def run_jobs(
   as SIGTERM, and their end is waited for.
 
   Args:
-    jobs: In the order to start them.
+    jobs: Jobs in the order to start them.
     hooks: What is asked about each.
     num_workers: How many run at a time.
 

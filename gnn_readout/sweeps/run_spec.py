@@ -22,7 +22,7 @@ class RunSpec(NamedTuple):
   """One run of a sweep.
 
   Attributes:
-    name: That of its folder; the same whatever else the sweep holds.
+    name: Name of its folder; the same whatever else the sweep holds.
     arguments: The flags of `launch.train` that make its config.
     config: The config that they make.
   """
@@ -108,7 +108,7 @@ def check_record(
 
   Args:
     path: Path of the record.
-    config: That of the run.
+    config: Config of the run.
     may_be_shorter: Whether it may be of the same run with fewer steps.
 
   Returns:

@@ -4,7 +4,7 @@ Slurm is asked by its commands (sbatch, squeue, scancel) and decides what runs
 where. The array outlives the process that watches it: who runs the same jobs
 next finds it by its name and watches on. A task that ends incomplete, by a time
 limit or a failure, is submitted again; one that is preempted is requeued by
-Slurm itself, and goes on from its checkpoint either way.
+Slurm itself, and resumes from its checkpoint either way.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Options(NamedTuple):
   """How the tasks are submitted; what is None is left to the cluster.
 
   Attributes:
-    partition: Such as 'gpu'.
+    partition: Partition, such as 'gpu'.
     time: The limit of one task, in a form that sbatch takes: '60' (minutes),
       '12:00:00', '2-00:00:00'.
     gres: What each task needs besides cores, such as 'gpu:1'.
@@ -78,10 +78,10 @@ def run_jobs(
   the terminal is closed or this process killed, the tasks stay with Slurm.
 
   Args:
-    jobs: In the order to start them, in folders that all nodes see.
+    jobs: Jobs in the order to start them, in folders that all nodes see.
     hooks: What is asked about each.
     options: How they are submitted.
-    folder: That of the sweep, which all nodes see. The scripts lie in it, and
+    folder: Folder of the sweep, which all nodes see. The scripts lie in it, and
       the tasks are called after it.
 
   Raises:

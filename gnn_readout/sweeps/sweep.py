@@ -1,8 +1,8 @@
-"""Does the runs of a sweep that have no complete record yet.
+"""Runs those runs of a sweep that have no complete record yet.
 
-Every run is a process of its own in WORKDIR/NAME; what it leaves there says how
-far it is, so that a sweep that was stopped at whatever moment goes on.
-An engine runs the processes: `pool` on this machine, `slurm` on a cluster.
+Every run is a process of its own in WORKDIR/NAME; the files there tell how far
+it is, so that a sweep that was stopped at any moment resumes. An engine runs
+the processes: `pool` on this machine, `slurm` on a cluster.
 """
 
 from __future__ import annotations

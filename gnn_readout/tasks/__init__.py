@@ -58,8 +58,8 @@ def make_problem(
   """Returns what a config of one run describes.
 
   Args:
-    config: As the files in `configs/` make it, without a population; it is
-      completed in place.
+    config: Config as the files in `configs/` make it, without a population; it
+      is completed in place.
     data_dir: Where the datasets are.
     cache_dir: Where what was made of them is.
 

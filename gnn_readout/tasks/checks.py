@@ -24,8 +24,8 @@ def check_known(name: str, value: Any, known: Iterable[str]) -> None:
 
   Args:
     name: Name of the field.
-    value: That it has.
-    known: Those that it may have.
+    value: Value of the field.
+    known: Names that it may have.
   """
   if value not in known:
     raise ValueError(f"unknown {name} {value!r}.{suggest(value, known)}")

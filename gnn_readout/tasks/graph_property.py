@@ -75,7 +75,7 @@ class GraphProperty(Problem):
       config: As `configs/molpcba.py` makes it; what a readout measures on its
         training set is filled in.
       store: The dataset.
-      facts: Those of the dataset, which take a while, from another member.
+      facts: Facts of the dataset, which take a while, from another member.
     """
     self._facts = {} if facts is None else facts
     self._constants: dict[str, dict[str, float]] = {}

@@ -85,7 +85,7 @@ DATASETS: dict[str, Callable[..., Images]] = {
 
 
 def cut(images: Array, side: int, mean: float, deviation: float) -> Array:
-  """Returns the tiles [S, N, w, w] of images, of mean 0 and deviation 1.
+  """Returns the tiles [S, N, w, w] of images, of mean 0 and standard deviation 1.
 
   Args:
     images: [S, height, width] uint8.
@@ -142,7 +142,7 @@ def restoration(config: Mapping[str, Any], images: Images) -> SampledProblem:
 
   Args:
     config: As `make_task` takes it.
-    images: Those to train on, to choose by and to test on.
+    images: Images to train on, to choose by and to test on.
   """
   model, side = config["model"], config["side"]
   arguments = order_of(model)

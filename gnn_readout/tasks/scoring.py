@@ -1,4 +1,4 @@
-"""What predictions for the graphs of a split are worth, beside a constant.
+"""Scores of the predictions for a split, beside those of a constant.
 
 Letters: G graphs of the split, T tasks, C classes.
 """

@@ -75,7 +75,7 @@ class Protocol(NamedTuple):
   Attributes:
     reference: Where it is described, and in which words.
     validation: A key of `folds.VALIDATIONS`.
-    repeats: How often, each time with other folds.
+    repeats: Number of repeats, each with other folds.
     selected_on: 'valid' or 'test'.
     select: (valid [P, K, E], test [P, K, E], sign) -> Choice; sign is -1 where
       a lower score is a better one.
@@ -119,7 +119,7 @@ def _last_best(curves: np.ndarray) -> np.ndarray:
 
 
 def _by_fold(curves: np.ndarray, tests: np.ndarray, sign: int) -> Choice:
-  """For each fold its own best point and epoch, the last of those that tie."""
+  """Each fold has its own best point and epoch, the last of those that tie."""
   num_points, num_folds, _ = curves.shape
   flat = np.moveaxis(sign * curves, 1, 0).reshape(num_folds, -1)  # [K, P E]
   best = _last_best(flat)
@@ -188,7 +188,7 @@ def run(
   cache_dir: str | os.PathLike[str] | None = None,
   command: str = "",
 ) -> dict[str, Any] | None:
-  """Cross-validates a config, or goes on where an earlier call stopped.
+  """Cross-validates a config, or resumes where an earlier call stopped.
 
   Args:
     config: As `configs/tu.py` and `configs/graphs.py` make it: `grid` names
@@ -415,7 +415,7 @@ class _Study:
   def _train_chunk(
     self, path: pathlib.Path, problems: Sequence[GraphProperty], total: int
   ) -> list[dict[str, list[float]]]:
-    """Trains members, or goes on with them from a checkpoint.
+    """Trains members, or resumes them from a checkpoint.
 
     Raises:
       _Stopped: If a signal stopped it; the checkpoint is written.

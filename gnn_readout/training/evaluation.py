@@ -107,7 +107,7 @@ def evaluate_checkpoint(
 
   Args:
     workdir: The folder of the run.
-    split: Such as 'test'.
+    split: Split, such as 'test'.
     checkpoint: 'best' or 'latest'.
     data_dir: Where the datasets are.
     cache_dir: Where their converted columns are.

@@ -27,7 +27,7 @@ def overrides(config: ConfigDict, text: str) -> list[dict[str, Any]]:
   Args:
     config: Says which fields there are, and of which type; those of its
       readout and the like count, even if the config does not name them.
-    text: Such as "seed=0,1 model.head.dropout_rate=0,0.5"; empty for one
+    text: Text, such as "seed=0,1 model.head.dropout_rate=0,0.5"; empty for one
       member with nothing changed.
 
   Raises:

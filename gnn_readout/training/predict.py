@@ -180,9 +180,9 @@ class Spent(NamedTuple):
   """Where the time went, in seconds of this process.
 
   Attributes:
-    waiting: For graphs to be made.
-    compiling: Time that the shapes took to compile.
-    computing: For the device.
+    waiting: Time spent waiting for graphs, in seconds.
+    compiling: Time spent compiling shapes, in seconds.
+    computing: Time spent waiting for the device, in seconds.
     shapes: How many there were.
   """
 

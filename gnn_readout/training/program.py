@@ -180,7 +180,7 @@ class Program:
     """Predicts all that some splits are scored by.
 
     Args:
-      splits: Such as 'valid'.
+      splits: Names of splits, such as 'valid'.
       of_best: Whether the best states predict, and not those of now.
 
     Returns:
@@ -212,7 +212,7 @@ class Program:
     """Scores every member that is active, or the best state of every member.
 
     Args:
-      splits: Such as 'valid'.
+      splits: Names of splits, such as 'valid'.
       of_best: Whether to score the best states, and not those of now.
 
     Returns:
@@ -235,7 +235,7 @@ class Program:
     """Sets what the members' learning rates are multiplied by, [M].
 
     Args:
-      factors: Those of the schedule 'plateau'.
+      factors: Factors of the schedule 'plateau'.
     """
     placed = self._place(np.array(factors))
     self._hyper = {**self._hyper, optimizers.RATE_FACTOR: placed}

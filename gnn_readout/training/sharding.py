@@ -137,7 +137,7 @@ def _from_parts(
   Args:
     tree: Tree of arrays on the host.
     sharding: Sharding of the result.
-    axis: That of the shares, if any.
+    axis: Mesh axis of the shares, if any.
     own: The shares that are in `tree`.
   """
   num_shares = sharding.mesh.shape[DATA]

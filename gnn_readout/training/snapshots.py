@@ -1,4 +1,4 @@
-"""Members of a program on disk: what is written of them, and read again.
+"""Checkpoints of the members of a program: written, and read again.
 
 Everything that changes lies in the checkpoint `latest` of the program's folder.
 A run alone has `best` beside it; of a population, every member gets both at the
@@ -33,8 +33,8 @@ class Member(NamedTuple):
   """A run, alone or of a population.
 
   Attributes:
-    name: Such as 'seed=0,learning_rate=0.001'; empty if it is alone.
-    problem: With its config.
+    name: Name, such as 'seed=0,learning_rate=0.001'; empty if it is alone.
+    problem: Problem with its config.
     folder: What it leaves lies here; None if it leaves nothing of its own.
     patience: It stops after so many evaluations that are all worse than the
       best score on 'valid'; 0: never.
@@ -95,7 +95,7 @@ class Snapshots:
     complete has its checkpoints in the folders of its members.
 
     Args:
-      from_best: If the latest checkpoint is damaged, whether to go on from the
+      from_best: If the latest checkpoint is damaged, whether to resume from the
         best one, with new moments of the optimiser.
 
     Returns:
@@ -203,7 +203,7 @@ class Snapshots:
   def _check_same(self, meta: dict[str, Any]) -> None:
     """Refuses a checkpoint of other configs or other data."""
     where = f"the checkpoint in {self._folder}"
-    # Whether a run of another length may go on was decided by its config.json.
+    # Whether a run of another length may resume was decided by its config.json.
     lengths = meta.get("lengths", {})
     hashes = [_hash(member.config, lengths) for member in self._members]
     if meta["config_hashes"] != hashes:
@@ -218,7 +218,7 @@ class Snapshots:
       identity.check(where, there, here, OTHER_DATA)
 
   def _way_out(self, error: Exception) -> Damaged:
-    """Returns an error that says how to go on in spite of this one."""
+    """Returns an error that says how to resume in spite of this one."""
     like = self._program.shapes_of_arrays()["best"]
     try:
       best = self._read(self._folder, like, "best") if self._is_alone else None
@@ -235,7 +235,7 @@ class Snapshots:
     return found
 
   def _fall_back(self, error: Exception) -> Memory:
-    """Goes on from the best checkpoint where the latest one is damaged."""
+    """Resumes from the best checkpoint where the latest one is damaged."""
     program = self._program
     try:
       saved = self._read(

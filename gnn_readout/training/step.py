@@ -73,11 +73,11 @@ def best_of(state: State) -> Best:
 
 
 def begin_at(best: Best, state: State) -> State:
-  """Returns the state that goes on from the best one, with new moments.
+  """Returns the state that resumes from the best one, with new moments.
 
   Args:
     best: What is kept of it.
-    state: At step 0.
+    state: State at step 0.
   """
   opt_state = optimizers.with_average(state.opt_state, best.params)
   return state._replace(**best._asdict(), opt_state=opt_state)

@@ -59,22 +59,23 @@ def train(
   command: str = "",
   from_best: bool = False,
 ) -> list[dict[str, Any]] | None:
-  """Trains what a config describes, or goes on where an earlier call stopped.
+  """Trains what a config describes, or resumes where an earlier call stopped.
 
   A member whose loss or gradient stops being finite is given up, the others go
-  on. A run that is complete goes on if the config is its own but for a greater
+  on. A run that is complete resumes if the config is its own but for a greater
   length, and its learning rate does not depend on that.
 
   Args:
-    config: As the files in `configs/` make it. Its `population`, if any, names
-      fields and their values: "seed=0,1,2 optimizer.learning_rate=1e-4,1e-3".
+    config: Config as the files in `configs/` make it. Its `population`, if any,
+      names fields and their values: "seed=0,1,2
+      optimizer.learning_rate=1e-4,1e-3".
     workdir: The folder: config.json and, of every run, config.json,
       metrics.jsonl, tensorboard/, checkpoints/ and, once it is complete,
       record.json; in members/NAME/ if there is a population.
     data_dir: Where the datasets are.
     cache_dir: Where their converted columns are.
     command: What to type to repeat the run, for the records.
-    from_best: Whether to go on from the best checkpoint, with new moments of
+    from_best: Whether to resume from the best checkpoint, with new moments of
       the optimiser, if the latest one is damaged.
 
   Returns:
@@ -254,7 +255,7 @@ class Trainer:
       folder: Where the checkpoint of all members together lies.
       splits: What is scored at every evaluation.
       title: What the program is called where there are several.
-      from_best: Whether to go on from the best checkpoint if the latest one is
+      from_best: Whether to resume from the best checkpoint if the latest one is
         damaged.
     """
     self.program = Program([member.problem for member in members], self._say)

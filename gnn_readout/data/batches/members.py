@@ -104,7 +104,7 @@ def member_eval_batches(
 
   Args:
     store: The graphs.
-    graphs: For each member, indices of graphs; their numbers may differ.
+    graphs: Indices of graphs for each member; their numbers may differ.
     batch_size: Most graphs of a member in a batch.
 
   Returns:

@@ -82,7 +82,7 @@ class BatchPlan:
       the mean of several, rounded.
     num_shares: D; the shares of a batch have one shape, and which graphs are
       in a batch does not depend on it.
-    whole: With more than one share, the budgets of batches of one.
+    whole: Budgets of batches of one share, if there is more than one.
   """
 
   store: GraphStore
@@ -255,7 +255,7 @@ def _dealt_to_shares(
     plan: Plan whose batches have one share.
     num_shares: D.
     num_buckets: Most shapes for what is usual.
-    dealings: Those of some epochs, to see what is usual.
+    dealings: Dealings of some epochs, to see what is usual.
   """
   if num_shares == 1:
     return plan

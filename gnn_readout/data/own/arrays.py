@@ -75,7 +75,7 @@ def from_arrays(
       the inverse is added, with the same features. If not, messages run from
       senders to receivers and nowhere else.
     task_type: 'binary', 'multiclass' or 'regression'; None: by the labels.
-    metric: As in `Schema`; None: the usual one of the task.
+    metric: Metric as in `Schema`; None: the usual one of the task.
     task_names: [T]; None: 'label', or 'task_0', 'task_1' and so on.
     split: 'random', 'stratified' by class, 'scaffold' of `smiles`, or 'none'
       for cross-validation; or [G] words such as 'train', 'valid' and 'test'; or

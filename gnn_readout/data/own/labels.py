@@ -24,7 +24,7 @@ class Labels(NamedTuple):
   Attributes:
     values: [G, T] float32, NaN = missing; a class is its place in
       `class_names`.
-    task_type: As in `Schema`.
+    task_type: Task type as in `Schema`.
     class_names: Names of the classes of a multiclass task, in ascending order;
       else empty.
   """
@@ -54,7 +54,7 @@ def read_labels(
     name: What a message begins with.
     labels: [G] or [G, T]; None or NaN is a missing label. None: there are none.
     num_graphs: G.
-    task_type: As in `Schema`; None = by what they are.
+    task_type: Task type as in `Schema`; None derives it from the labels.
 
   Raises:
     ValueError: Their shape is wrong, their kind is not clear, or they are no

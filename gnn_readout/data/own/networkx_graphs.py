@@ -37,9 +37,9 @@ def from_networkx(
     graphs: All undirected, whose edges run both ways, or all directed.
     labels: Which attribute of the graphs holds them, a number, a word or a row
       of numbers; or as `from_arrays` takes them.
-    node_attributes: Those that are features; None: all of the first node.
-    edge_attributes: Those that are features; None: all of the first edge.
-    words: By attribute of nodes or edges all words that it may hold, in graphs
+    node_attributes: Attributes that are features; None: all of the first node.
+    edge_attributes: Attributes that are features; None: all of the first edge.
+    words: By attribute of nodes or edges, all words that it may hold, in graphs
       to come as well; those of any other are what occurs here, in alphabetical
       order.
     **options: Others of `from_arrays`.

@@ -18,7 +18,7 @@ class Part(NamedTuple):
     num_edges: [g] edges of each.
     senders: [e], counted within the graph.
     receivers: [e], likewise.
-    nodes: By kind, `values` and `categories`, the features [n, F].
+    nodes: Features [n, F] of the nodes by kind, `values` and `categories`.
     edges: Likewise, [e, F].
   """
 

@@ -181,7 +181,7 @@ def _mirrored(url: str, base_url: str | None) -> str:
 
 
 def fetch(url: str, path: pathlib.Path, timeout: float = 30.0) -> None:
-  """Downloads `url` to `path`, going on from `path`.part if that is there.
+  """Downloads `url` to `path`, resuming from `path`.part if that is there.
 
   Args:
     url: URL of a file, http or https.

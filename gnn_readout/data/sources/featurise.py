@@ -48,7 +48,7 @@ class _Feature(NamedTuple):
 
   Attributes:
     read: A function that returns a whole number for an atom or a bond.
-    place: That number -> its place in the vocabulary, of whole arrays.
+    place: Maps that number to its place in the vocabulary, of whole arrays.
     shows: Only a SMILES in which this is found has it; None: any may.
     otherwise: What is read in all others.
   """

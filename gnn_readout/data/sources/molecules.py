@@ -38,7 +38,7 @@ class Task(NamedTuple):
   """What OGB says of a dataset; the split is by scaffold for all of them.
 
   Attributes:
-    task_type: As in `Schema`.
+    task_type: Task type as in `Schema`.
     num_tasks: Likewise.
     metric: Likewise.
     archive: The name of its zip, and of the folder in it.
@@ -111,7 +111,7 @@ def ogb_files(
   """Returns the files of a dataset by what they hold, such as `'node-feat'`.
 
   Args:
-    name: Such as `'ogbg-molhiv'`.
+    name: Name, such as `'ogbg-molhiv'`.
     data_dir: The folder that holds `ogb/`.
 
   Raises:

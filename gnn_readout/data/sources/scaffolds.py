@@ -122,7 +122,7 @@ def _core(molecule: Chem.Mol, margin: int = 0) -> Chem.Mol:
   """Returns the rings, what joins them and what is double bonded to these.
 
   Args:
-    molecule: With rings.
+    molecule: Molecule with rings.
     margin: So many bonds of what hangs from them are kept, for RDKit to take
       off in its own way.
   """

@@ -53,7 +53,7 @@ def smiles_to_store(
     task_names: One per column of `labels`.
     splits: Indices into `smiles` by split name.
     task_type: `'binary'`, `'multiclass'` or `'regression'`.
-    metric: As in `Schema`.
+    metric: Metric as in `Schema`.
     num_workers: Processes; None = one per core.
 
   Returns:
@@ -97,7 +97,7 @@ def read_csv(
       where an empty field is a missing label; None = by looking, see
       `targets.read_targets`.
     task_type: `'binary'`, `'multiclass'` or `'regression'`; None = by looking.
-    metric: As in `Schema`; None = the first of `METRICS[task_type]`.
+    metric: Metric as in `Schema`; None = the first of `METRICS[task_type]`.
     on_invalid: `'error'` or `'skip'` rows with a SMILES that RDKit refuses.
     num_workers: Processes; None = one per core.
     split: Shares of train, valid and test, where no column says.

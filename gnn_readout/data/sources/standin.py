@@ -1,7 +1,7 @@
 """A stand-in for ogbg-molpcba where the real one is not at hand.
 
-As many graphs in the same files, so that all of the data's way can be
-rehearsed at full size: real molecules, of ogbg-molhiv and therefore each of
+As many graphs in the same files, so that the whole data pipeline can be tried
+at full size in a dry run: real molecules, of ogbg-molhiv and therefore each of
 them about ten times, with labels that are made up. No score on it means
 anything. The release note of the folder says so, and because of it the name of
 the dataset, in whatever is printed or recorded, ends with `(stand-in)`.

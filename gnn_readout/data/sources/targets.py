@@ -47,7 +47,7 @@ class Targets(NamedTuple):
     labels: [M, T] float32, NaN = missing; a class is its place in
       `class_names`.
     names: [T] of the columns.
-    task_type: As in `Schema`.
+    task_type: Task type as in `Schema`.
     class_names: Names of the classes of a multiclass task, else empty.
     notes: What else is worth telling.
   """

@@ -65,7 +65,7 @@ class Table(NamedTuple):
   Attributes:
     path: Path of the file.
     rows: [M] the number of each row, counted from 1 after the header.
-    columns: By name; those without a name are left out.
+    columns: Columns by name; those without a name are left out.
   """
 
   path: str

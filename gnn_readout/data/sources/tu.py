@@ -84,7 +84,7 @@ def tu_files(name: str, data_dir: str | PathLike[str]) -> list[pathlib.Path]:
   """Returns the files that a dataset is made from: the zip, or the texts.
 
   Args:
-    name: Such as `'MUTAG'`.
+    name: Name, such as `'MUTAG'`.
     data_dir: The folder that holds `tu/`.
 
   Raises:
@@ -122,7 +122,7 @@ def read_tu(
   there is nothing else, or real numbers: the attributes and the labels one-hot.
 
   Args:
-    name: Such as `'MUTAG'`.
+    name: Name, such as `'MUTAG'`.
     data_dir: The folder that holds `tu/NAME.zip` or `tu/NAME/`.
     features: Features of the nodes: `'label'`; `'attribute'`, real numbers, the
       labels one-hot beside them; `'degree'`, the number of edges that reach a

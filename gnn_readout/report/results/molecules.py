@@ -81,9 +81,9 @@ def rows(records: Iterable[Record]) -> list[dict[str, Any]]:
     records: From `runs`.
 
   Returns:
-    Rows of plain values, sorted, all with the same keys. Deviations are
-    sample standard deviations over seeds, None for a single one. Runs that
-    were given up without a score have none.
+    Rows of plain values, sorted, all with the same keys. The columns
+    `*_deviation` are sample standard deviations over seeds, None for a single
+    one. Runs that were given up without a score have none.
   """
   order = operator.itemgetter(
     "dataset", "model", "width", "readout", "steps", "learning_rate", "command"

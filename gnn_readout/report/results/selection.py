@@ -1,4 +1,4 @@
-"""Of several learning rates the one that counts."""
+"""Selection of one learning rate of several, by validation scores."""
 
 from __future__ import annotations
 

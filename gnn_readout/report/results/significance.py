@@ -48,7 +48,8 @@ class Comparison(NamedTuple):
   Attributes:
     first: Named first, whether it is ahead or behind.
     second: What it is compared with.
-    metric: Such as 'rocauc'; of 'rmse' and 'mae' the lower is the better.
+    metric: Metric, such as 'rocauc'; of 'rmse' and 'mae' the lower is the
+      better.
     test: How much better the first is; None if one of the two has one seed.
     p: Corrected for all comparisons that are made at once.
   """

@@ -14,7 +14,7 @@ from gnn_readout.report.results.selection import Selection, select
 
 
 class Length(NamedTuple):
-  """For how long a row was trained."""
+  """How long a row was trained."""
 
   steps: int
   batch_size: int
@@ -26,7 +26,7 @@ def rows(records: Iterable[Record], task: str) -> list[Selection]:
 
   Args:
     records: Records of all kinds, in any order.
-    task: Such as 'median'.
+    task: Task, such as 'median'.
   """
   found = select(r for r in records if r.get("problem") == task)
   return sorted(

@@ -1,4 +1,4 @@
-"""Figures 5 and 6 of the paper: how the inner loop of a run fares."""
+"""Figures 5 and 6 of the paper: the inner loop of a run during training."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def table(records: Sequence[Record], metric: str) -> list[dict[str, str]]:
   """Returns a row for each variant, and one for what the thesis has of it.
 
   Args:
-    records: With a score.
+    records: Records with a score.
     metric: A key of `TABLES`.
   """
   cells: dict[str, dict[int, list[float]]] = {}
