@@ -2,7 +2,8 @@
 
 A benchmark is a row of `BENCHMARKS` and a module of its name with a function
 `run`, whose arguments are the flags that it takes. `timing` measures two sides
-in turns, `steps` makes what both train on, `peers` holds the other side.
+in turns, `steps` makes what both train on, `peers` holds the other side. They
+may import all of `gnn_readout`, which imports none of them.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from benchmarks import steps, timing
 from gnn_readout.runs import devices
 from gnn_readout.tasks.graph_property import GraphProperty
 from gnn_readout.training.program import Program
+from gnn_readout.wording import counted
 
 _NUM_BATCHES = 8
 
@@ -61,8 +62,8 @@ def run(
   )
   timing.print_compared(
     f"training step, batch {batch_size}, {passing.width} wide, float32:"
-    f" {num_devices} devices (ours) against one device with"
-    f" {os.cpu_count()} cores (peer)",
+    f" {counted(num_devices, 'device')} (ours) against one device with"
+    f" {counted(os.cpu_count(), 'core')} (peer)",
     [record],
   )
   return {

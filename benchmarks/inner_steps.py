@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks import steps, timing
 from configs import molpcba
 from gnn_readout.report.results import published
+from gnn_readout.wording import counted
 
 _NUM_BATCHES = 8
 _STEPS = (2, 5, 10, 15)
@@ -66,8 +67,9 @@ def run(
     for name, (readout, arguments) in rows.items()
   }
   timing.print_table(
-    f"{work.store.schema.name}: training step, GCN, batch {batch}, "
-    f"{config.model.message_passing.width} wide, {os.cpu_count()} cores",
+    f"{work.store.schema.name}: training step, GCN, batch {batch},"
+    f" {config.model.message_passing.width} wide,"
+    f" {counted(os.cpu_count(), 'core')}",
     ["", "ms per step", "relative to sum", "paper", "memory, MiB"],
     [
       [

@@ -15,6 +15,7 @@ from benchmarks import peers, steps, timing
 from gnn_readout import data
 from gnn_readout.graphs import make_sets
 from gnn_readout.readouts import make_readout, readout_class
+from gnn_readout.wording import counted
 
 _NUM_GRAPHS = 256
 _WIDTH = 300
@@ -94,8 +95,8 @@ def run(
     ratios = {kind: f"{r['ratio']:.2f}x" for kind, r in records[name].items()}
     print(name, *ratios.values(), flush=True)
   timing.print_table(
-    f"{dataset or steps.DATASET}: {_NUM_GRAPHS} graphs, {_WIDTH} wide, "
-    f"{os.cpu_count()} cores, float32, graphs/s",
+    f"{dataset or steps.DATASET}: {_NUM_GRAPHS} graphs, {_WIDTH} wide,"
+    f" {counted(os.cpu_count(), 'core')}, float32, graphs/s",
     ["", "forward", "PyG", "ratio", "gradient", "PyG", "ratio"],
     [
       [

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks import steps, timing
 from gnn_readout.readouts import READOUTS
+from gnn_readout.wording import counted
 
 _NUM_BATCHES = 32
 
@@ -56,8 +57,9 @@ def run(
   rate = timing.matrix_rate(832, passing.width, passing.width)
   batch_size = config.batching.batch_size
   timing.print_compared(
-    f"{work.store.schema.name}: training step, batch {batch_size}, "
-    f"{passing.width} wide, {os.cpu_count()} cores, float32, against {peer}",
+    f"{work.store.schema.name}: training step, batch {batch_size},"
+    f" {passing.width} wide, {counted(os.cpu_count(), 'core')}, float32,"
+    f" against {peer}",
     [record],
   )
   print(

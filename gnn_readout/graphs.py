@@ -90,8 +90,8 @@ def make_sets(sizes: Array, num_elements: int) -> Sets:
       raise ValueError(f"sizes must not be negative, got {int(sizes.min())}.")
     if int(sizes.sum()) > num_elements:
       raise ValueError(
-        f"sizes sum to {int(sizes.sum())}, more than the {num_elements} "
-        "elements there are."
+        f"sizes sum to {int(sizes.sum())}, more than"
+        f" num_elements={num_elements}."
       )
   ends = jnp.cumsum(sizes, dtype=jnp.int32)  # [S]
   positions = jnp.arange(num_elements, dtype=jnp.int32)  # [N]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gnn_readout.errors import suggest
+from gnn_readout.wording import counted
 
 
 class Option(NamedTuple):
@@ -137,8 +138,8 @@ def check_length(fields: Mapping[str, Any], num_steps: int) -> None:
   for name in ("optimizer.warmup_steps", "optimizer.accumulate_steps"):
     if 0 < num_steps < fields.get(name, 0):
       raise ValueError(
-        f"{name} must be at most the {num_steps} steps of the run, got"
-        f" {fields[name]}"
+        f"{name} must be at most the length of the run,"
+        f" {counted(num_steps, 'step')}, got {fields[name]}"
       )
 
 

@@ -77,6 +77,7 @@ def main(argv: Sequence[str]) -> None:
   from gnn_readout.files import check_writable
   from gnn_readout.report.figures import molecules
   from gnn_readout.training import predict
+  from gnn_readout.wording import counted
 
   if _IMAGE.value:  # Not found out after all the work.
     check_writable(_IMAGE.value)
@@ -93,7 +94,7 @@ def main(argv: Sequence[str]) -> None:
   )
   if _IMAGE.value:
     count = molecules.write(_IMAGE.value, *result.drawings())
-    print(f"{_IMAGE.value}: {count:,} drawings", flush=True)
+    print(f"{_IMAGE.value}: {counted(count, 'drawing')}", flush=True)
 
 
 if __name__ == "__main__":

@@ -110,9 +110,13 @@ def test_tasks_that_draw_their_examples_have_no_classes():
   [
     (
       {"optimizer.warmup_steps": 12},
-      "optimizer.warmup_steps must be at most the 11 steps of the run, got 12",
+      "optimizer.warmup_steps must be at most the length of the run, 11 steps,"
+      " got 12",
     ),
-    ({"optimizer.accumulate_steps": 12}, "at most the 11 steps of the run"),
+    (
+      {"optimizer.accumulate_steps": 12},
+      "at most the length of the run, 11 steps, got 12",
+    ),
     (
       {"metric": "r2"},
       "tiny cannot be scored by 'r2'. Known: accuracy, ap, f1",

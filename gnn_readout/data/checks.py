@@ -253,7 +253,8 @@ def check_splits(
     if outside.any():
       raise ValueError(
         f"{where}: the split {split!r} names graph"
-        f" {indices[np.argmax(outside)]}, but there are {num_graphs} graphs"
+        f" {indices[np.argmax(outside)]}, but the dataset has"
+        f" {counted(num_graphs, 'graph')}"
       )
     again = seen[indices]
     if again.any() or len(np.unique(indices)) != len(indices):

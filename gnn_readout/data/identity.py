@@ -76,7 +76,9 @@ def differences(
     if name.startswith("num_") and there.get(name, now) != now:
       split = name.removeprefix("num_")
       of_split = "" if split == "graphs" else f"{split}: "
-      words.append(of_split + both(f"{there[name]:,} graphs", f"{now:,}"))
+      words.append(
+        of_split + both(f"{counted(there[name], 'graph')}", f"{now:,}")
+      )
   names, now = there.get("task_names"), here["task_names"]
   if names is not None and names != now:
     words.append(f"tasks: {both(_listed(names), _listed(now))}")

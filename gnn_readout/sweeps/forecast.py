@@ -248,7 +248,11 @@ def _print_total(
   if not costs:
     return
   hours = [_hours(costs[i], states[i]) for i in sorted(costs)]
-  share = f", each on {len(cores)} of {os.cpu_count()} cores" if cores else ""
+  share = (
+    f", each on {len(cores)} of {counted(os.cpu_count(), 'core')}"
+    if cores
+    else ""
+  )
   print(
     f"{time_of_all(hours, num_workers):.3g} hours with"
     f" {counted(num_workers, 'worker')}{share} for the training steps of"

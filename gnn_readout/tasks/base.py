@@ -371,8 +371,7 @@ class SampledProblem(Problem):
     chunk_size = self.chunk_size or size
     if size % chunk_size:
       raise ValueError(
-        f"chunk_size must divide the {size} examples of a batch, got"
-        f" {chunk_size}"
+        f"chunk_size must divide batch_size={size}, got {chunk_size}"
       )
     fields = {"optimizer": dict(self.config["optimizer"])}
 

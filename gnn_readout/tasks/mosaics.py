@@ -85,7 +85,7 @@ DATASETS: dict[str, Callable[..., Images]] = {
 
 
 def cut(images: Array, side: int, mean: float, deviation: float) -> Array:
-  """Returns the tiles [S, N, w, w] of images, of mean 0 and standard deviation 1.
+  """Returns the tiles [S, N, w, w] of images, of mean 0 and variance 1.
 
   Args:
     images: [S, height, width] uint8.

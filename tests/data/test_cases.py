@@ -33,9 +33,7 @@ def test_06_numbered_atoms(read):
 
 
 def test_07_molecules_written_in_two_ways(read):
-  with pytest.raises(
-    ValueError, match="the 40 rows hold 2 molecules in 2 groups"
-  ):
+  with pytest.raises(ValueError, match="40 rows with 2 molecules in 2 groups"):
     read("07-duplicate-molecules/a.csv")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from gnn_readout.data.sources.chunks import in_chunks
 from gnn_readout.data.sources.molecules import SPLITS
+from gnn_readout.wording import counted
 
 if TYPE_CHECKING:
   from rdkit import Chem
@@ -82,9 +83,10 @@ def scaffold_split(
     )
   if len(groups) < len(SPLITS):
     raise ValueError(
-      f"the {len(keys):,} rows hold {len(keys) - repeated:,} molecules"
-      f" in {len(groups)} groups of one scaffold, too few for {len(SPLITS)}"
-      " splits: a column 'split' may say which row is in which"
+      f"{counted(len(keys), 'row')} with"
+      f" {counted(len(keys) - repeated, 'molecule')} in"
+      f" {counted(len(groups), 'group')} of one scaffold are too few for"
+      f" {len(SPLITS)} splits: a column 'split' may assign the rows to splits"
     )
   return ScaffoldSplit(
     {s: np.sort(np.asarray(i, np.int32)) for s, i in splits.items()},

@@ -8,6 +8,7 @@ from typing import Any
 from gnn_readout.records import Record
 from gnn_readout.report import markup
 from gnn_readout.report.blocks import Block, Table
+from gnn_readout.wording import counted
 
 _TOLERANCE = 1e-3  # Of float32 values, relative to the largest.
 # What a reader sees of a check, by its name in the records.
@@ -39,7 +40,7 @@ def _blocks(record: Record) -> list[Block]:
   base = next(row for row in rows if row["name"] == "sum")
   device = hardware["device"]
   if hardware["platform"] == "cpu":
-    device = f"{hardware['cpu_count']} cores ({device})"
+    device = f"{counted(hardware['cpu_count'], 'core')} ({device})"
   return [
     "Every readout of the table `READOUTS` is measured by itself, with its"
     f" default arguments, on {given['graphs']} graphs of {given['dataset']} at"

@@ -113,7 +113,7 @@ def test_several_columns():
 def test_a_slip_among_numbers_is_named_and_the_option():
   table = make_table(y=[*range(11), ">10"], z=["0", "1"])
   with pytest.raises(
-    ValueError, match=r"row 12, column 'y': '>10' is not a number; say which"
+    ValueError, match=r"row 12, column 'y': '>10' is not a number; name the"
   ):
     targets(table)
   assert targets(table, "z").names == ("z",)
