@@ -1,4 +1,4 @@
-"""Jobs on a cluster: an array of Slurm's, watched until all are done.
+"""Jobs on a cluster: a job array of Slurm, watched until all are done.
 
 Slurm is asked by its commands (sbatch, squeue, scancel) and decides what runs
 where. The array outlives the process that watches it: who runs the same jobs
@@ -72,7 +72,7 @@ class _Task(NamedTuple):
 def run_jobs(
   jobs: Sequence[Job], hooks: Hooks, options: Options, folder: pathlib.Path
 ) -> Outcome:
-  """Runs jobs as an array of Slurm's and shows how far they are.
+  """Runs jobs as an array of Slurm and shows how far they are.
 
   SIGTERM and Ctrl-C cancel the tasks, which save, and wait for their end. When
   the terminal is closed or this process killed, the tasks stay with Slurm.
@@ -258,7 +258,7 @@ class _Array:
 
 
 def _call(command: str, *words: str) -> str:
-  """Returns what one of Slurm's commands prints.
+  """Returns what a command of Slurm prints.
 
   Raises:
     ValueError: If the command is not there or fails.

@@ -42,7 +42,7 @@ class Run(NamedTuple):
 
   @property
   def schema(self) -> Schema:
-    """Of the dataset that was learned from."""
+    """Schema of the dataset that the run was trained on."""
     return self.problem.schema
 
   @property

@@ -326,8 +326,8 @@ def _check_wanted(runs: Sequence[Run], wanted: Wanted) -> None:
   """Raises ValueError for what the runs do not have."""
   if len(runs) > 1 and (wanted.vectors or wanted.nodes):
     raise ValueError(
-      f"an ensemble of {len(runs)} runs has no embeddings, as each run has its"
-      " own; give a single --workdir"
+      "an ensemble has no embeddings, as each run has its own; give a single"
+      " --workdir"
     )
   if wanted.weights:
     for run in runs:

@@ -127,7 +127,7 @@ class Program:
 
   @property
   def num_parameters(self) -> int:
-    """Of one member."""
+    """Number of parameters of one member."""
     return models.count_parameters(
       jax.eval_shape(
         lambda params: jax.tree.map(lambda x: x[0], params), self._best.params

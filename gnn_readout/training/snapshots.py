@@ -180,7 +180,7 @@ class Snapshots:
       raise ValueError(
         f"the members below {folders[0].parent} are at steps"
         f" {' and '.join(map(str, steps))}: delete the folder to train them"
-        " anew"
+        " again"
       )
     state = jax.tree.map(
       lambda *leaves: np.concatenate(leaves), *(one.state for one in saved)

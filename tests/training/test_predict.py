@@ -440,7 +440,7 @@ def test_a_checkpoint_of_another_version(train, new, tmp_path, monkeypatch):
   [
     (["run"], "out.txt", (), {}, r"out.txt': its name must end in one of"),
     (["run"], "out.csv", (False, True), {}, "out.csv: a .csv file cannot hold"),
-    (["run", "two"], "o.npz", (True,), {}, "ensemble of 2 runs has no embed"),
+    (["run", "two"], "o.npz", (True,), {}, "an ensemble has no embeddings"),
     (["none"], "out.csv", (), {}, "none holds no run"),
     (["run"], "out.csv", (), {"checkpoint": "last"}, "mean 'latest'"),
     (

@@ -28,6 +28,7 @@ from gnn_readout.data.sources import archives
 from gnn_readout.data.sources.base import Archive, check_present
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_write_bytes
+from gnn_readout.wording import counted
 
 # The zip to train on, and the one whose other alphabets are tested on.
 DATASETS = {
@@ -179,8 +180,8 @@ def _by_character(
   for (alphabet, name), infos in characters.items():
     if len(infos) != NUM_DRAWINGS:
       raise ValueError(
-        f"{path}: {path.stem}/{alphabet}/{name} has {len(infos)} drawings,"
-        f" expected {NUM_DRAWINGS}."
+        f"{path}: {path.stem}/{alphabet}/{name} has"
+        f" {counted(len(infos), 'drawing')}, expected {NUM_DRAWINGS}."
       )
   return characters
 
