@@ -238,7 +238,7 @@ def test_a_signal_while_a_step_is_compiled(paths, tmp_path, monkeypatch):
   assert done.returncode == 0, done.stderr
   assert "SIGTERM: saved step 1; the same command" in done.stdout
   done = in_process.run("train", *flags)
-  assert "going on from the checkpoint of step 1" in done.stdout
+  assert "resuming from the checkpoint of step 1" in done.stdout
   assert _record(tmp_path)["steps"] == 9
 
 
@@ -261,5 +261,5 @@ def test_a_damaged_checkpoint_names_the_command_that_continues(
   assert words[-1] == "--from_best" and f"--workdir={tmp_path}" in words
   done = in_process.run("train", *words[3:])
   assert done.returncode == 0, done.stderr
-  assert "going on from the best checkpoint, of step" in done.stdout
+  assert "resuming from the best checkpoint, of step" in done.stdout
   assert _record(tmp_path)["restarts"]

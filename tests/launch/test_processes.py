@@ -121,7 +121,7 @@ def test_a_signal_to_one_stops_both_at_one_step(launcher, alone):
   # Another number of processes goes on, and ends as if nothing had been.
   done = launcher.run("train", *_arguments(launcher, "stopped", _DEVICES))
   assert done.returncode == 0, done.stderr
-  assert f"going on from the checkpoint of step {step.name}" in done.stdout
+  assert f"resuming from the checkpoint of step {step.name}" in done.stdout
   _assert_same(alone, stopped)
 
 

@@ -106,7 +106,7 @@ def test_six_runs_end_as_without_it(launcher, slurm_cluster):
   for folder in there.glob("gin*"):
     log = (folder / jobs.LOG).read_text()
     assert log.count("\ntest ap") == 1 and "nothing to do" not in log
-    assert "going on from the checkpoint" in log or "SIGTERM" not in log
+    assert "resuming from the checkpoint" in log or "SIGTERM" not in log
   expected = _parameters(plain)
   assert len(expected) == 6
   assert jax.tree.all(

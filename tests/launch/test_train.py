@@ -69,7 +69,7 @@ def test_killed_at_three_steps_it_ends_bit_identical(launcher, whole):
     assert not (killed / "record.json").exists()
   done = launcher.run("train", *arguments)
   assert done.returncode == 0, done.stderr
-  assert "going on from the checkpoint of step" in done.stdout
+  assert "resuming from the checkpoint of step" in done.stdout
   _assert_same_run(killed, whole)
 
 

@@ -212,7 +212,7 @@ def test_a_signal_stops_in_the_middle_of_a_chunk(
     assert crossval.run(config, "fspool2019", tmp_path / "cut") is None
   assert "SIGTERM: saved step 4" in capsys.readouterr().out
   resumed = crossval.run(config, "fspool2019", tmp_path / "cut")
-  assert "going on from the checkpoint of step 4" in capsys.readouterr().out
+  assert "resuming from the checkpoint of step 4" in capsys.readouterr().out
   assert resumed["repeats"] == whole["repeats"]
   # Scores are all that is kept of the members.
   assert not list(tmp_path.rglob("checkpoints"))

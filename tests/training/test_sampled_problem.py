@@ -346,7 +346,7 @@ def test_a_stopped_run_ends_bit_identical(
     assert f"SIGTERM: saved step {step}" in capsys.readouterr().out
   records = trainer.train(config, tmp_path)
   said = capsys.readouterr().out
-  assert "going on from the checkpoint of step 5" in said
+  assert "resuming from the checkpoint of step 5" in said
   for one, other in zip(expected, records, strict=True):
     for field in ("curves", "best", "test", "config_hash", "describe"):
       assert one[field] == other[field], field

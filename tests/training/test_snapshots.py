@@ -104,7 +104,7 @@ def test_a_damaged_best_is_noticed_at_the_start(
   capsys.readouterr()
   (record,) = trainer.train(config, tmp_path / "cut")
   said = capsys.readouterr().out
-  assert said.index("written again, for step 5") < said.index("going on from")
+  assert said.index("written again, for step 5") < said.index("resuming from")
   assert record["test"] == whole["test"]
   _assert_equal(*(_arrays(tmp_path / x, "best") for x in ("whole", "cut")))
   # One that is not there at all is made as well.
@@ -143,7 +143,7 @@ def test_a_damaged_latest_falls_back_to_the_best_when_asked(
     patch.setattr(batches, "train_batches", watches)
     assert trainer.train(config, tmp_path, from_best=True) is None
   assert seen[0] == 5
-  assert "going on from the best checkpoint, of step 5" in (
+  assert "resuming from the best checkpoint, of step 5" in (
     capsys.readouterr().out
   )
   _assert_equal(best, _arrays(tmp_path, "best"))
@@ -199,7 +199,7 @@ def test_a_complete_run_is_made_longer(
   # Stopped on the way, it is neither complete nor another run.
   _stop(monkeypatch, longer, tmp_path / "run", 16)
   said = capsys.readouterr().out
-  assert "going on from the checkpoint of step 10" in said
+  assert "resuming from the checkpoint of step 10" in said
   (record,) = trainer.train(longer, tmp_path / "run")
   for field in ("curves", "best", "test", "config", "config_hash", "padding"):
     assert record[field] == whole[field], field

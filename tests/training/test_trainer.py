@@ -166,7 +166,7 @@ def test_a_signal_saves_and_the_run_goes_on(
   # A default handler is back in place.
   assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
   resumed = _train(config, tmp_path / "cut")
-  assert "going on from the checkpoint of step 8" in capsys.readouterr().out
+  assert "resuming from the checkpoint of step 8" in capsys.readouterr().out
   assert resumed["curves"] == whole["curves"]
   assert resumed["test"] == whole["test"]
   assert resumed["padding"] == whole["padding"]

@@ -209,7 +209,7 @@ def test_going_on_from_the_best_begins_with_its_average(
   (tmp_path / "record.json").unlink()
   (record,) = trainer.train(longer, tmp_path, from_best=True)
   assert record["restarts"] == [best]
-  assert "going on from the best checkpoint" in capsys.readouterr().out
+  assert "resuming from the best checkpoint" in capsys.readouterr().out
 
 
 def test_members_of_every_option_are_the_runs_alone(tmp_path, store, config):
