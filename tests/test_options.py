@@ -101,7 +101,9 @@ def test_tasks_that_draw_their_examples_have_no_classes():
       with_fields(config, {name: "1"})
   with config.unlocked():
     config.class_weights = (1.0, 2.0)
-  with pytest.raises(ValueError, match="for datasets of graphs, not for the"):
+  with pytest.raises(
+    ValueError, match="applies to datasets of graphs, not to the"
+  ):
     settings.check(config)
 
 
@@ -142,7 +144,7 @@ def test_patience_without_a_split_to_be_patient_about(tmp_path, store, config):
   store.splits["valid"] = store.splits["valid"][:0]
   with pytest.raises(
     ValueError,
-    match="patience=3 stops a run by its scores on the split 'valid'",
+    match="patience=3 needs validation scores, but the split 'valid'",
   ):
     trainer.train(with_fields(config, {"patience": 3}), tmp_path)
 

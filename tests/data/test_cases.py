@@ -106,7 +106,7 @@ def test_24_several_targets_with_gaps(cases):
     np.flatnonzero(np.isnan(store.labels[:, 2])), np.arange(0, 40, 7)
   )
   notes = " ".join(tu.read_tu("BOTH", cases / "24-tu-regression").describe())
-  assert "learned: BOTH_graph_attributes.txt; labels are there too" in notes
+  assert "learned: BOTH_graph_attributes.txt; there are labels too" in notes
 
 
 def test_27_empty_graphs(cases):
@@ -165,7 +165,7 @@ def test_34_a_task_without_labels(read):
   assert "not used: z" in store.describe()
   store = read("34-all-missing/a.csv", label_columns="y,z")
   assert "without a label: z" in store.describe()
-  with pytest.raises(ValueError, match="no label in the column z"):
+  with pytest.raises(ValueError, match="no labels in the column z"):
     read("34-all-missing/a.csv", label_columns="z")
   with pytest.raises(ValueError, match="names 'y' twice"):
     read("34-all-missing/a.csv", label_columns="y,y")

@@ -99,7 +99,10 @@ def test_a_few_flags(launcher, alone, tmp_path):
     (["--checkpoint=last"], "Did you mean 'latest'"),
     (["--node_embeddings"], "x.csv: a .csv file cannot hold the vectors of"),
     (["--workdir=nowhere"], "nowhere holds no run"),
-    (["--workdir=whole,whole"], "whole and whole are one run, given twice"),
+    (
+      ["--workdir=whole,whole"],
+      "whole and whole are the same run, given twice",
+    ),
   ],
 )
 def test_wrong_input_is_one_line(launcher, whole, flags, message):

@@ -61,7 +61,7 @@ def test_what_is_no_population_stays_apart():
     ("{file}:_grid", [], "no sweep '_grid' in"),
     ("{file}:get_config", [], "no sweep 'get_config' in"),
     ("{file}x:dozen", [], r"no config file '.*'\. Did you mean 'tiny.py'\?"),
-    ("gnn_readout/files.py:x", [], "no config file: KeyError: 'get_config'"),
+    ("gnn_readout/files.py:x", [], "not a config file: KeyError: 'get_config'"),
     (
       "configs/demo.py:x",
       [],

@@ -73,7 +73,7 @@ def test_another_config_is_refused_before_anything_starts(tmp_path, file):
 def test_one_sweep_in_a_folder(tmp_path):
   lock = locks.try_lock(tmp_path)
   locks.sign(lock, 123)
-  message = f"^{tmp_path} is in use by process 123 on .*; wait for its end"
+  message = f"^{tmp_path} is in use by process 123 on .*; wait until it ends"
   with pytest.raises(ValueError, match=message):
     run_sweep([fakes.run()], tmp_path)
   assert not (tmp_path / "one").exists()

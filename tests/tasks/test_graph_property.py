@@ -245,7 +245,7 @@ def test_24_several_regression_targets(quick_model, cases, tmp_path, capsys):
   assert record["test"]["value"] == pytest.approx(np.mean([*per_task.values()]))
   problem = tasks.make_problem(of_tu("BOTH"), folder, tmp_path / "c")
   said = "\n".join(problem.describe())
-  assert "learned: BOTH_graph_attributes.txt; labels are there too" in said
+  assert "learned: BOTH_graph_attributes.txt; there are labels too" in said
 
 
 @pytest.mark.parametrize(

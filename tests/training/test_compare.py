@@ -60,7 +60,7 @@ def test_what_differs_is_named(evaluations, change, message):
 def test_other_graphs_are_refused(evaluations):
   a, b = evaluations
   fewer = Predictions(*(column[1:] for column in b.predictions[:3]))
-  message = "does not hold the same graphs for A .31. and B .30."
+  message = "holds different graphs for A .31. and B .30."
   with pytest.raises(ValueError, match=message):
     compare.compare_evaluations(a, b._replace(predictions=fewer))
 

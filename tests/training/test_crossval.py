@@ -1,4 +1,4 @@
-"""Protocols select what they say, and a study goes on where it stopped."""
+"""Protocols select what they say, and a study resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -256,9 +256,7 @@ def test_other_splits_in_the_same_folder_are_refused(
   facts = json.loads(file.read_text())
   facts["fold_of_graph"][0] += 1
   file.write_text(json.dumps(facts))
-  with pytest.raises(
-    ValueError, match=r"seed0.json holds other folds of 'tu/T'"
-  ):
+  with pytest.raises(ValueError, match=r"seed0.json holds the folds of 'tu/T'"):
     crossval.run(config, "fspool2019", tmp_path)
   file.write_text("{")
   with pytest.raises(ValueError, match=r"seed0.json is damaged"):

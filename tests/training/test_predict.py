@@ -212,7 +212,7 @@ def test_other_data_are_no_ensemble(train, new, tmp_path):
   assert str(error.value).startswith(
     f"{start} different data: some labels differ; fingerprint: "
   )
-  with pytest.raises(ValueError, match="are one run, given twice"):
+  with pytest.raises(ValueError, match="are the same run, given twice"):
     run(tmp_path, ["run", "labels/../run"], new)
 
 
@@ -499,14 +499,16 @@ def test_inputs_that_do_not_fit(train, tmp_path, make_store):
   with pytest.raises(ValueError) as error:
     run(tmp_path, "run", tmp_path / "tiny")
   assert "cannot predict for" in str(error.value)
-  assert "trained on other node feature tables: 174 rows" in str(error.value)
-  with pytest.raises(ValueError, match="--smiles_column=x is for a file of"):
+  assert "trained on different node feature tables: 174 rows" in str(
+    error.value
+  )
+  with pytest.raises(ValueError, match="--smiles_column=x applies to files of"):
     run(tmp_path, "run", tmp_path / "tiny", smiles_column="x")
   with pytest.raises(FileNotFoundError, match="none.csv: no such file"):
     run(tmp_path, "run", tmp_path / "none.csv")
   with pytest.raises(FileNotFoundError, match="none.columns.zip: no such"):
     run(tmp_path, "run", tmp_path / "none.columns.zip")
-  with pytest.raises(ValueError, match="no folder of a store"):
+  with pytest.raises(ValueError, match="not the folder of a store"):
     run(tmp_path, "run", tmp_path / "run")
   with pytest.raises(ValueError, match="unknown dataset 'demoo'"):
     run(tmp_path, "run", "demoo")
@@ -520,7 +522,7 @@ def test_a_task_without_graphs(tmp_path):
   config = settings.as_json(median.get_config("sum")) | {"population": ""}
   (tmp_path / "run" / "config.json").write_text(json.dumps(config))
   with pytest.raises(
-    ValueError, match="learned the task 'median', which draws"
+    ValueError, match="was trained on the task 'median', which draws"
   ):
     run(tmp_path, "run", "any")
 

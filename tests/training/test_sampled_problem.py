@@ -282,7 +282,7 @@ def test_chunks_are_the_whole_batch():
     for size in (0, 2)
   ]
   np.testing.assert_allclose(*scores, rtol=1e-5)
-  with pytest.raises(ValueError, match="chunk_size must divide the 6 examples"):
+  with pytest.raises(ValueError, match="chunk_size must divide batch_size=6"):
     _program([0.1], [3], chunk_size=4)
 
 
@@ -313,7 +313,7 @@ def test_a_diverging_member_is_given_up_and_said_to_be(
   failed, fine = trainer.train(config, tmp_path)
   assert "was not finite, at step" in failed["failure"]
   said = capsys.readouterr().out
-  assert f"learning_rate=4.7e+19: {failed['failure']}; it stops" in said
+  assert f"learning_rate=4.7e+19: {failed['failure']}; stopped" in said
   assert 0 < len(failed["curves"]["valid"]) < 11
   assert failed["best"]["step"] == failed["test"]["step"]
   assert fine["failure"] == ""

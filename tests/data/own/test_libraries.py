@@ -46,7 +46,8 @@ def test_words_that_may_occur_are_numbered_in_their_order():
   graphs = some()
   graphs[1].nodes[2]["element"] = "c"
   with pytest.raises(
-    ValueError, match="graph 1, node 2: .* 'c', which is none of its words. Kn"
+    ValueError,
+    match="graph 1, node 2: .* 'c', which is not one of its words. Kn",
   ):
     data.from_networkx(None, graphs, words=words)
 

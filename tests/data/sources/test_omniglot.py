@@ -178,9 +178,9 @@ BLANK = np.zeros((105, 105), bool)
       {"F/Greek/a.png": b""},
       "F/Greek/a.png is not a drawing: expected F/ALPHABET",
     ),
-    ({"F/Greek/character01/a.txt": b""}, "a.txt is no drawing"),
+    ({"F/Greek/character01/a.txt": b""}, "a.txt is not a drawing"),
     (dict.fromkeys(ONE) | {"F/": b""}, "there is no drawing in F/"),
-    (dict.fromkeys(ONE), "holds no folder 'F' but nothing"),
+    (dict.fromkeys(ONE), "holds nothing and no folder 'F'"),
     ({"../evil.png": b""}, "lies outside its folder"),
   ],
 )

@@ -82,7 +82,7 @@ def test_columns_that_are_no_labels():
     targets(table, "Ipc")
   with pytest.raises(ValueError, match="row 1, column 'name': 'aspirin' is"):
     targets(table, "name")
-  with pytest.raises(ValueError, match="no label in the column nothing"):
+  with pytest.raises(ValueError, match="no labels in the column nothing"):
     targets(table, "nothing")
 
 
@@ -94,7 +94,7 @@ def test_several_columns():
   table = make_table(rings=[0, 2], weight=["1.5"], y=["0.5"])
   with pytest.raises(
     ValueError,
-    match=r"not clear .*: rings \(whole numbers\), weight \(numbers\), y"
+    match=r"unclear .*: rings \(whole numbers\), weight \(numbers\), y"
     r" \(numbers\); .*--config\.csv\.label_columns=",
   ):
     targets(table)

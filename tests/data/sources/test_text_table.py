@@ -100,10 +100,10 @@ def test_a_quote_that_is_not_closed(write):
   rows = [f"{'C' * (i + 1)},{i},x" for i in range(200)]
   head = "smiles,y,note\n"
   open_end = [*rows[:50], 'C,1,"oh', *rows[50:]]
-  with pytest.raises(ValueError, match="row 51: .*: a quote is not closed"):
+  with pytest.raises(ValueError, match="row 51: .*: a quote is left open"):
     read_table(write(head + "\n".join(open_end)))
   closed = [*open_end[:150], 'C,1,"so"', *open_end[150:]]
-  with pytest.raises(ValueError, match="row 51: .*: a quote is not closed"):
+  with pytest.raises(ValueError, match="row 51: .*: a quote is left open"):
     read_table(write(head + "\n".join(closed)))
   swallowed = [*open_end[:150], 'C,1,so"', *open_end[150:]]
   with pytest.raises(ValueError, match="row 51 has a field of 101 lines that"):

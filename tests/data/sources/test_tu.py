@@ -210,7 +210,7 @@ def test_both_files_of_targets(write):
   store = read(folder)
   assert store.schema.task_type == "regression"
   assert any(
-    "learned: T_graph_attributes.txt; labels are there too" in line
+    "learned: T_graph_attributes.txt; there are labels too" in line
     for line in store.describe()
   )
   store = read(folder, targets="label")
@@ -387,9 +387,9 @@ def hostile(name, text="evil"):
 @pytest.mark.parametrize(
   ("members", "words"),
   [
-    (hostile("/tmp/evil"), "'/tmp/evil', out of its folder"),
-    (hostile("../evil"), "'../evil', out of its folder"),
-    (hostile("T/../../evil"), "out of its folder"),
+    (hostile("/tmp/evil"), "'/tmp/evil', lies outside its folder"),
+    (hostile("../evil"), "'../evil', lies outside its folder"),
+    (hostile("T/../../evil"), "lies outside its folder"),
     ({"U/U_A.txt": ""}, "no folder 'T' but U"),
     ({}, "no folder 'T' but nothing"),
   ],
