@@ -154,9 +154,9 @@ def load_config(
   for field in ("fold", "folds"):
     if field not in config:
       raise ValueError(
-        f"{dataset} has no split, and the config no field {field!r} to make"
-        " one by: start from a config that has, such as configs/graphs.py or"
-        " configs/tu.py"
+        f"{dataset} has no split, and the config lacks the field {field!r}"
+        " that would make one: start from a config that has it, such as"
+        " configs/graphs.py or configs/tu.py"
       )
   return folds.with_fold(store, config["fold"], **config["folds"])
 

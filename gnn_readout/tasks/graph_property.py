@@ -255,7 +255,7 @@ class GraphProperty(Problem):
       aux = jnp.where(mask, output.aux_loss, 0).sum()
       graphs = jnp.maximum(shares.total(mask.sum()), 1)
       aux, diagnostics = aux / graphs, output.diagnostics
-      if shares.is_spread():  # Means, to which each graph adds the same.
+      if shares.is_sharded():  # Means, to which each graph adds the same.
         part = mask.sum() / graphs
         diagnostics = {name: part * x for name, x in diagnostics.items()}
       scalars = {"loss": value, "aux": aux, **diagnostics}

@@ -391,7 +391,7 @@ class _Compiled:
         step_lib.make_host_step(functions, sharding.data_axis(mesh)),
         shared=(3,) if is_shared else (),
         donate=(2,),
-        spread=(3,),
+        per_share=(3,),
       )
 
 

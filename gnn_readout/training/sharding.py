@@ -185,7 +185,7 @@ def over_members(
   mesh: Mesh,
   shared: Sequence[int] = (),
   donate: Sequence[int] = (),
-  spread: Sequence[int] = (),
+  per_share: Sequence[int] = (),
 ) -> Callable[..., Any]:
   """Returns a jitted function of all members from that of one.
 
@@ -195,14 +195,14 @@ def over_members(
     shared: Positions of the arguments that are the same for all members and
       have no member axis.
     donate: Positions of the arguments whose memory may be taken over.
-    spread: Positions of the arguments that are a batch: if it is in several
+    per_share: Positions of the arguments that are a batch: if it is in several
       shares, they have an axis of these, which `function` does not see.
   """
   on_cpu = mesh.devices.flat[0].platform == "cpu"
   axis = data_axis(mesh)
 
   def own_share(i, arg):
-    if axis is None or i not in spread:
+    if axis is None or i not in per_share:
       return arg
     position = 0 if i in shared else 1
     return jax.tree.map(lambda x: x.squeeze(position), arg)
@@ -224,7 +224,7 @@ def over_members(
 
   def sharded(*args):
     specs = [
-      _spec(i in shared, axis if i in spread else None)
+      _spec(i in shared, axis if i in per_share else None)
       for i in range(len(args))
     ]
     return jax.shard_map(

@@ -181,7 +181,7 @@ def make_host_step(
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
 
     def go() -> tuple[State, Array]:
-      with shares.spread(axis):
+      with shares.sharded(axis):
         after, scalars = step(hyper, state, shares.own_key(key), batch)
       return after, scalars["loss"]
 

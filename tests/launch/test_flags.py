@@ -109,15 +109,15 @@ def test_a_length_that_is_given_counts(molecules, tmp_path):
   [
     (
       "tu/PATHS",
-      "tu/PATHS has no split, and the config no field 'fold' to make one by:"
-      " start from a config that has, such as configs/graphs.py or"
-      " configs/tu.py",
+      "tu/PATHS has no split, and the config lacks the field 'fold' that"
+      " would make one: start from a config that has it, such as"
+      " configs/graphs.py or configs/tu.py",
     ),
     (
       "mine",
-      "unknown dataset 'mine'; write one of demo, ogbg-molNAME, tu/NAME, "
-      "PATH.csv, .tsv or .smi (also .gz), tfds/ogbg_molpcba, MODULE:FUNCTION,"
-      " FOLDER of a store.",
+      "unknown dataset 'mine'; use one of demo, ogbg-molNAME, tu/NAME,"
+      " PATH.csv, .tsv or .smi (also .gz), tfds/ogbg_molpcba,"
+      " MODULE:FUNCTION, FOLDER of a store.",
     ),
     ("tu/MINE", "MINE"),
   ],

@@ -96,7 +96,7 @@ def _length(schedule="constant", **lengths):
       "cosine",
       {"num_epochs": 4.0},
       {"num_epochs": 3.0},
-      "num_epochs=3.0, not 4.0. Its length cannot be changed: the"
+      "num_epochs=3.0, not 4.0. Its length cannot be changed because the"
       " schedule 'cosine' spreads over the whole run",
     ),
     (

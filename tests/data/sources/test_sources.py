@@ -101,8 +101,8 @@ def test_unknown_names_are_told_what_may_be_written():
   assert {"demo", "ogbg-molNAME", "tu/NAME"} < set(rows)
   with pytest.raises(
     ValueError,
-    match=rf"'tu-MUTAG'; write one of {re.escape(', '.join(rows))}\. .*"
-    r"own are a CSV file of SMILES, a folder .* or texts .* Did you mean"
+    match=rf"'tu-MUTAG'; use one of {re.escape(', '.join(rows))}\. .*own graphs can"
+    r" be a CSV file of SMILES, a folder .* or text files .* Did you mean"
     r" 'tu/MUTAG'",
   ):
     sources.find("tu-MUTAG")
