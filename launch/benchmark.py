@@ -30,8 +30,7 @@ _FLAGS = {
   "against": flags.DEFINE_multi_string(
     "against",
     [],
-    "Measure against this peer, such as pyg; the flag may be repeated"
-    " (default: no peer).",
+    "Measure against this peer, such as pyg.",
   ),
   "rounds": flags.DEFINE_integer(
     "rounds", 5, "Number of rounds; each side runs once per round.", 1

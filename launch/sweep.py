@@ -3,8 +3,8 @@ r"""Runs all runs of a sweep that have no complete record yet.
 python -m launch.sweep --sweep=configs/molpcba.py:table2 \
   --workdir=runs/table2 --set dataset=ogbg-moltox21 --set num_epochs=20
 
-Runs that differ only in seed, learning rate, dropout rate or fold are trained
-together as a population, unless --notogether is given.
+Runs that differ only in fields such as seed, learning rate, dropout rate or
+fold are trained together as a population, unless --notogether is given.
 
 Each run has the folder WORKDIR/NAME, with its output in log.txt. A run that
 dies resumes from its checkpoint, at most twice in a row without a later one;
@@ -36,7 +36,7 @@ _WORKDIR = cli.define_workdir("Folder of the sweep; one subfolder per run.")
 _SET = flags.DEFINE_multi_string(
   "set",
   [],
-  "Set a config field of every run, as FIELD=VALUE; the flag may be repeated.",
+  "Set a config field of every run, as FIELD=VALUE.",
 )
 _WORKERS = flags.DEFINE_integer(
   "workers",
@@ -49,8 +49,8 @@ _WORKERS = flags.DEFINE_integer(
 _TOGETHER = flags.DEFINE_bool(
   "together",
   True,
-  "Train runs that differ only in seed, learning rate, dropout rate or fold"
-  " as one program.",
+  "Train runs that differ only in fields such as seed, learning rate, dropout"
+  " rate or fold as one program.",
 )
 _DRY_RUN = flags.DEFINE_bool(
   "dry_run",

@@ -9,8 +9,9 @@ complete one. At the end WORKDIR/record.json holds the test result; a population
 has one WORKDIR/members/NAME/record.json per member.
 
 Several processes train one model if Slurm or Open MPI starts them together, or
-if each is given the address of process 0: python -m launch.train ...
---coordinator=HOST:PORT --num_processes=2 \
+if each is given the address of process 0:
+
+python -m launch.train ... --coordinator=HOST:PORT --num_processes=2 \
   --process_id=0
 """
 

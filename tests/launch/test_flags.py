@@ -76,6 +76,13 @@ def test_the_help_of_every_flag_is_a_sentence_of_its_own(binary):
     assert texts["resamples"].startswith("Number of bootstrap resamples")
 
 
+def test_help_lists_the_flags_that_programs_share():
+  done = in_process.run("train", "--help")
+  assert done.returncode == 0
+  for name in ("config", "workdir", "data_dir", "cache_dir", "coordinator"):
+    assert f"\n  --{name}: " in done.stdout
+
+
 def test_a_length_that_is_given_counts(molecules, tmp_path):
   file = tmp_path / "flags.txt"
   cases = os.environ.get("GNN_READOUT_CASES")
