@@ -123,7 +123,7 @@ def test_a_length_that_is_given_counts(molecules, tmp_path):
     (
       "mine",
       "unknown dataset 'mine'; use one of demo, ogbg-molNAME, tu/NAME,"
-      " PATH.csv, .tsv or .smi (also .gz), tfds/ogbg_molpcba,"
+      " pubchem-hts24, PATH.csv, .tsv or .smi (also .gz), tfds/ogbg_molpcba,"
       " MODULE:FUNCTION, FOLDER of a store.",
     ),
     ("tu/MINE", "MINE"),
