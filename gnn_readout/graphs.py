@@ -61,7 +61,7 @@ class Sets:
 
   @property
   def num_segments(self) -> int:
-    """S, a static number."""
+    """Number of sets, S; it is static."""
     return self.sizes.shape[0]
 
 

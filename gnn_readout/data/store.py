@@ -192,7 +192,7 @@ class GraphStore:
 
   @property
   def num_graphs(self) -> int:
-    """G."""
+    """Number of graphs, G."""
     return len(self.node_offsets) - 1
 
   @property

@@ -85,7 +85,7 @@ class Edges:
 
   @property
   def num_nodes(self) -> int:
-    """N, a static number."""
+    """Number of nodes, N; it is static."""
     return self.incoming.start.shape[0]
 
   def sets(self) -> Sets:

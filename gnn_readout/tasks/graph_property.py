@@ -167,7 +167,7 @@ class GraphProperty(Problem):
 
   @property
   def num_shares(self) -> int:
-    """D, on how many devices a batch is; unless it is given, one a process."""
+    """Number of devices, D, that share a batch; by default one per process."""
     return self.config.get("num_devices", 0) or jax.process_count()
 
   @property

@@ -52,7 +52,7 @@ class Run(NamedTuple):
 
   @property
   def batch_size(self) -> int:
-    """Most graphs in a batch."""
+    """Largest number of graphs in a batch."""
     return self.problem.config.eval_batch_size
 
 

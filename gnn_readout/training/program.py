@@ -102,7 +102,7 @@ class Program:
 
   @property
   def num_members(self) -> int:
-    """M."""
+    """Number of members, M."""
     return len(self.problems)
 
   @property

@@ -145,7 +145,7 @@ def _row(record: Record) -> dict[str, Any]:
 
 
 def _reduced(record: Record) -> str:
-  """What is smaller than in the published runs, and the run's own note."""
+  """Says what is smaller than in the published runs, and the run's note."""
   protocol, model = record["protocol"], _model(record)
   sizes = [(protocol["repeats"], protocol["repeats_published"], "repeats")]
   size = published.tu_size(record["dataset"]["name"], model)
@@ -204,7 +204,7 @@ def _model_name(model: str, eps: str) -> str:
 
 
 def _score(metric: str, value: float | None, deviation: float | None) -> str:
-  """Percent if it is an accuracy."""
+  """Returns a score, in percent if it is an accuracy."""
   if metric != "accuracy":
     return f"{METRIC_NAMES.get(metric, metric)} " + markup.plus_minus(
       value, deviation

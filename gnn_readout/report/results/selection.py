@@ -33,17 +33,17 @@ class Selection(NamedTuple):
 
   @property
   def best(self) -> Record:
-    """The run of the best validation score."""
+    """The run with the best validation score."""
     return min(self.runs, key=lambda run: _sign(run) * run["best"]["valid"])
 
   @property
   def learning_rate(self) -> float:
-    """The one that counts."""
+    """The selected learning rate."""
     return field(self.record, _RATE)
 
   @property
   def metric(self) -> str:
-    """Such as 'rocauc'."""
+    """Name of the metric, such as 'rocauc'."""
     return self.record["test"]["metric"]
 
   @property
