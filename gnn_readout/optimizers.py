@@ -83,7 +83,7 @@ def make_optimizer(
       gradient.
     ema_decay: Decay of the moving average of the parameters; 0: none is kept.
     plateau_factor: Argument of `rate_factor`; it is not used here.
-    plateau_patience: Likewise.
+    plateau_patience: Argument of `rate_factor`; it is not used here.
   """
   del plateau_factor, plateau_patience
   rate = learning_rate
@@ -130,7 +130,7 @@ def of_member(
     hyper: All that is traced of the member, with the factor of its learning
       rate if it has one.
     num_steps: As `make_optimizer` takes it.
-    steps_per_epoch: Likewise.
+    steps_per_epoch: As `make_optimizer` takes it.
   """
   fields = {"schedule": "constant", "warmup_steps": 0, **fields}
   if RATE_FACTOR in hyper:

@@ -176,7 +176,7 @@ BANNED = {
     in_docstrings=False,
   ),
   "whose it is": Banned(
-    r"(?m)^ +[a-z]\w*: (Of|That of|Those of|Such as) ",
+    r"(?m)^ +[a-z]\w*: ((Of|That of|Those of|Such as) |Likewise\.)",
     "the noun: 'Seed of the shuffling.'",
     "  Args:\n    seed: Of the resamples.",
   ),

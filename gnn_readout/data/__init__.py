@@ -96,8 +96,8 @@ def pack(
 
   Args:
     dataset: As `load` takes it.
-    data_dir: Likewise.
-    cache_dir: Likewise.
+    data_dir: As `load` takes it.
+    cache_dir: As `load` takes it.
     **options: Likewise; `load` must be given the same.
 
   Returns:
@@ -128,7 +128,7 @@ def load_config(
       its source in a section such as `csv` or `tu`, and, for a dataset without
       a split, `fold` and `folds`.
     data_dir: As `load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `load` takes it.
     with_fold: Whether a dataset without splits gets those of `config.fold`.
 
   Returns:

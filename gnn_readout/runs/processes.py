@@ -156,7 +156,7 @@ def first(function: Callable[[], T]) -> T | None:
 
   Raises:
     ValueError: If the function does.
-    OSError: Likewise.
+    OSError: If the function does.
     SystemExit: In the other processes, with status 1.
   """
   return _together(function, is_first())

@@ -80,7 +80,7 @@ def make_problems(
   Args:
     configs: Configs of the members, completed in place.
     data_dir: As `make_problem` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `make_problem` takes it.
   """
   made: dict[Any, Problem] = {}
   problems = []
@@ -104,7 +104,7 @@ def dataset_facts(
   Args:
     configs: Each of one run; they stay as they are.
     data_dir: As `make_problem` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `make_problem` takes it.
 
   Raises:
     ValueError: If a dataset is unknown or damaged.

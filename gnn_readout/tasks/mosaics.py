@@ -54,7 +54,7 @@ class Images(NamedTuple):
   Attributes:
     parts: [M, height, width] uint8 of 'train', 'valid' and 'test'.
     mean: Mean of the ink, as a share of all ink.
-    deviation: Likewise.
+    deviation: Standard deviation of the ink, in the same unit.
   """
 
   parts: Mapping[str, np.ndarray]
@@ -91,7 +91,7 @@ def cut(images: Array, side: int, mean: float, deviation: float) -> Array:
     images: [S, height, width] uint8.
     side: R; w is a R-th of the height, rounded up.
     mean: Mean of the ink, as a share of all ink.
-    deviation: Likewise.
+    deviation: Standard deviation of the ink, in the same unit.
   """
   width = -(-images.shape[1] // side)  # w
   shape = len(images), side * width, side * width

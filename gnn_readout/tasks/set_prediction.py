@@ -66,8 +66,8 @@ class Data(NamedTuple):
 
   Attributes:
     sample: (key, S) -> Examples to train on.
-    sample_valid: Likewise, to choose by.
-    sample_test: Likewise, to report.
+    sample_valid: (key, S) -> Examples to select by.
+    sample_test: (key, S) -> Examples to report.
   """
 
   sample: Callable[[Array, int], Examples]

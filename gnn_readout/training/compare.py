@@ -60,7 +60,7 @@ def describe(
     b: Another one's.
     workdir: The folder of the other.
     num_resamples: As `compare_evaluations` takes it.
-    seed: Likewise.
+    seed: As `compare_evaluations` takes it.
   """
   compared = compare_evaluations(a, b, num_resamples, seed)
   print(compared, flush=True)

@@ -199,7 +199,7 @@ def run(
       holds the folds, and NAME-READOUT-PROTOCOL/ the scores of every chunk of
       members and, at the end, record.json.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
     command: What to type to repeat it, for the record.
 
   Returns:

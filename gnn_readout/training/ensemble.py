@@ -115,7 +115,7 @@ def open_run(workdir: str, checkpoint: str = "best") -> Run:
 
   Raises:
     FileNotFoundError: As `open_runs`.
-    ValueError: Likewise.
+    ValueError: As `open_runs`.
   """
   config = evaluation.read_config(workdir)
   task = tasks.task_name(config)

@@ -71,7 +71,8 @@ class Result(NamedTuple):
     std: [M, C], their sample standard deviation in an ensemble; else None.
     vectors: [M, D], if wanted.
     nodes: Vectors of every row's nodes, if wanted.
-    weights: Likewise; of an ensemble the mean of all heads and runs.
+    weights: Weights of every row's nodes, if wanted; of an ensemble the mean of
+      all heads and runs.
   """
 
   input: Input

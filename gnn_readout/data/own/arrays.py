@@ -81,7 +81,7 @@ def from_arrays(
       for cross-validation; or [G] words such as 'train', 'valid' and 'test'; or
       graph indices by such a word.
     shares: Shares of train, valid and test, where they are drawn.
-    seed: Likewise.
+    seed: Seed of the draw.
     smiles: [G], kept with the graphs and written beside their predictions.
     name: Name of the dataset; None: that of the folder.
     notes: Sentences to be printed with the dataset and kept in records.

@@ -19,7 +19,7 @@ class Part(NamedTuple):
     senders: [e], counted within the graph.
     receivers: [e], likewise.
     nodes: Features [n, F] of the nodes by kind, `values` and `categories`.
-    edges: Likewise, [e, F].
+    edges: Features [e, F] of the edges, in the same way.
   """
 
   num_nodes: np.ndarray

@@ -53,7 +53,7 @@ def make_split(
     classes: [G], what a stratified split has equal shares of.
     smiles: [G], whose scaffolds a split by scaffold keeps together.
     shares: Shares of train, valid and test, where they are drawn.
-    seed: Likewise.
+    seed: Seed of the draw.
 
   Raises:
     ValueError: The split cannot be drawn, a word is none of a split, or there

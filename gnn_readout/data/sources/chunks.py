@@ -40,8 +40,8 @@ def chunks(
 
   Args:
     function: As `in_chunks` takes it.
-    items: Likewise.
-    num_workers: Likewise.
+    items: As `in_chunks` takes it.
+    num_workers: As `in_chunks` takes it.
   """
   parts = [items[i : i + _CHUNK] for i in range(0, len(items), _CHUNK)]
   workers = min(num_workers or _num_cores(), len(parts))

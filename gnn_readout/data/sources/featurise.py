@@ -84,7 +84,7 @@ def stream_columns(
 
   Args:
     smiles: As `molecules_to_columns` takes it.
-    num_workers: Likewise.
+    num_workers: As `molecules_to_columns` takes it.
   """
   return chunks(columns_of, smiles, num_workers)
 

@@ -39,8 +39,8 @@ class Task(NamedTuple):
 
   Attributes:
     task_type: Task type as in `Schema`.
-    num_tasks: Likewise.
-    metric: Likewise.
+    num_tasks: Number of tasks.
+    metric: Metric as in `Schema`.
     archive: The name of its zip, and of the folder in it.
   """
 

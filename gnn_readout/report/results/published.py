@@ -57,7 +57,7 @@ class PublishedTu(NamedTuple):
     none.
     epochs: Number of epochs to the best validation accuracy, None where not
       given.
-    epochs_deviation: Likewise.
+    epochs_deviation: Standard deviation of those, None where not given.
     run_epochs: Number of epochs of a run (section A.3.4 of the thesis).
     grid_points: From which hyper-parameters were chosen.
     source: Publication and table.
