@@ -30,10 +30,10 @@ def run(
   Args:
     config: Config as for launch.train.
     rounds: Runs of each side.
-    dataset: Default ogbg-molhiv, whatever the config says, unless that is one
+    dataset: Name of the dataset; ogbg-molhiv by default, whatever the config says, unless that is one
       of the TU collection.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
     The record of `timing.compare`, where 'ours' has one device for each core.

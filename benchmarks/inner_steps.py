@@ -26,9 +26,9 @@ def run(
 
   Args:
     rounds: Runs of each row.
-    dataset: Default ogbg-molhiv.
+    dataset: Name of the dataset; ogbg-molhiv by default.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
     By row: milliseconds per step, their ratio to `sum`, the same in the

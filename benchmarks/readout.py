@@ -36,9 +36,9 @@ def run(
     against: Peers: `pyg`, the default, and for `equilibrium` also `literal`,
       the paper's listing in JAX.
     rounds: Runs of each side.
-    dataset: Default ogbg-molhiv.
+    dataset: Name of the dataset; ogbg-molhiv by default.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
     By batch size and peer, the records of `timing.compare`; for

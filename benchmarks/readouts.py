@@ -65,9 +65,9 @@ def run(
   Args:
     against: Peers: `pyg`, the default.
     rounds: Runs of each side.
-    dataset: Default ogbg-molhiv.
+    dataset: Name of the dataset; ogbg-molhiv by default.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
     By readout, the records of `timing.compare` of both.
@@ -137,7 +137,7 @@ def large_problem(
   Args:
     dataset: Dataset, such as 'tu/REDDIT-BINARY'.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
     num_graphs: S.
     width: D.
   """

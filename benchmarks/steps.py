@@ -67,7 +67,7 @@ def load(
     num_batches: How many batches of the first epochs.
     dataset: Name of the dataset; `DATASET` by default.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
   """
   settings.check(config)
   if config.dataset.startswith("tu/"):
