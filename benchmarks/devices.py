@@ -30,8 +30,8 @@ def run(
   Args:
     config: Config as for launch.train.
     rounds: Runs of each side.
-    dataset: Name of the dataset; ogbg-molhiv by default, whatever the config says, unless that is one
-      of the TU collection.
+    dataset: Name of the dataset; ogbg-molhiv by default, whatever the config
+      says, unless that is one of the TU collection.
     data_dir: As `gnn_readout.data.load` takes it.
     cache_dir: As `gnn_readout.data.load` takes it.
 

@@ -28,8 +28,8 @@ def run(
     against: One peer: `pyg`, the default, for the same model in PyTorch
       Geometric, or the name of a readout to take the place of the config's.
     rounds: Runs of each side.
-    dataset: Name of the dataset; ogbg-molhiv by default, whatever the config says, unless that is one
-      of the TU collection.
+    dataset: Name of the dataset; ogbg-molhiv by default, whatever the config
+      says, unless that is one of the TU collection.
     data_dir: As `gnn_readout.data.load` takes it.
     cache_dir: As `gnn_readout.data.load` takes it.
 
