@@ -128,7 +128,7 @@ def test_a_damaged_latest_falls_back_to_the_best_when_asked(
     trainer.train(config, tmp_path)
   assert error.value.flags == ("--from_best",)
   assert checkpoints.latest_step(tmp_path) == 8  # Nothing was changed.
-  # What was gone on with can be stopped and goes on from there.
+  # What was resumed can be stopped, and resumes from there.
   real = batches.train_batches
   seen = []
 

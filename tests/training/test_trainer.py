@@ -231,7 +231,7 @@ def test_what_stops_being_finite_stops_the_run(tmp_path, store, config):
   config.update(log_every=100, eval_every=5, checkpoint_every=1)
   with pytest.raises(ValueError, match="not finite at step 2"):
     _train(config, tmp_path)
-  # Step 2 is on no disk: what is there can be gone on from.
+  # Step 2 is on no disk: what is there can be resumed.
   assert checkpoints.latest_step(tmp_path) == 1
   assert checkpoints.latest_step(tmp_path, "best") is None
 

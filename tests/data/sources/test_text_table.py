@@ -108,7 +108,7 @@ def test_a_quote_that_is_not_closed(write):
   swallowed = [*open_end[:150], 'C,1,so"', *open_end[150:]]
   with pytest.raises(ValueError, match="row 51 has a field of 101 lines that"):
     read_table(write(head + "\n".join(swallowed)))
-  with pytest.raises(ValueError, match=r"the header: .* not closed"):
+  with pytest.raises(ValueError, match=r"the header: .* left open"):
     read_table(write('smiles,"y\n' + "\n".join(rows)))
 
 
