@@ -37,7 +37,7 @@ def check_part(text: str, what: str) -> str:
   """
   if not is_part(text):
     raise ValueError(
-      f"{what} has the invalid value {quoted(text)}: it becomes the name of a"
+      f"{what} cannot be {quoted(text)}: it becomes the name of a"
       f" file, which must have 1 to {_LONGEST} bytes, no slashes or control"
       " characters, and no dot at its start"
     )
