@@ -127,12 +127,12 @@ def test_what_may_be_null(tmp_path, field):
     ("test.value", ("high",), "'test.value' has the invalid value 'high'"),
     ("test.value", (None,), "'test.value' has the invalid value None"),
     ("test.value", (float("inf"),), "'test.value' has the invalid value inf"),
-    ("test.num_tasks_scored", ("3",), "'test.num_tasks_scored' has the invalid value '3'"),
+    ("test.num_tasks_scored", ("3",), "scored' has the invalid value '3'"),
     ("test", ("good",), "field 'test' has the invalid value 'good'"),
     ("curves", (None,), "field 'curves.train' is missing"),
     ("curves", ({"train": []},), "'curves.valid' is missing"),
     ("dataset.fingerprint", (), "field 'dataset.fingerprint' is missing"),
-    ("config.model.readout.name", (3,), "model.readout.name' has the invalid value 3"),
+    ("config.model.readout.name", (3,), "readout.name' has the invalid value 3"),
     ("schema_version", (), "field 'schema_version' is missing"),
     ("schema_version", ("2",), "'schema_version' has the invalid value '2'"),
     ("schema_version", (3,), "schema_version 3 is newer than this program's 2"),
@@ -223,7 +223,7 @@ def test_the_same_run_twice_is_refused(tmp_path):
   records.read_folder(tmp_path)
   _write_as_is(tmp_path / "c.json", _run(3, config__note="again", name="other"))
   with pytest.raises(
-    ValueError, match=r"c\.json is a record of the same run .*a\.json"
+    ValueError, match=r"c\.json is a record of the same .*a\.json"
   ):
     records.read_folder(tmp_path)
 
@@ -236,7 +236,7 @@ def test_the_same_cross_validation_twice_is_refused(tmp_path):
   records.read_folder(tmp_path)
   _write_as_is(tmp_path / "c.json", record | {"name": "copy"})
   with pytest.raises(
-    ValueError, match=r"c\.json is a record of the same run .*a\.json"
+    ValueError, match=r"c\.json is a record of the same .*a\.json"
   ):
     records.read_folder(tmp_path)
 

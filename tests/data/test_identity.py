@@ -82,7 +82,9 @@ def test_an_early_checkpoint_has_nothing_but_fingerprints(random):
   assert not identity.differences(same, here)
   identity.check("the run", none, here, "")
   (other,) = identity.of_checkpoint({"fingerprints": ["00000000"]})
-  message = r"^the run was made on other data .*'random' now: .*00000000 there"
+  message = (
+    r"^the run was made with data that differ .*'random' now: .*00000000 there"
+  )
   with pytest.raises(ValueError, match=message):
     identity.check("the run", other, here, "Restore it")
 
