@@ -132,7 +132,7 @@ def test_what_may_be_null(tmp_path, field):
     ("curves", (None,), "field 'curves.train' is missing"),
     ("curves", ({"train": []},), "'curves.valid' is missing"),
     ("dataset.fingerprint", (), "field 'dataset.fingerprint' is missing"),
-    ("config.model.readout.name", (3,), "readout.name' has the invalid value 3"),
+    ("config.model.readout.name", (3,), "name' has the invalid value 3"),
     ("schema_version", (), "field 'schema_version' is missing"),
     ("schema_version", ("2",), "'schema_version' has the invalid value '2'"),
     ("schema_version", (3,), "schema_version 3 is newer than this program's 2"),

@@ -268,7 +268,9 @@ def test_other_data_in_the_same_folder_are_refused(
 ):
   crossval.run(config, "fspool2019", tmp_path)
   store.nodes[0] = 6 - store.nodes[0]  # The labels, and so the folds, stay.
-  message = r"repeat0-0.json was made on other data .*: the nodes, edges or fea"
+  message = (
+    r"repeat0-0.json was made with data that differ .*: the nodes, edges or fea"
+  )
   with pytest.raises(ValueError, match=message):
     crossval.run(config, "fspool2019", tmp_path)
 

@@ -388,7 +388,9 @@ def test_a_changed_dataset_is_not_that_of_the_run(
     store.labels[3, 1] = 1 - np.nan_to_num(store.labels[3, 1])
 
   def assert_refused(action, *arguments):
-    with pytest.raises(ValueError, match="on other data .*: some labels diff"):
+    with pytest.raises(
+      ValueError, match="data that differ .*: some labels diff"
+    ):
       action(*arguments)
 
   change()

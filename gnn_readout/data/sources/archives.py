@@ -72,7 +72,7 @@ def members(
   if not found:
     tops = sorted({info.filename.split("/")[0] for info in infos})
     held = brief(", ".join(tops), 200) or "nothing"
-    raise ValueError(f"{path} holds {held} and no folder {inside!r}.")
+    raise ValueError(f"{path} holds no folder {inside!r} but {held}.")
   return found
 
 

@@ -180,7 +180,7 @@ BLANK = np.zeros((105, 105), bool)
     ),
     ({"F/Greek/character01/a.txt": b""}, "a.txt is not a drawing"),
     (dict.fromkeys(ONE) | {"F/": b""}, "there is no drawing in F/"),
-    (dict.fromkeys(ONE), "holds nothing and no folder 'F'"),
+    (dict.fromkeys(ONE), "holds no folder 'F' but nothing"),
     ({"../evil.png": b""}, "lies outside its folder"),
   ],
 )

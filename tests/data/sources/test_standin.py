@@ -188,6 +188,6 @@ def test_the_binary_says_that_it_is_not_real(source, tmp_path):
   )
   assert done.returncode == 0, done.stderr
   assert "ogbg-molpcba (stand-in) is ready: " in done.stdout
-  assert "Not the real dataset: 101 molecules" in done.stdout
+  assert "It is not the real dataset: 101 molecules" in done.stdout
   release = tmp_path / "ogb" / "ogbg_molpcba" / "RELEASE_v1.txt"
   assert "with seed 5" in release.read_text()
