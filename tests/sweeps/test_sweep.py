@@ -33,7 +33,9 @@ def test_a_population_is_done_when_all_its_members_are(tmp_path):
     "tiny_one_seed=1.json",
   ]
   other = fakes.run(population="seed=0,1", num_epochs=7.0)
-  with pytest.raises(ValueError, match="seed=0/record.json is the record of a run"):
+  with pytest.raises(
+    ValueError, match="seed=0/record.json is the record of a run"
+  ):
     run_spec.state(other, tmp_path / "w")
 
 
