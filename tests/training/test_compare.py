@@ -46,9 +46,12 @@ def test_is_the_comparison_of_their_predictions(evaluations):
 @pytest.mark.parametrize(
   ("change", "message"),
   [
-    ({"dataset": "yours"}, "the dataset of A is 'mine', that of B 'yours'"),
-    ({"split": "valid"}, "the split of A is 'test', that of B 'valid'"),
-    ({"metric": "rocauc"}, "the metric of A is 'ap', that of B 'rocauc'"),
+    (
+      {"dataset": "yours"},
+      "the dataset of A is 'mine' and that of B is 'yours'",
+    ),
+    ({"split": "valid"}, "the split of A is 'test' and that of B is 'valid'"),
+    ({"metric": "rocauc"}, "the metric of A is 'ap' and that of B is 'rocauc'"),
   ],
 )
 def test_what_differs_is_named(evaluations, change, message):

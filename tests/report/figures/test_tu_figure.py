@@ -28,7 +28,7 @@ def test_marks_are_at_our_means_and_the_published_ones(crossval, drawn):
   }
   assert values == pytest.approx(
     {
-      "MUTAG, sum, deviation 0.7": 85.5,
+      "MUTAG, sum, std 0.7": 85.5,
       "MUTAG, sum, published": 85.0,
       "MUTAG, equilibrium": 60,
       "NCI1, fspool": 65,
