@@ -8,14 +8,19 @@ python -m launch.benchmark readouts --against=pyg
 python -m launch.benchmark inner_steps
 python -m launch.benchmark population --config=configs/tu.py:MUTAG,sum
 
-benchmarks/__init__.py has the table of them. With --records=results/records a
-record of what was measured is written.
+python -m launch.benchmark all --record
+
+benchmarks/__init__.py has the table of them. With --record a record of what was
+measured is written to results/records, by which `launch.report speed` makes its
+tables; it is not where other programs use the CPU. `all` goes through all that
+has no record yet of this code on this device.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
@@ -34,9 +39,20 @@ _FLAGS = {
   ),
   "data_dir": cli.define_data_dir(),
   "cache_dir": cli.define_cache_dir(),
+  "only": flags.DEFINE_list(
+    "only", [], "The figures that 'all' measures, such as gcn_32,data."
+  ),
 }
 _RECORDS = flags.DEFINE_string(
   "records", None, "Write a record to this folder."
+)
+_RECORD = flags.DEFINE_bool(
+  "record", False, "Write a record to results/records."
+)
+_DESPITE_LOAD = flags.DEFINE_bool(
+  "despite_load",
+  False,
+  "Measure although others use the CPU; no record is written then.",
 )
 _JSON = flags.DEFINE_bool("json", False, "End with one line of JSON.")
 
@@ -45,14 +61,24 @@ def main(argv: Sequence[str]) -> None:
   """Runs the benchmark that the first positional argument names."""
   import benchmarks
 
+  from benchmarks import recording
+
   values = {name: flag.value for name, flag in _FLAGS.items()}
   given = [name for name in _FLAGS if flags.FLAGS[name].present]
-  result = benchmarks.run(argv[1:], values, given)
-  if _RECORDS.value:
+  folder = _RECORDS.value or (recording.FOLDER if _RECORD.value else None)
+  values |= {"records": folder, "despite_load": _DESPITE_LOAD.value}
+
+  def run() -> dict[str, Any]:
+    result = benchmarks.run(argv[1:], values, given)
+    return {**result, "rounds": values["rounds"]}
+
+  if argv[1:] == ["all"]:  # Each of them has a record.
+    result = run()
+  else:
     shown = {k: values[k] for k in ("against", "rounds", "dataset")}
     shown = {k: v for k, v in shown.items() if k in given}
     command = cli.command("launch.benchmark", *argv[1:], **shown)
-    benchmarks.write_record(_RECORDS.value, command, result)
+    result = recording.measure(run, command, folder, _DESPITE_LOAD.value)
   if _JSON.value:
     print(json.dumps(result), flush=True)
 

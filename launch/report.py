@@ -3,17 +3,13 @@
   python -m launch.report
 
 or `python -m launch.report all` makes everything: the generated sections of
-results/README.md, runs.md, readouts.md, *.csv, figures/ and the page
+results/README.md, runs.md, readouts.md, speed.md, *.csv, figures/ and the page
 report.html.
 
   python -m launch.report table2
 
 makes one section, with its figures and tables, and prints it; a name that is
 none is answered by all of them.
-
-  python -m launch.report readouts
-
-measures every readout by itself before it makes the card of them.
 """
 
 from __future__ import annotations
@@ -29,7 +25,6 @@ _RESULTS_DIR = flags.DEFINE_string(
   "results",
   "Its records/ are read, and the rest is written to it.",
 )
-_DATA_DIR = cli.define_data_dir()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -40,10 +35,6 @@ def main(argv: Sequence[str]) -> None:
   if name == "all":
     build.write_all(_RESULTS_DIR.value)
     return
-  if name == "readouts":
-    from benchmarks import readout_card
-
-    readout_card.measure(_RESULTS_DIR.value, _DATA_DIR.value)
   terminal.show(build.write(_RESULTS_DIR.value, name))
 
 

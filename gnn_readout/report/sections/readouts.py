@@ -13,12 +13,12 @@ _TOLERANCE = 1e-3  # Of float32 values, relative to the largest.
 
 
 def make(records: Sequence[Record]) -> list[Block]:
-  """Makes the card from the newest record of the benchmark 'readouts'.
+  """Makes the card from the newest record of the benchmark.
 
   Raises:
     ValueError: If the record lacks a field.
   """
-  measured = [r for r in records if r.get("benchmark") == "readouts"]
+  measured = [r for r in records if r.get("benchmark") == "readout_card"]
   if not measured:
     return []
   record = max(measured, key=lambda record: record["finished_at"])
