@@ -3,8 +3,8 @@
 A benchmark is a row of `BENCHMARKS` and a module of its name with a function
 `run`, whose arguments are the flags that it takes; it returns a mapping whose
 `rows` say what was measured. `timing` measures sides in turns, `steps` makes
-what all train on, `peers` holds the other sides, `load` looks for other programs
-on the machine, and `recording` writes the record.
+what all train on, `peers` holds the other sides, `load` looks for other
+programs on the machine, and `recording` writes the record.
 """
 
 from __future__ import annotations

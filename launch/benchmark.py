@@ -60,7 +60,6 @@ _JSON = flags.DEFINE_bool("json", False, "End with one line of JSON.")
 def main(argv: Sequence[str]) -> None:
   """Runs the benchmark that the first positional argument names."""
   import benchmarks
-
   from benchmarks import recording
 
   values = {name: flag.value for name, flag in _FLAGS.items()}

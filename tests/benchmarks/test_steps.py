@@ -1,0 +1,180 @@
+"""What trains on the same batches: ours, the peers, and who is lacking."""
+
+from __future__ import annotations
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+from jax.experimental.compilation_cache import compilation_cache
+
+from benchmarks import peers, steps, train
+from configs import molpcba
+from gnn_readout.data.batches import make_plan, train_batches
+from tests.readouts import equilibrium_listing
+
+
+@pytest.fixture
+def work(make_store):
+  """Makes two batches of five graphs of the tiny dataset."""
+
+  def make(readout):
+    config = molpcba.get_config(f"gcn,{readout}").unlock()
+    config.dataset = "tiny"
+    config.model.message_passing.update(width=4, num_layers=1)
+    config.batching.update(batch_size=5, num_buckets=1)
+    if readout == "equilibrium":
+      config.model.readout.num_steps = 2
+    store = make_store()
+    stream = train_batches(make_plan(store, "train", **config.batching, seed=0))
+    batches = [item.batch for item in itertools.islice(stream, 2)]
+    stream.close()
+    return steps.Work(config, store, batches, 7.0, 40.0)
+
+  return make
+
+
+@pytest.fixture
+def no_waiting(monkeypatch):
+  """Of threads the first number is taken, without measuring."""
+  monkeypatch.setattr(steps, "fastest_threads", lambda call, set_, n: 1)
+
+
+def test_the_listing_is_not_ours(work, monkeypatch):
+  calls, real = [], equilibrium_listing.equilibrium
+  monkeypatch.setattr(
+    equilibrium_listing,
+    "equilibrium",
+    lambda *args, **more: calls.append(1) or real(*args, **more),
+  )
+  both = work("equilibrium")
+  program, batches = steps.program_of(both)
+  steps.epoch_of(program, batches)()
+  assert not calls
+  # After ours was compiled, and then before it is.
+  listing = steps.literal(both)
+  assert len(calls) >= 1
+  own = program.step_of(batches[0])
+  traced = len(calls)
+  assert listing() == 10 and len(calls) == traced
+  assert program.step_of(batches[0]) is own
+
+
+def test_the_listing_has_one_readout(work):
+  with pytest.raises(ValueError, match="'equilibrium', the config 'sum'"):
+    steps.literal(work("sum"))
+
+
+def test_the_first_step_is_compiled_anew(work, tmp_path, monkeypatch):
+  program, batches = steps.program_of(work("sum"))
+  compiled = []
+  real = jax.stages.Lowered.compile
+
+  def compile_(self, *args, **more):
+    compiled.append(compilation_cache.is_initialized())
+    compiled.append(jax.config.jax_enable_compilation_cache)
+    return real(self, *args, **more)
+
+  monkeypatch.setattr(jax.stages.Lowered, "compile", compile_)
+  was = jax.config.jax_enable_compilation_cache
+  first = steps.first_step(program, batches)
+  assert not any(compiled) and compiled
+  assert first.seconds > 0 and first.mebibytes > 0
+  assert program.step == 1
+  assert jax.config.jax_enable_compilation_cache == was
+  # What is not compiled anew is found where it was kept.
+  steps.epoch_of(program, batches)()
+  assert program.step == 3 and np.isfinite(first.seconds)
+
+
+def test_peers_that_are_lacking_have_a_reason(work, monkeypatch):
+  def lacking(work):
+    raise peers.Unavailable("no compiler")
+
+  monkeypatch.setitem(steps.PEERS, "pyg", lambda work: lambda: 10)
+  monkeypatch.setitem(steps.PEERS, "pyg_compiled", lacking)
+  found, without = steps.against(work("sum"), ["pyg_compiled", "pyg", "max"])
+  assert list(found) == ["pyg", "max"] and found["max"]() == 10
+  assert without == {"pyg_compiled": "no compiler"}
+
+
+def test_all_sides_of_a_step(work, monkeypatch, capsys):
+  def lacking(work):
+    raise peers.Unavailable("no compiler")
+
+  monkeypatch.setitem(steps.PEERS, "pyg", lambda work: lambda: 10)
+  monkeypatch.setitem(steps.PEERS, "pyg_compiled", lacking)
+  alternate = train.timing.alternate
+  monkeypatch.setattr(
+    train.timing,
+    "alternate",
+    lambda functions, rounds: alternate(functions, rounds, min_seconds=0.0),
+  )
+  rows = train.compare(work("sum"), ["pyg", "pyg_compiled"], rounds=3)
+  assert [row["against"] for row in rows] == ["pyg", "pyg_compiled"]
+  assert rows[0]["ratio"] == rows[0]["ours"] / rows[0]["peer"]
+  assert rows[1]["unavailable"] == "no compiler" and "peer" not in rows[1]
+  for row in rows:
+    assert (row["name"], row["dataset"]) == ("gcn,sum", "tiny")
+    assert (row["batch_size"], row["width"]) == (5, 4)
+    assert row["first_step_seconds"] > 0 and row["mebibytes"] > 0
+    assert len(row["runs"]["ours"]) == 3
+  assert "no compiler" in capsys.readouterr().out
+
+
+def test_a_compiler_that_fails_is_no_error(work, monkeypatch, no_waiting):
+  torch = pytest.importorskip("torch", reason="the peers extra is missing")
+  pytest.importorskip("torch_geometric", reason="the peers extra is missing")
+  asked = {}
+
+  def compile_(model, **options):
+    asked.update(options)
+
+    def fail(*args):
+      raise RuntimeError("no compiler\nis here")
+
+    fail.parameters, fail.train = model.parameters, model.train
+    return fail
+
+  monkeypatch.setattr(torch, "compile", compile_)
+  found, lacking = steps.against(work("sum"), ["pyg", "pyg_compiled"])
+  assert found["pyg"]() == 10 and "pyg_compiled" not in found
+  assert lacking["pyg_compiled"] == (
+    "torch.compile failed: RuntimeError: no compiler is here"
+  )
+  assert asked == {"dynamic": True}
+
+
+def test_pytorch_computes_where_jax_does(monkeypatch):
+  torch = pytest.importorskip("torch", reason="the peers extra is missing")
+  assert peers.torch_device().type == jax.default_backend()
+  monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+  monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+  with pytest.raises(peers.Unavailable, match="cannot compute on the gpu"):
+    peers.torch_device()
+
+
+def test_a_peer_that_is_not_installed(monkeypatch):
+  monkeypatch.setitem(peers.importlib.sys.modules, "torch_geometric.nn", None)
+  for name in ("pyg_tu", "pyg_molecules", "pyg_readouts"):
+    monkeypatch.delitem(
+      peers.importlib.sys.modules, f"benchmarks.peers.{name}", raising=False
+    )
+    with pytest.raises(peers.Unavailable, match=r"pip install '.\[peers\]'"):
+      peers.load(name)
+
+
+@pytest.mark.parametrize(
+  ("cost", "best"), [({1: 2.0, 2: 1.0}, 2), ({1: 1.0, 2: 1.5}, 1)]
+)
+def test_the_faster_number_of_threads(monkeypatch, cost, best):
+  now, threads = [0.0], []
+  monkeypatch.setattr(steps.timing.time, "perf_counter", lambda: now[0])
+
+  def call():
+    now[0] += cost[threads[-1]]
+
+  assert steps.fastest_threads(call, threads.append, cores=2) == best
+  assert set(threads) == {1, 2}
+  assert steps.fastest_threads(call, threads.append, cores=1) == 1
