@@ -210,15 +210,14 @@ def pyg_compiled(work: Work) -> Callable[[], int]:
   Raises:
     peers.Unavailable: If it cannot be compiled here.
   """
+  peers.load("pyg_readouts")  # Before PyTorch, which may not be there.
   import torch
+  from torch._inductor import config
 
-  # One that compiles in processes of its own would look like other load.
-  torch._inductor.config.compile_threads = 1
+  config.compile_threads = 1  # Other processes would look like other load.
+  epoch = _pyg(work, functools.partial(torch.compile, dynamic=True))
   try:
-    epoch = _pyg(work, functools.partial(torch.compile, dynamic=True))
-    epoch()
-  except peers.Unavailable:
-    raise
+    epoch()  # Which compiles it.
   except Exception as error:  # Of a compiler; it may be any.
     reason = errors.brief(" ".join(f"{error}".split()), _MOST)
     raise peers.Unavailable(
