@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import jax
+import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
@@ -73,23 +74,34 @@ def test_the_listing_has_one_readout(work):
     steps.literal(work("sum"))
 
 
-def test_the_first_step_is_compiled_anew(work, quick_model, monkeypatch):
+@pytest.fixture
+def kept(tmp_path):
+  """The folder in which what is compiled is kept."""
+  names = (
+    "jax_compilation_cache_dir",
+    "jax_persistent_cache_min_compile_time_secs",
+  )
+  before = {name: getattr(jax.config, name) for name in names}
+  for name, value in zip(names, (str(tmp_path), 0)):
+    jax.config.update(name, value)
+  compilation_cache.reset_cache()
+  yield tmp_path
+  for name, value in before.items():
+    jax.config.update(name, value)
+  compilation_cache.reset_cache()
+
+
+def test_the_first_step_is_compiled_anew(work, quick_model, kept):
   program, batches = steps.program_of(work("sum"))
-  is_kept = []
-  real = jax.stages.Lowered.compile
-
-  def compile_(self, *args, **more):
-    is_kept.append(compilation_cache.is_initialized())
-    is_kept.append(jax.config.jax_enable_compilation_cache)
-    return real(self, *args, **more)
-
-  monkeypatch.setattr(jax.stages.Lowered, "compile", compile_)
-  was = jax.config.jax_enable_compilation_cache
+  files = {*kept.iterdir()}
+  is_kept = jax.config.jax_enable_compilation_cache
   first = steps.first_step(program, batches)
-  assert is_kept and not any(is_kept)
-  assert first.seconds > 0 and first.mebibytes >= 0
   assert program.step == 1
-  assert jax.config.jax_enable_compilation_cache == was
+  assert first.seconds > 0 and first.mebibytes >= 0
+  assert {*kept.iterdir()} == files  # Neither read nor written.
+  assert jax.config.jax_enable_compilation_cache == is_kept
+  jax.block_until_ready(jax.jit(lambda x: 3.7 * x - 1.3)(np.ones(5)))
+  assert {*kept.iterdir()} > files
   assert steps.epoch_of(program, batches)() == 10
   assert program.step == 3
 

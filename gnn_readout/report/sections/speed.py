@@ -94,6 +94,7 @@ def _of_device(device: Device, records: Sequence[Record]) -> list[Block]:
     Table(f"Readouts by themselves, {name}", _readouts(readouts)),
     Table(f"The inner loop of equilibrium, {name}", [_step(x) for x in steps]),
     Table(f"The first step, {name}", _first_steps(first)),
+    Table(f"Products, {name}", _products(rest)),
     Table(f"Opening a dataset, {name}", [_loading(x) for x in loading]),
   ]
   return [
@@ -175,6 +176,20 @@ def _first_steps(rows: Sequence[Row]) -> list[dict[str, str]]:
       "memory besides its arguments, MiB": f"{row['mebibytes']:,.0f}",
     }
     for row in rows
+  }
+  return list(table.values())
+
+
+def _products(rows: Sequence[Row]) -> list[dict[str, str]]:
+  """How near the products of a step come to those by themselves."""
+  table = {
+    speed.label(row): {
+      "what": speed.label(row),
+      "in a training step, GFLOP/s": f"{row['gflops']:.0f}",
+      "of that size by themselves, GFLOP/s": f"{row['matrix_gflops']:.0f}",
+    }
+    for row in rows
+    if "gflops" in row
   }
   return list(table.values())
 

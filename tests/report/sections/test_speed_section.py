@@ -48,6 +48,8 @@ def step():
       "iqr": {"ours": 54.0, "peer": 21.0},
       "first_step_seconds": 4.32,
       "mebibytes": 1234.5,
+      "gflops": 159.6,
+      "matrix_gflops": 225.4,
       **fields,
     }
 
@@ -71,6 +73,7 @@ def test_a_model_against_its_peers(measured, step, card):
   )
   first = "| gcn,sum, batch 32, ogbg-molhiv | 4.3 | 1,234 |"
   assert text.count(first) == 1  # Not for each peer.
+  assert text.count("| gcn,sum, batch 32, ogbg-molhiv | 160 | 225 |") == 1
   assert "**3 cores (a machine)**, cpu: jax 1." in text
 
 
