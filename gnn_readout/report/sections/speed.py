@@ -39,10 +39,10 @@ def make(records: Sequence[Record]) -> list[Block]:
   devices = sorted({speed.device_of(record) for record in measured})
   blocks: list[Block] = [
     "Medians and interquartile ranges of rounds in which all sides take turns"
-    " in one process, in float32. Before a benchmark and while it runs the use"
-    " of the CPU by other programs is measured: where they disturb it, there is"
-    " no record. The ratio is that of our rate to the peer's. PyTorch has as"
-    " many threads as are the fastest for it."
+    " in one process, in single precision. Before a benchmark and while it runs"
+    " the use of the CPU by other programs is measured: where they disturb it,"
+    " there is no record. The ratio is that of our rate to the peer's. PyTorch"
+    " has as many threads as are the fastest for it."
     f" Made by {markup.code(COMMAND)}."
   ]
   everything = [r for r in records if r["kind"] == "benchmark"]
