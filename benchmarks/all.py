@@ -27,7 +27,7 @@ class Job(NamedTuple):
   """A figure to be measured.
 
   Attributes:
-    name: Of `speed.FIGURES`.
+    name: Key of `speed.FIGURES`.
     command: The words that measure it.
     seconds: What it took the last time on this device; None if unknown.
   """
@@ -56,7 +56,7 @@ def run(
     records: The folder of the records; None: none is read or written.
     despite_load: As `recording.measure` takes it.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
     In `rows`, what became of each.
@@ -141,8 +141,8 @@ def remaining(seconds: Sequence[float | None], done: int) -> float | None:
   """Returns how long jobs will take, the unknown ones as long as the others.
 
   Args:
-    seconds: Of each job, None for what is unknown.
-    done: How many of them have ended.
+    seconds: Duration of each job; None where it is unknown.
+    done: Number of jobs that have ended.
 
   Returns:
     None if nothing is known.

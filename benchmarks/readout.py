@@ -29,9 +29,9 @@ def run(
     against: Peers: those of `steps.PEERS`, `literal` for `equilibrium` alone.
       Default `pyg`.
     rounds: Runs of each side.
-    dataset: Default ogbg-molhiv.
+    dataset: Name of the dataset; ogbg-molhiv by default.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
     In `rows`, by batch size and peer, what `train.compare` returns; for
@@ -69,7 +69,7 @@ def _rates(work: steps.Work, graphs_per_second: float) -> dict[str, float]:
   busy = graphs_per_second * (inner / inner_rate + message / message_rate) / 1e9
   batch = work.config.batching.batch_size
   print(
-    f"products: {(inner + message) * batch / 1e9:.1f} GFLOP a step,"
+    f"products: {(inner + message) * batch / 1e9:.1f} GFLOP per step,"
     f" {inner / (inner + message):.0%} of them in the inner loop, done at"
     f" {flops / 1e9:.0f} GFLOP/s; the machine multiplies [{rows}, {2 * h}]"
     f" [{2 * h}, {h + outputs}] at {inner_rate:.0f} GFLOP/s. At that rate they"

@@ -24,7 +24,7 @@ def run(
   Args:
     rounds: Runs of each readout.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
     In `rows` what was measured of each, in `given` and `large` on what.
@@ -84,7 +84,7 @@ def deviations(
   """Returns how far the values move, relative to the largest.
 
   Args:
-    name: Of the readout.
+    name: Name of the readout.
     given: Where the sets come from.
     num_sets: How many of them.
 

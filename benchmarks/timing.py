@@ -18,7 +18,7 @@ class Measurement(NamedTuple):
   """Items per second.
 
   Attributes:
-    median: Of the runs.
+    median: Median of the runs.
     iqr: Their interquartile range.
     runs: One rate per round.
   """
@@ -74,7 +74,7 @@ def compare(
   Args:
     name: What was measured.
     measured: From `alternate`.
-    unit: Of the rates.
+    unit: Unit of the rates.
     peer: The peer's key in `measured`.
     against: What the peer is called; by default its key.
 
@@ -119,9 +119,9 @@ def compare_all(
   Args:
     name: What was measured.
     measured: From `alternate`: 'ours' and any number of peers.
-    lacking: By peer that could not be measured, why; in its row that is
-      `unavailable`, and there are neither `peer` nor `ratio`.
-    unit: Of the rates.
+    lacking: Reasons, by peer that could not be measured. The row of such a peer
+      has `unavailable` instead of `peer` and `ratio`.
+    unit: Unit of the rates.
   """
   peers = [peer for peer in measured if peer != "ours"]
   rows = [compare(name, measured, unit, peer) for peer in peers]

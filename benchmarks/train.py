@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks import steps, timing
 from gnn_readout.readouts import READOUTS
+from gnn_readout.wording import counted
 
 _NUM_BATCHES = 32
 
@@ -23,14 +24,14 @@ def run(
   """Measures training steps per graph on batches of a real dataset.
 
   Args:
-    config: As for launch.train.
+    config: Config as for launch.train.
     against: Peers: names of `steps.PEERS`, or of readouts to take the place of
       the config's. Default `pyg`, the same model in PyTorch Geometric.
     rounds: Runs of each side.
-    dataset: Default ogbg-molhiv, whatever the config says, unless that is one
-      of the TU collection.
+    dataset: Name of the dataset; ogbg-molhiv by default, whatever the config
+      says, unless that is one of the TU collection.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
     In `rows`, what `compare` returns.
@@ -78,7 +79,7 @@ def compare(
   width = model.message_passing.width
   timing.print_compared(
     f"{work.store.schema.name}: training step, batch {batch_size}, {width}"
-    f" wide, {os.cpu_count()} cores, float32",
+    f" wide, {counted(os.cpu_count(), 'core')}, float32",
     rows,
   )
   print(

@@ -10,10 +10,10 @@ python -m launch.benchmark population --config=configs/tu.py:MUTAG,sum
 
 python -m launch.benchmark all --record
 
-benchmarks/__init__.py has the table of them. With --record a record of what was
-measured is written to results/records, by which `launch.report speed` makes its
-tables; it is not where other programs use the CPU. `all` goes through all that
-has no record yet of this code on this device.
+The table in benchmarks/__init__.py lists all of them. With --record the result
+is written as a record to results/records, unless other programs use the CPU;
+`launch.report speed` makes its tables of these records. `all` measures every
+figure that has no record yet of this code on this device.
 """
 
 from __future__ import annotations
@@ -27,15 +27,24 @@ from absl import flags
 from gnn_readout import cli
 
 _FLAGS = {
-  "config": cli.define_config("Measure what it trains.", is_required=False),
+  "config": cli.define_config(
+    "Measure the model, data and batches of this config, such as"
+    " configs/molpcba.py:gcn,sum.",
+    is_required=False,
+  ),
   "against": flags.DEFINE_multi_string(
-    "against", [], "A peer to measure against, such as pyg."
+    "against",
+    [],
+    "Measure against this peer, such as pyg.",
   ),
   "rounds": flags.DEFINE_integer(
-    "rounds", 5, "Number of rounds; in each, every side runs once.", 1
+    "rounds", 5, "Number of rounds; each side runs once per round.", 1
   ),
   "dataset": flags.DEFINE_string(
-    "dataset", None, "The dataset to measure on, such as ogbg-molhiv."
+    "dataset",
+    None,
+    "Measure on this dataset, such as ogbg-molhiv (default: the benchmark's"
+    " own).",
   ),
   "data_dir": cli.define_data_dir(),
   "cache_dir": cli.define_cache_dir(),
@@ -44,17 +53,22 @@ _FLAGS = {
   ),
 }
 _RECORDS = flags.DEFINE_string(
-  "records", None, "Write a record to this folder."
+  "records",
+  None,
+  "Write a record of the result to this folder (default: no record is"
+  " written).",
+)
+_JSON = flags.DEFINE_bool(
+  "json", False, "Print the result as one line of JSON at the end."
 )
 _RECORD = flags.DEFINE_bool(
-  "record", False, "Write a record to results/records."
+  "record", False, "Write a record of the result to results/records."
 )
 _DESPITE_LOAD = flags.DEFINE_bool(
   "despite_load",
   False,
-  "Measure although others use the CPU; no record is written then.",
+  "Measure even while other programs use the CPU; no record is written then.",
 )
-_JSON = flags.DEFINE_bool("json", False, "End with one line of JSON.")
 
 
 def main(argv: Sequence[str]) -> None:

@@ -25,8 +25,8 @@ class Figure(NamedTuple):
   """A benchmark of which there is to be a record for every device.
 
   Attributes:
-    arguments: Of `launch.benchmark`, in the order of its command.
-    datasets: Those it needs.
+    arguments: Arguments of `launch.benchmark`, in the order of its command.
+    datasets: Names of the datasets that it needs.
   """
 
   arguments: Arguments
@@ -95,7 +95,7 @@ def arguments(command: str) -> Arguments:
   """Returns what a command measures, however often.
 
   Args:
-    command: Of a record.
+    command: Command of a record.
   """
   words = shlex.split(programs.name_of(command))[1:]
   return tuple(word for word in words if not word.startswith(_HOW))
@@ -113,7 +113,7 @@ def find(
   """Returns the newest record of a benchmark on a device; None for none.
 
   Args:
-    records: Of benchmarks.
+    records: Records of benchmarks.
     arguments_: As `arguments` returns them.
     device: As `device_of` returns it.
   """
@@ -133,8 +133,8 @@ def is_measured(
 
   Args:
     record: As `find` returns it.
-    environment: Of what would be measured, with `versions` and `code`.
-    rounds: How many it would have.
+    environment: `versions` and `code` of what would be measured.
+    rounds: Number of rounds that it would have.
   """
   return (
     record is not None

@@ -10,6 +10,7 @@ from gnn_readout.report import markup
 from gnn_readout.report.blocks import Block, Table
 from gnn_readout.report.results import speed
 from gnn_readout.report.results.speed import Device
+from gnn_readout.wording import counted
 
 COMMAND = "python -m launch.benchmark all --record"
 _PEERS = {
@@ -77,7 +78,7 @@ def _newest(records: Sequence[Record]) -> list[Record]:
 def _of_device(device: Device, records: Sequence[Record]) -> list[Block]:
   name = device.name
   if device.platform == "cpu":
-    name = f"{device.cores} cores ({device.name})"
+    name = f"{counted(device.cores, 'core')} ({device.name})"
   by_kind: dict[str, list[Row]] = {}
   for record in records:
     facts = {"rounds": record.get("rounds"), "commit": _commit(record)}
@@ -160,8 +161,8 @@ def _step(row: Row) -> dict[str, str]:
   paper = row["paper"]
   return {
     "inner steps": row["name"],
-    "ms a step": f"{row['milliseconds']:.1f}",
-    "times `sum`": f"{row['times_sum']:.2f}",
+    "ms per step": f"{row['milliseconds']:.1f}",
+    "relative to `sum`": f"{row['times_sum']:.2f}",
     "in the paper": _NONE if paper is None else f"{paper:.2f}",
     "commit": row["commit"],
   }
@@ -209,8 +210,8 @@ def _became_slower(records: Sequence[Record]) -> list[str]:
   if not lines:
     return []
   return [
-    "By more than the spread slower than in the record before on this device:"
-    f" {'; '.join(lines)}."
+    "These rates fell by more than their spread since the last record of this"
+    f" device: {'; '.join(lines)}."
   ]
 
 

@@ -112,8 +112,8 @@ def test_the_newest_record_counts(measured, step):
 
 def test_what_became_slower_is_said(measured, step):
   record = measured("gcn_32", [step()], slower=["gcn,sum: it was 2,000"])
-  assert "on this device: gcn,sum: it was 2,000." in _text([record])
-  assert "slower" not in _text([measured("gcn_32", [step()])])
+  assert "of this device: gcn,sum: it was 2,000." in _text([record])
+  assert "fell by more" not in _text([measured("gcn_32", [step()])])
 
 
 def test_readouts_inner_steps_and_datasets(measured, step):
