@@ -127,7 +127,7 @@ def test_all_sides_of_a_step(work, quick_model, monkeypatch, capsys):
   monkeypatch.setattr(
     train.timing,
     "alternate",
-    lambda functions, rounds: alternate(functions, rounds, min_seconds=0.0),
+    lambda functions, rounds: alternate(functions, rounds, min_seconds=1e-6),
   )
   rows = train.compare(work("sum"), ["pyg", "pyg_compiled"], rounds=3)
   assert [row["against"] for row in rows] == ["pyg", "pyg_compiled"]
