@@ -25,7 +25,7 @@ graphs; only `ablation_time`, which counts steps, has the paper's batches.
 `screens` and `screens_readouts` are short runs on `pubchem-hts24-small`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ml_collections
@@ -178,11 +178,11 @@ def screens() -> Iterator[dict[str, Any]]:
         }
 
 
-def screens_readouts() -> Iterator[dict[str, Any]]:
+def screens_readouts(
+  readout_names: Sequence[str],
+) -> Iterator[dict[str, Any]]:
   """Every readout of the table on GCN, on the same screens, two seeds."""
-  from gnn_readout.readouts import READOUTS as TABLE
-
-  for readout in TABLE:
+  for readout in readout_names:
     for seed in (0, 1):
       yield {"variant": f"gcn,{readout}", **_SCREENS, "seed": seed}
 
