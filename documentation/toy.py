@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gnn_readout import functional
-from gnn_readout.graphs import Edges, make_sets
+from gnn_readout.graphs import Edges, Sets, make_sets
 
 SET = np.array(
   [[0.0, 0.2], [-1.1, 0.9], [0.6, 1.4], [1.3, -0.7], [-0.4, -1.2]], np.float32
@@ -78,11 +78,13 @@ def respond(name: str) -> Response:
   init, apply = functional.readout(name)
 
   @functools.partial(jax.jit, compiler_options=_QUICK)
-  def run(key: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+  def run(
+    key: jax.Array, elements: jax.Array, sets: Sets
+  ) -> tuple[jax.Array, jax.Array | None]:
     aggregate = apply(init(key, elements, sets), elements, sets)
     return aggregate.values, aggregate.weights
 
-  values, weights = run(jax.random.key(0))
+  values, weights = run(jax.random.key(0), elements, sets)
   if weights is not None:
     weights = np.asarray(weights).reshape(num_sets, size, -1)
   return Response(np.asarray(values), weights)
