@@ -49,9 +49,10 @@ def navigation() -> list[Any]:
 
 def costs() -> dict[str, Any]:
   """Returns the newest record of the benchmark of all readouts, or {}."""
+  folder = ROOT / "results" / "records"
   found = [
     record
-    for record in records.read_folder(ROOT / "results" / "records")
+    for record in records.read_folder(folder, "benchmark").values()
     if record.get("benchmark") == "readouts"
   ]
   return max(found, key=lambda record: record["finished_at"], default={})
