@@ -24,6 +24,7 @@ _GREEK = {
   "rho": "ρ", "sigma": "σ", "phi": "φ", "dt": "dt",
 }  # fmt: skip
 _LARGE = {"sum": "∑", "prod": "∏", "int": "∫"}
+REPLACED = (*_GREEK, *_LARGE, "sqrt")  # Words that become signs.
 _SIGNS = {
   "->": "→", "<-": "←", "!=": "≠", "<=": "≤", ">=": "≥", "-": "−", "*": "∗",
   "...": "…", "+-": "±",
@@ -34,7 +35,7 @@ _TOKEN = re.compile(
   (?P<code>`[^`]*`)
   |(?P<blank>\s+)
   |(?P<number>\d+(?:[.,]\d+)*(?:e-?\d+)?)
-  |(?P<word>log2|[^\W\d_]{2,}(?:[-'’][^\W\d_]+)*'?|[^\W\d_])
+  |(?P<word>log2|[^\W\d_]{3,}_[^\W\d_]{3,}|[^\W\d_]{2,}(?:[-'’][^\W\d_]+)*'?|[^\W\d_])
   |(?P<sign>\.\.\.|->|<-|!=|<=|>=|\+-|.)
   """,
   re.VERBOSE | re.DOTALL,

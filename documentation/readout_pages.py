@@ -165,7 +165,7 @@ def _prose(paragraphs: Sequence[str]) -> list[str]:
     if paragraph.startswith("Reference:"):
       continue
     is_formula = all(line.startswith("  ") for line in paragraph.splitlines())
-    kind = ' class="formula"' if is_formula else ""
+    kind = ' class="formula"' if is_formula else ' class="docstring"'
     text = formulas.to_html(paragraph)
     if paragraph.startswith("Differs from"):
       head, colon, rest = text.partition(":")
