@@ -102,6 +102,10 @@ def _parts(row: list[Token]) -> Iterator[list[Token]]:
   while place < len(row):
     end = _end(row, place)
     token = row[place]
+    if _is_number_of_table(row, place):
+      yield [Token("prose", "".join(t.text for t in row[place : place + 3]))]
+      place += 3
+      continue
     follows = row[end] if end < len(row) else None
     if token.kind == "word" and len(token.text) == 1 and follows is not None:
       word = row[end + 1] if end + 1 < len(row) else None
@@ -117,6 +121,16 @@ def _parts(row: list[Token]) -> Iterator[list[Token]]:
         continue
     yield row[place:end]
     place = end
+
+
+def _is_number_of_table(row: list[Token], place: int) -> bool:
+  """Says whether something like `E.4` or `C.1` starts here."""
+  kinds = [token.kind for token in row[place : place + 3]]
+  return (
+    kinds == ["word", "sign", "number"]
+    and row[place].text.isupper()
+    and row[place + 1].text == "."
+  )
 
 
 def _end(row: list[Token], place: int) -> int:

@@ -134,10 +134,7 @@ def _points(weights: np.ndarray | None) -> list[str]:
       f'<circle class="{"moves" if i == 0 else "stays"}" cx="{across:.1f}"'
       f' cy="{down:.1f}" r="{radii[i]:.1f}"/>'
     )
-  lines.append(
-    f'<text x="{20 + _SIDE / 2}" y="{_HEIGHT + 14}">the set;'
-    " the first element moves</text>"
-  )
+  lines.append(f'<text x="{20 + _SIDE / 2}" y="{_HEIGHT + 14}">the set</text>')
   return lines
 
 

@@ -53,6 +53,10 @@ def test_prose_is_no_mathematics():
   assert formula == "M, a learned energy (see <code>code_y</code>), by M steps"
 
 
+def test_the_number_of_a_table_is_prose():
+  assert formulas.to_html("(eq. C.1, table E.4)") == "(eq. C.1, table E.4)"
+
+
 def test_signs_of_html_are_escaped():
   assert shown(formulas.to_html("`a<b` and c < d")) == "a<b and c<d"
 
