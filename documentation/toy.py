@@ -175,8 +175,8 @@ def _answers(curves: np.ndarray) -> list[str]:
     lines.append(f'<polyline class="curve-{k + 1}" points="{points}"/>')
   names = ", ".join(f"y{chr(0x2081 + k)}" for k in range(curves.shape[1]))
   lines.append(
-    f'<text x="{_LEFT + _WIDE / 2}" y="{_HEIGHT + 14}">{names} against the'
-    " place of the first element</text>"
+    f'<text x="{_LEFT + _WIDE / 2}" y="{_HEIGHT + 14}">{names} by the place'
+    " of the orange element</text>"
   )
   return lines
 
