@@ -19,9 +19,10 @@ et al. (up to 8 graphs and 1024 nodes) instead of OGB's 32 graphs.
 The sweeps are functions that yield overrides, one dict for each run: "variant"
 is the argument of `get_config`, every other key a field with dots. They are
 `table2` and, after the tables of appendix E, `ablation_steps`, `ablation_time`,
-`ablation_aux` and `ablation_capacity`. All train for the config's 100 epochs of
-batches of 32 graphs, where the paper takes 1e7 steps of up to 8 graphs; only
-`ablation_time`, which counts steps, has the paper's batches.
+`ablation_aux` and `ablation_capacity`. All of these train for the config's 100
+epochs of batches of 32 graphs, where the paper takes 1e7 steps of up to 8
+graphs; only `ablation_time`, which counts steps, has the paper's batches.
+`screens` and `screens_readouts` are short runs on `pubchem-hts24-small`.
 """
 
 from collections.abc import Iterator
@@ -143,6 +144,47 @@ def table2() -> Iterator[dict[str, Any]]:
   for variant in (*variants, "equilibrium,equilibrium"):
     for rate in LEARNING_RATES:
       yield {"variant": variant, "optimizer.learning_rate": rate}
+
+
+# Of molecules of ogbg-molpcba's kind, so narrow and so short that two cores can
+# do it: 64 wide, 20 epochs with a falling rate.
+_SCREENS = {
+  "dataset": "pubchem-hts24-small",
+  "batching.batch_size": 128,
+  "model.message_passing.width": 64,
+  "model.message_passing.dropout": 0.1,
+  "num_epochs": 20.0,
+  "optimizer.schedule": "cosine",
+  "eval_batch_size": 256,
+}
+
+
+def screens() -> Iterator[dict[str, Any]]:
+  """Table 2 on 24 screens of PubChem: seven readouts on GCN and on GIN.
+
+  `pubchem-hts24-small` has molecules of ogbg-molpcba's kind, and other tasks.
+  The paper's three learning rates, one seed.
+  """
+  for passing in ("gcn", "gin"):
+    for readout in (
+      *("sum", "mean", "attention", "pna", "fspool", "optimal_transport"),
+      "equilibrium",
+    ):
+      for rate in LEARNING_RATES:
+        yield {
+          "variant": f"{passing},{readout}",
+          **_SCREENS,
+          "optimizer.learning_rate": rate,
+        }
+
+
+def screens_readouts() -> Iterator[dict[str, Any]]:
+  """Every readout of the table on GCN, on the same screens, two seeds."""
+  from gnn_readout.readouts import READOUTS as TABLE
+
+  for readout in TABLE:
+    for seed in (0, 1):
+      yield {"variant": f"gcn,{readout}", **_SCREENS, "seed": seed}
 
 
 def ablation_steps() -> Iterator[dict[str, Any]]:

@@ -26,6 +26,18 @@ from gnn_readout import data, models  # noqa: E402
 from gnn_readout.data.store import GraphStore, Schema  # noqa: E402
 
 TASKS = 3
+# The kernel allows a process 65,530 regions of memory, and each compiled
+# program takes several.
+_MANY_REGIONS = 6_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _not_too_many_programs():
+  """Forgets what JAX has compiled before the kernel refuses more of it."""
+  yield
+  regions = pathlib.Path("/proc/self/maps")
+  if regions.exists() and regions.read_bytes().count(b"\n") > _MANY_REGIONS:
+    jax.clear_caches()
 
 
 @pytest.fixture

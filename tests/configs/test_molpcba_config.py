@@ -16,6 +16,7 @@ from gnn_readout.data import batches
 from gnn_readout.data.building import build_from_undirected
 from gnn_readout.data.sources import molecules
 from gnn_readout.fields import flatten
+from gnn_readout.readouts import READOUTS
 from gnn_readout.runs import settings
 
 NUM_RUNS = {
@@ -24,6 +25,8 @@ NUM_RUNS = {
   molpcba.ablation_time: 4,
   molpcba.ablation_aux: 5,
   molpcba.ablation_capacity: 5,
+  molpcba.screens: 42,
+  molpcba.screens_readouts: 2 * len(READOUTS),
 }
 
 

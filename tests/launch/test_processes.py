@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.launch.test_train import _last_arrays, _signal_at
+from tests.sweeps import cluster
 
 # On one worker, which makes the folder of the molecules once.
 pytestmark = pytest.mark.xdist_group("launch")
@@ -88,12 +91,53 @@ def _assert_same(one, two):
   assert records[0]["num_devices"] == records[1]["num_devices"] == 2
 
 
+def _started_by(launcher, words, workdir):
+  """Runs what `words` start, without a word about processes to the program."""
+  return subprocess.run(
+    [
+      *(*words, sys.executable, "-m", "launch.train"),
+      *_arguments(launcher, workdir, _DEVICES),
+    ],
+    cwd=launcher.folder,
+    env={**launcher.environment, **_slurm()},
+    capture_output=True,
+    text=True,
+    timeout=600,
+  )
+
+
+def _slurm():
+  return {k: v for k, v in os.environ.items() if k.startswith("SLURM_")}
+
+
 @pytest.fixture(scope="module")
 def alone(launcher):
   """The folder of a run of one process with two devices."""
   done = launcher.run("train", *_arguments(launcher, "alone", _DEVICES))
   assert done.returncode == 0, done.stderr
   return launcher.folder / "alone"
+
+
+@pytest.mark.slow
+def test_srun_starts_two_processes_that_find_each_other(launcher, alone):
+  with cluster.running():
+    done = _started_by(
+      launcher, ("srun", "--ntasks=2", "--cpus-per-task=1", "--mem=0"), "srun"
+    )
+  assert done.returncode == 0, done.stderr
+  assert "in 2 processes" in done.stdout
+  _assert_same(alone, launcher.folder / "srun")
+
+
+@pytest.mark.slow
+def test_mpirun_starts_two_processes_that_find_each_other(launcher, alone):
+  if not shutil.which("mpirun"):
+    pytest.skip("no Open MPI here: mpirun is not found")
+  words = ("mpirun", "--allow-run-as-root", "--oversubscribe", "-n", "2")
+  done = _started_by(launcher, words, "mpirun")
+  assert done.returncode == 0, done.stderr
+  assert "in 2 processes" in done.stdout
+  _assert_same(alone, launcher.folder / "mpirun")
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from gnn_readout.data.sources import (
   mnist,
   molecules,
   omniglot,
+  pubchem,
   smiles,
   text_table,
   tfds,
@@ -62,6 +63,13 @@ SOURCES: tuple[Source, ...] = (
     section="tu",
     options={"features": str, "targets": str, "remove_duplicates": bool},
     archive=tu.archive_of,
+  ),
+  Source(
+    written="pubchem-hts24",
+    known=tuple(pubchem.FILES),
+    matches=lambda name: name in pubchem.FILES,
+    files=pubchem.csv_files,
+    read=lambda name, data_dir: pubchem.read_pubchem(name, data_dir),
   ),
   Source(
     written="PATH.csv, .tsv or .smi (also .gz)",
