@@ -29,7 +29,7 @@ slow: env
 
 # The pages of docs/ as a site in build/site, without a network.
 docs: env
-	$(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 types: env
 	$(BIN)/python -m mypy
