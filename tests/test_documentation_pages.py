@@ -15,6 +15,7 @@ import pytest
 from gnn_readout import config_fields
 from gnn_readout.cli.config import read_config_file
 from gnn_readout.readouts import listing
+from gnn_readout.runs import settings
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -145,7 +146,7 @@ def check(command: str) -> None:
       file, _, sweep = value.partition(":")
       assert callable(read_config_file(file)[sweep])
   if config is not None:
-    config_fields.with_fields(config, fields)
+    settings.check(config_fields.with_fields(config, fields))
 
 
 _PROGRAMS = sorted({line.split()[2].removeprefix("launch.") for _, line in ALL
