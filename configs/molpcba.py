@@ -25,7 +25,7 @@ graphs; only `ablation_time`, which counts steps, has the paper's batches.
 `screens` and `screens_readouts` are short runs on `pubchem-hts24-small`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ml_collections
@@ -43,14 +43,14 @@ READOUTS = {
     "hidden": None,  # The width of the node embeddings.
     "capacity": 1.0,
     "adjoint": "unrolled",  # Or "implicit".
-    "test_num_steps": None,  # As in training.
+    "test_num_steps": None,  # None: as in training.
   },
 }
 
 LEARNING_RATES = (1e-4, 3e-4, 1e-3)
-# Of the ablations. Their tables do not say with which rate they were made, nor
-# whether it was tuned for every line; with one rate only what is ablated
-# varies, and the middle one of the paper's three is the safe one for all.
+# For the ablations. Their tables do not say which learning rate they used, nor
+# whether it was tuned for every line. With a single rate, only what is ablated
+# varies; the middle one of the paper's three is safe for all lines.
 ABLATION_RATE = 3e-4
 
 
@@ -62,13 +62,13 @@ def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
   config.dataset = "ogbg-molpcba"
   config.seed = 0
-  # For a dataset of your own, --config.dataset=FILE.csv. Empty: by looking.
+  # For your own --config.dataset=FILE.csv; what is empty is found in the file.
   config.csv = ml_collections.ConfigDict(
     {
       "smiles_column": "smiles",
-      "label_columns": "",  # Names with commas between.
-      "split_column": "",  # Says train, valid or test; the one called split.
-      "id_column": "",  # What predictions name the molecules by.
+      "label_columns": "",  # Names, separated by commas.
+      "split_column": "",  # Holds train, valid or test.
+      "id_column": "",  # Names the molecules in predictions.
       "task_type": "",  # binary, multiclass or regression.
       "metric": "",  # See docs/training.md; empty: the usual one.
       "on_invalid": "error",  # Or "skip".
@@ -111,22 +111,22 @@ def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
     }
   )
   config.num_steps = 0
-  # More than 0: used instead of num_steps. On a command line the one that is
-  # given counts.
+  # If positive, it replaces num_steps. On a command line the one that is given
+  # counts.
   config.num_epochs = 100.0
-  config.eval_every = 0  # Steps; 0: once per epoch.
+  config.eval_every = 0  # In steps; 0: once per epoch.
   config.eval_batch_size = 128
-  # Steps; 0: with every evaluation, unless saving took over 5% of the time.
+  # In steps; 0 saves at each evaluation, unless that takes over 5% of the time.
   config.checkpoint_every = 0
   config.log_every = 50
   config.tensorboard = True
   # Fields and their values, all combinations of which are trained as one
   # program: "seed=0,1,2 optimizer.learning_rate=1e-4,1e-3".
   config.population = ""
-  # A batch is spread over so many, each with its share of the graphs; 0: one,
-  # or with several processes one of each.
+  # Devices that share a batch, each with some of its graphs; 0: one device, or
+  # one of each process.
   config.num_devices = 0
-  config.note = ""  # What was reduced; printed beside the result.
+  config.note = ""  # Reduced settings; printed beside the result.
   return config.lock()
 
 
@@ -178,11 +178,11 @@ def screens() -> Iterator[dict[str, Any]]:
         }
 
 
-def screens_readouts() -> Iterator[dict[str, Any]]:
+def screens_readouts(
+  readout_names: Sequence[str],
+) -> Iterator[dict[str, Any]]:
   """Every readout of the table on GCN, on the same screens, two seeds."""
-  from gnn_readout.readouts import READOUTS as TABLE
-
-  for readout in TABLE:
+  for readout in readout_names:
     for seed in (0, 1):
       yield {"variant": f"gcn,{readout}", **_SCREENS, "seed": seed}
 

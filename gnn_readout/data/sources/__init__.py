@@ -167,10 +167,11 @@ def find(dataset: str) -> Source:
   written = ", ".join(source.written for source in SOURCES if source.read)
   known = [name for source in SOURCES for name in source.known]
   raise ValueError(
-    f"unknown dataset {dataset!r}; write one of {written}. Graphs of your own"
-    " are a CSV file of SMILES, a folder that gnn_readout.data.from_arrays or a"
-    " function like it wrote, or texts in the layout of the TU collection in"
-    f" DATA/tu/NAME.{suggest(dataset, known)}"
+    f"unknown dataset {dataset!r}; use one of {written}. Your own graphs can"
+    " be a CSV file of SMILES, a folder written by"
+    " gnn_readout.data.from_arrays or a similar function, or text files in"
+    " the layout of the TU collection in DATA/tu/NAME"
+    f" (docs/own-graphs.md).{suggest(dataset, known)}"
   )
 
 

@@ -36,8 +36,8 @@ def csv_files(name: str, data_dir: Path) -> list[pathlib.Path]:
   path = pathlib.Path(data_dir, "csv", FILES[name])
   if not path.is_file():
     raise FileNotFoundError(
-      f"{path}: no such file; it cannot be fetched from here, put the table of"
-      f" {name} there (columns smiles, split and aid_N)"
+      f"{path}: no such file; it cannot be downloaded, so put the table of"
+      f" {name} there, with the columns smiles, split and aid_N"
     )
   return [path]
 
@@ -47,7 +47,7 @@ def read_pubchem(name: str, data_dir: Path) -> GraphStore:
 
   Args:
     name: A key of `FILES`.
-    data_dir: The folder of the data.
+    data_dir: Folder of the datasets.
 
   Returns:
     The store, under that name.

@@ -17,9 +17,10 @@ from gnn_readout.statistics.t_tests import LEVEL, half_width
 _PUBLISHED_DIGITS = 60_000  # Of an epoch.
 _LONG = ("note", "command")  # Too long for a table to look at.
 _HOW = (
-  "Of the learning rates the best on validation; mean and, of several seeds,"
-  f" half of Student's {1 - LEVEL:.0%} interval."
-  " Commands are in [{task}.csv]({task}.csv)."
+  "Each row uses the learning rate with the best mean validation score, and"
+  " gives the mean and, for several seeds, half the width of Student's"
+  f" {1 - LEVEL:.0%} confidence interval."
+  " The command of every row is in [{task}.csv]({task}.csv)."
 )
 
 
@@ -40,13 +41,14 @@ def counting(records: Sequence[Record]) -> list[Block]:
       Figure(
         "counting_panels",
         "Accuracy against the side of the squares and against the noise",
-        figures.panels(panels, "accuracy, test"),
+        figures.panels(panels, "test accuracy"),
       )
     )
   return [
-    "How many of ten overlapping squares are objects, by the counting module,"
-    " by the sum of the scores, and by readouts; guessing is right with"
-    f" probability {1 / 11:.2g}. {_HOW.format(task='counting')}",
+    "The task is to tell how many of ten overlapping squares are objects. The"
+    " counting module, the sum of the scores and several readouts are"
+    f" compared; guessing is right with probability {1 / 11:.2g}."
+    f" {_HOW.format(task='counting')}",
     *drawn,
     *_ranking(found, "counting", ("side", "noise")),
     *_table(found, "counting", fields),
@@ -57,8 +59,9 @@ def mnist_sets(records: Sequence[Record]) -> list[Block]:
   """Makes the section of digits as sets of points."""
   found = _ordered(rows(records, "mnist_sets"))
   return found and [
-    "Which digit a set of points shows. Published are accuracies from scratch"
-    f" on {_PUBLISHED_DIGITS:,} digits after as many steps (Zhang 2020)."
+    "The task is to tell which digit a set of points shows. The published"
+    " numbers are accuracies of models trained from scratch on"
+    f" {_PUBLISHED_DIGITS:,} digits for as many epochs (Zhang 2020)."
     f" {_HOW.format(task='mnist_sets')}",
     *_ranking(found, "mnist_sets", ("noise", "dataset")),
     *_table(found, "mnist_sets", {"noise": "noise"}),
@@ -74,12 +77,12 @@ def set_prediction(records: Sequence[Record]) -> list[Block]:
     "input": "input",
     "decoder": "model.decoder",
     "steps": "model.num_steps",
-    "steps in testing": "model.test_num_steps",
+    "test steps": "model.test_num_steps",
   }
   return found and [
-    "Sets decoded from a vector: by DSPN, whose encoder pools with the readout,"
-    " by an MLP and by an LSTM. The test score is a loss of squares,"
-    f" `set_loss` by Huber's function. {_HOW.format(task='set_prediction')}",
+    "Sets are decoded from a vector by DSPN, whose encoder pools with the"
+    " readout, by an MLP or by an LSTM. The test score is a squared loss;"
+    f" `set_loss` uses Huber's function. {_HOW.format(task='set_prediction')}",
     *_table(found, "set_prediction", fields),
   ]
 
@@ -89,11 +92,12 @@ def sorting(records: Sequence[Record]) -> list[Block]:
   found = sorted(
     rows(records, "sorting"), key=lambda row: (label(row), _sizes(row))
   )
-  fields = {"N": "set_size", "N in testing": "test_set_size"}
+  fields = {"N": "set_size", "test N": "test_set_size"}
   return found and [
-    "Shares of sets without a number at a wrong place, by interval, decoded by"
-    " the Hungarian method on -P as published, and on -log P. Published: PO-U"
-    f" makes no mistake anywhere. {_HOW.format(task='sorting')}",
+    "Share of the sets that are sorted without a mistake, by interval of the"
+    " numbers, decoded by the Hungarian method on -P as published and on -log"
+    " P. The published PO-U makes no mistake on any interval."
+    f" {_HOW.format(task='sorting')}",
     *_table(found, "sorting", fields),
   ]
 
@@ -142,7 +146,8 @@ def _ranking(
     return []
   setting = ", ".join(f"{n} {v}" for n, v in zip(fields, key, strict=True))
   title = (
-    f"Test scores by readout, {setting}; bars are {1 - LEVEL:.0%} intervals"
+    f"Test scores by readout, {setting}; bars are {1 - LEVEL:.0%} confidence"
+    " intervals"
   )
   drawn = figures.ranked(list(most.values()), label)
   return [Figure(f"{task}_ranking", title, drawn)]
@@ -159,7 +164,7 @@ def _table(
   notes = sorted({row["note"] for row in cells if row["note"]})
   return [
     Table("Scores", short),
-    *(f"Reduced: {note}." for note in notes),
+    *(f"Reduced settings: {note}." for note in notes),
     File(f"{task}.csv", markup.csv_table(cells)),
   ]
 
