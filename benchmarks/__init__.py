@@ -22,6 +22,7 @@ BENCHMARKS = {
   "population": "members trained together, against one after another",
   "readout": "a training step with one readout, against its peers",
   "readouts": "every readout by itself, against PyTorch Geometric's",
+  "sets": "a training step of DSPN or PO-U, against the authors' layout",
   "train": "a training step of a config, against a peer or another readout",
 }
 

@@ -75,7 +75,8 @@ def test_scenes_by_readout_and_steps(on_sets):
     if row[""] == "ours"
   ]
   assert ours == [
-    ("dspn fspool", "10", "75.0", "12.5"), ("dspn fspool", "20", "87.5", "10.0"),
+    ("dspn fspool", "10", "75.0", "12.5"),
+    ("dspn fspool", "20", "87.5", "10.0"),
     ("dspn max", "10", "10.0", "0.0"), ("dspn max", "20", "0.0", "0.0"),
     ("mlp", "", "50.0", "25.0"),
   ]  # fmt: skip
