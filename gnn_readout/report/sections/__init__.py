@@ -132,7 +132,7 @@ SECTIONS: dict[str, Row] = {
     "python -m launch.train --config=configs/sorting.py:po_u --workdir=DIR",
   ),
   "mosaics": Row(
-    "Mosaics restored (tables 4.1 and 4.2 of Zhang's thesis)",
+    "Mosaics restored (table 4.1 and table 4.2 of Zhang's thesis)",
     orders.mosaics,
     "record of task 'mosaics' with a score",
     "python -m launch.train --config=configs/mosaics.py:po_u,digits"

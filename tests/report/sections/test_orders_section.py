@@ -42,7 +42,8 @@ def test_mosaics_are_beside_what_is_published(on_sets):
     for name, value in (("po_la", 0.7), ("po_u", 0.6))
     for seed in (0, 1)
   ]  # fmt: skip
-  _, *sentences, table, file = orders.mosaics(records)
+  _, *sentences, table, note, file = orders.mosaics(records)
+  assert note == "Reduced: short."
   assert sentences[0].startswith(
     "Of 2 at dataset mnist-sets, side 3 po_la restores best, test accuracy 0.7"
   )
