@@ -31,6 +31,7 @@ from gnn_readout.minimisation import minimise
 
 STARTS = ("uniform", "linear")
 _SMALLEST_NORM = 1e-10
+_EXACT = jax.lax.Precision.HIGHEST  # Else a GPU rounds factors to 10 bits.
 
 
 def log_sinkhorn(logits: Array, num_rounds: int) -> Array:
@@ -110,7 +111,9 @@ def _scaled_backward(num_rounds: int, saved: Any, slopes: Array) -> Any:
     right += [before]
     by_column = -before * _times(kernel.mT, left[-1])
     by_row = jnp.zeros_like(by_row)
-  outer = jnp.stack(left, axis=-1) @ jnp.stack(right, axis=-2)  # [..., N, N]
+  outer = jnp.matmul(
+    jnp.stack(left, axis=-1), jnp.stack(right, axis=-2), precision=_EXACT
+  )  # [..., N, N]
   return (slopes - kernel * outer,)
 
 
@@ -118,7 +121,7 @@ _scaled.defvjp(_scaled_forward, _scaled_backward)
 
 
 def _times(matrix: Array, vector: Array) -> Array:
-  return (matrix @ vector[..., None])[..., 0]
+  return jnp.matmul(matrix, vector[..., None], precision=_EXACT)[..., 0]
 
 
 def normalised(costs: Array) -> Array:
