@@ -1,8 +1,9 @@
-"""Speed of one part of the project, against a peer.
+"""Benchmarks: the speed of one part of the project against a peer.
 
 A benchmark is a row of `BENCHMARKS` and a module of its name with a function
 `run`, whose arguments are the flags that it takes. `timing` measures two sides
-in turns, `steps` makes what both train on, `peers` holds the other side.
+in turns, `steps` makes what both train on, `peers` holds the other side. They
+may import all of `gnn_readout`, which imports none of them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def run(
 
   Args:
     words: Its name, and that of the readout if it is about one.
-    values: Of all flags that a benchmark may take.
+    values: Values of all flags that a benchmark may take.
     given: The flags that were given.
 
   Raises:

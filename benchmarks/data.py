@@ -1,4 +1,4 @@
-"""Speed of the data's way: conversion, opening, batching, scoring."""
+"""Speed of the data pipeline: conversion, opening, batching, scoring."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from gnn_readout import data, metrics
 from gnn_readout.data import batches
 from gnn_readout.data.store import GraphStore
 from gnn_readout.statistics import bootstrap
+from gnn_readout.wording import counted
 
 _BATCH_SIZES = (8, 32)
 _NUM_RESAMPLES = 64
@@ -80,7 +81,8 @@ def run(
     ],
   )
   timing.print_table(
-    f"{name}: {store.num_graphs:,} graphs in {column_megabytes:,.0f} MB",
+    f"{name}: {counted(store.num_graphs, 'graph')} in {column_megabytes:,.0f}"
+    " MB",
     ["in a fresh process", "seconds", "peak memory, MB"],
     [
       [how, f"{loading.seconds:.2f}", f"{loading.peak_megabytes:,.0f}"]

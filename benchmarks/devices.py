@@ -13,6 +13,7 @@ from benchmarks import steps, timing
 from gnn_readout.runs import devices
 from gnn_readout.tasks.graph_property import GraphProperty
 from gnn_readout.training.program import Program
+from gnn_readout.wording import counted
 
 _NUM_BATCHES = 8
 
@@ -27,12 +28,12 @@ def run(
   """Measures the same batches as one share on all cores, and as one per core.
 
   Args:
-    config: As for launch.train.
+    config: Config as for launch.train.
     rounds: Runs of each side.
-    dataset: Default ogbg-molhiv, whatever the config says, unless that is one
-      of the TU collection.
+    dataset: Name of the dataset; ogbg-molhiv by default, whatever the config
+      says, unless that is one of the TU collection.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
     The record of `timing.compare`, where 'ours' has one device for each core.
@@ -45,7 +46,9 @@ def run(
   devices.use_all_cores()
   num_devices = jax.local_device_count()
   if num_devices < 2:
-    raise ValueError("benchmark 'devices' needs several, there is 1 device.")
+    raise ValueError(
+      "benchmark 'devices' needs several devices, but there is only 1."
+    )
   work = steps.load(config, 1, dataset, data_dir, cache_dir)
   sides = {
     name: _epoch_of(work, number)
@@ -59,8 +62,8 @@ def run(
   )
   timing.print_compared(
     f"training step, batch {batch_size}, {passing.width} wide, float32:"
-    f" {num_devices} devices (ours) against one device with"
-    f" {os.cpu_count()} cores (peer)",
+    f" {counted(num_devices, 'device')} (ours) against one device with"
+    f" {counted(os.cpu_count(), 'core')} (peer)",
     [record],
   )
   return {

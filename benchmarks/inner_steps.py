@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks import steps, timing
 from configs import molpcba
 from gnn_readout.report.results import published
+from gnn_readout.wording import counted
 
 _NUM_BATCHES = 8
 _STEPS = (2, 5, 10, 15)
@@ -25,9 +26,9 @@ def run(
 
   Args:
     rounds: Runs of each row.
-    dataset: Default ogbg-molhiv.
+    dataset: Name of the dataset; ogbg-molhiv by default.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
     By row: milliseconds per step, their ratio to `sum`, the same in the
@@ -66,9 +67,10 @@ def run(
     for name, (readout, arguments) in rows.items()
   }
   timing.print_table(
-    f"{work.store.schema.name}: training step, GCN, batch {batch}, "
-    f"{config.model.message_passing.width} wide, {os.cpu_count()} cores",
-    ["", "ms a step", "ratio to sum", "paper", "memory, MiB"],
+    f"{work.store.schema.name}: training step, GCN, batch {batch},"
+    f" {config.model.message_passing.width} wide,"
+    f" {counted(os.cpu_count(), 'core')}",
+    ["", "ms per step", "relative to sum", "paper", "memory, MiB"],
     [
       [
         name,

@@ -36,7 +36,7 @@ def run(
       of the grid.
     rounds: Runs of each side.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
     The record of `timing.compare`, in member steps per second.

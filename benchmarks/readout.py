@@ -14,6 +14,7 @@ from configs import molpcba
 from gnn_readout import readouts
 from gnn_readout.graphs import Sets
 from gnn_readout.readouts import Aggregate, EquilibriumAggregation
+from gnn_readout.wording import counted
 
 _BATCH_SIZES = (8, 32)  # The paper's and OGB's.
 _NUM_BATCHES = 4
@@ -35,9 +36,9 @@ def run(
     against: Peers: `pyg`, the default, and for `equilibrium` also `literal`,
       the paper's listing in JAX.
     rounds: Runs of each side.
-    dataset: Default ogbg-molhiv.
+    dataset: Name of the dataset; ogbg-molhiv by default.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
     By batch size and peer, the records of `timing.compare`; for
@@ -62,9 +63,9 @@ def run(
       for peer in against
     }
     timing.print_compared(
-      f"{work.store.schema.name}: training step, gcn,{readout}, batch "
-      f"{batch_size}, {config.model.message_passing.width} wide, "
-      f"{os.cpu_count()} cores, float32",
+      f"{work.store.schema.name}: training step, gcn,{readout}, batch"
+      f" {batch_size}, {config.model.message_passing.width} wide,"
+      f" {counted(os.cpu_count(), 'core')}, float32",
       list(records.values()),
     )
     result[str(batch_size)] = records
@@ -79,7 +80,8 @@ def _literal(work: steps.Work) -> Callable[[], int]:
     from tests.readouts.equilibrium_listing import equilibrium
   except ImportError as error:
     raise ValueError(
-      "peer 'literal' is in tests/, which is not here: run from the source tree"
+      "peer 'literal' is part of tests/, which is missing: run from the"
+      " source tree"
     ) from error
 
   class Listing(EquilibriumAggregation):
@@ -118,7 +120,7 @@ def _rates(work: steps.Work, graphs_per_second: float) -> dict[str, float]:
   busy = graphs_per_second * (inner / inner_rate + message / message_rate) / 1e9
   batch = work.config.batching.batch_size
   print(
-    f"products: {(inner + message) * batch / 1e9:.1f} GFLOP a step,"
+    f"products: {(inner + message) * batch / 1e9:.1f} GFLOP per step,"
     f" {inner / (inner + message):.0%} of them in the inner loop, done at"
     f" {flops / 1e9:.0f} GFLOP/s; the machine multiplies [{rows}, {2 * h}]"
     f" [{2 * h}, {h + outputs}] at {inner_rate:.0f} GFLOP/s. At that rate they"

@@ -29,7 +29,7 @@ def measure(
   Args:
     results_dir: Takes records/readouts.json, of which a report makes the card.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
   """
   given = readouts.problem(None, data_dir, cache_dir)
   large = readouts.large_problem(_LARGE, data_dir, cache_dir)
@@ -92,7 +92,7 @@ def deviations(
   """Returns how far the values move, relative to the largest.
 
   Args:
-    name: Of the readout.
+    name: Name of the readout.
     given: Where the sets come from.
     num_sets: How many of them.
 

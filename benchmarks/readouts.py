@@ -15,6 +15,7 @@ from benchmarks import peers, steps, timing
 from gnn_readout import data
 from gnn_readout.graphs import make_sets
 from gnn_readout.readouts import make_readout, readout_class
+from gnn_readout.wording import counted
 
 _NUM_GRAPHS = 256
 _WIDTH = 300
@@ -64,9 +65,9 @@ def run(
   Args:
     against: Peers: `pyg`, the default.
     rounds: Runs of each side.
-    dataset: Default ogbg-molhiv.
+    dataset: Name of the dataset; ogbg-molhiv by default.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
     By readout, the records of `timing.compare` of both.
@@ -94,8 +95,8 @@ def run(
     ratios = {kind: f"{r['ratio']:.2f}x" for kind, r in records[name].items()}
     print(name, *ratios.values(), flush=True)
   timing.print_table(
-    f"{dataset or steps.DATASET}: {_NUM_GRAPHS} graphs, {_WIDTH} wide, "
-    f"{os.cpu_count()} cores, float32, graphs/s",
+    f"{dataset or steps.DATASET}: {_NUM_GRAPHS} graphs, {_WIDTH} wide,"
+    f" {counted(os.cpu_count(), 'core')}, float32, graphs/s",
     ["", "forward", "PyG", "ratio", "gradient", "PyG", "ratio"],
     [
       [
@@ -134,9 +135,9 @@ def large_problem(
   """Returns sets of the sizes of evenly chosen graphs, with the largest one.
 
   Args:
-    dataset: Such as 'tu/REDDIT-BINARY'.
+    dataset: Dataset, such as 'tu/REDDIT-BINARY'.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
     num_graphs: S.
     width: D.
   """

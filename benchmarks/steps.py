@@ -62,12 +62,12 @@ def load(
   """Checks a config and makes batches for it.
 
   Args:
-    config: As for launch.train; its dataset is not used, unless it is of the
-      TU collection.
+    config: Config as for launch.train; its dataset is not used, unless it is of
+      the TU collection.
     num_batches: How many batches of the first epochs.
-    dataset: By default `DATASET`.
+    dataset: Name of the dataset; `DATASET` by default.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
   """
   settings.check(config)
   if config.dataset.startswith("tu/"):
@@ -123,8 +123,8 @@ def epoch_of(program: Program, batches: Sequence[Batch]) -> Callable[[], int]:
   """Returns a function that trains on some batches and counts the graphs.
 
   Args:
-    program: Of one member.
-    batches: As it takes them.
+    program: Program of one member.
+    batches: Batches in the form that the program takes.
   """
   count = int(sum(batch.real[0, 0] for batch in batches))
 

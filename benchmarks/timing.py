@@ -18,7 +18,7 @@ class Measurement(NamedTuple):
   """Items per second.
 
   Attributes:
-    median: Of the runs.
+    median: Median of the runs.
     iqr: Their interquartile range.
     runs: One rate per round.
   """
@@ -73,7 +73,7 @@ def compare(
   Args:
     name: What was measured.
     measured: From `alternate`.
-    unit: Of the rates.
+    unit: Unit of the rates.
     peer: The peer's key in `measured`.
 
   Returns:

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks import steps, timing
 from gnn_readout.readouts import READOUTS
+from gnn_readout.wording import counted
 
 _NUM_BATCHES = 32
 
@@ -23,14 +24,14 @@ def run(
   """Measures training steps per graph on batches of a real dataset.
 
   Args:
-    config: As for launch.train.
+    config: Config as for launch.train.
     against: One peer: `pyg`, the default, for the same model in PyTorch
       Geometric, or the name of a readout to take the place of the config's.
     rounds: Runs of each side.
-    dataset: Default ogbg-molhiv, whatever the config says, unless that is one
-      of the TU collection.
+    dataset: Name of the dataset; ogbg-molhiv by default, whatever the config
+      says, unless that is one of the TU collection.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
     The record of `timing.compare`, with the achieved GFLOP/s and the
@@ -56,8 +57,9 @@ def run(
   rate = timing.matrix_rate(832, passing.width, passing.width)
   batch_size = config.batching.batch_size
   timing.print_compared(
-    f"{work.store.schema.name}: training step, batch {batch_size}, "
-    f"{passing.width} wide, {os.cpu_count()} cores, float32, against {peer}",
+    f"{work.store.schema.name}: training step, batch {batch_size},"
+    f" {passing.width} wide, {counted(os.cpu_count(), 'core')}, float32,"
+    f" against {peer}",
     [record],
   )
   print(

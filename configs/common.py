@@ -21,8 +21,9 @@ def parse_variant(
 
   Args:
     variant: Words with commas between, such as `gcn,virtual_node,sum`.
-    grammar: Such as `MODEL[,virtual_node],READOUT[,paper]`: a word in capitals
-      stands for any, another one for itself; those in brackets may be left out.
+    grammar: Text, such as `MODEL[,virtual_node],READOUT[,paper]`: a word in
+      capitals stands for any, another one for itself; those in brackets may be
+      left out.
     **known: The words that one in capitals may stand for, if not any.
 
   Returns:
@@ -77,9 +78,9 @@ def readout(
   """Returns the part of a config that describes a readout.
 
   Args:
-    name: Of the readout.
-    arguments: Of those readouts that are not used with the defaults of their
-      class, by name. None is that of the class too.
+    name: Name of the readout.
+    arguments: Arguments of those readouts that are not used with the defaults
+      of their class, by name. None is that of the class too.
   """
   given = arguments.get(name, {})
   return ml_collections.ConfigDict({"name": name, "aux_weight": 0.0, **given})

@@ -36,7 +36,7 @@ import ml_collections
 from configs import common
 
 MODULES = ("module", "score_sum")
-# Of each panel of figure 3.6: the field that varies, and what the other one is.
+# For each panel of figure 3.6: the field that varies, and the other's value.
 PANELS = (
   ("side", {"noise": 0.0}),
   ("side", {"noise": 0.5}),
@@ -56,20 +56,20 @@ def get_config(variant: str = "module") -> ml_collections.ConfigDict:
   config.seed = 0
   # Fields and their values: all combinations are trained as one program.
   config.population = ""
-  config.set_size = 10  # Squares, n.
-  config.side = 0.5  # l, of the unit square.
-  config.noise = 0.0  # q, its share in the scores.
+  config.set_size = 10  # n, the number of squares.
+  config.side = 0.5  # l; the whole square has side 1.
+  config.noise = 0.0  # q, the share of noise in the scores.
 
   config.model = ml_collections.ConfigDict()
   config.model.name = word if word in MODULES else "readout"
   if word not in MODULES:
     config.model.width = 64  # D, what a set is pooled to.
-    config.model.element_widths = (64,)  # Of the layers before the last.
+    config.model.element_widths = (64,)  # Widths before the last layer.
     config.model.head_widths = (64,)
     config.model.readout = common.readout(word, READOUTS)
 
-  config.batch_size = 1024  # Sets.
-  # Of them computed at a time, what a CPU's cache holds; 0: all, for a GPU.
+  config.batch_size = 1024  # In sets.
+  # Sets computed at a time, to fit a CPU's cache; 0 (all) suits a GPU.
   config.chunk_size = 64
   config.optimizer = ml_collections.ConfigDict(
     {
@@ -80,10 +80,10 @@ def get_config(variant: str = "module") -> ml_collections.ConfigDict:
   )
   config.num_steps = 1_000
   config.eval_every = 1_000
-  # Steps; 0: with every evaluation, unless saving took over 5% of the time.
+  # In steps; 0 saves at each evaluation, unless that takes over 5% of the time.
   config.checkpoint_every = 0
-  config.num_eval_sets = 204_800  # Of validation, and as many of testing.
-  config.note = ""  # What was reduced; printed beside the result.
+  config.num_eval_sets = 204_800  # For validation, and as many for testing.
+  config.note = ""  # Reduced settings; printed beside the result.
   return config.lock()
 
 

@@ -27,24 +27,24 @@ def get_config(variant: str = "gin,sum") -> ml_collections.ConfigDict:
   common.parse_variant(variant, VARIANT)
   config = molpcba.get_config(variant)
   config.unlock()
-  config.dataset = ""  # The folder; there is no usual one.
+  config.dataset = ""  # The folder, which must be given.
   config.model.message_passing.update(width=64, num_layers=4, dropout=0.0)
   config.model.head = ml_collections.ConfigDict(
     {"name": "mlp", "dropout_rate": 0.0}
   )
-  # Of a dataset without a split: which fold to test on, and what folds.
+  # For a dataset without a split: the fold to test on, and how folds are made.
   config.fold = 0
   config.folds = ml_collections.ConfigDict(
     {
       "num_folds": 10,
       "seed": 0,
-      # What to select by: the "next" fold, a "holdout" of the others, or the
+      # Selects the epoch: the "next" fold, a "holdout" of the others, or the
       # "test" fold itself.
       "validation": "next",
     }
   )
-  # For launch.crossval: what the hyper-parameters are chosen from, and how
-  # often, each time with other folds; 0: as the protocol has it.
+  # For launch.crossval: the grid of hyper-parameters, and the number of repeats
+  # with other folds; 0: as many as the protocol has.
   config.grid = "optimizer.learning_rate=0.001,0.003"
   config.repeats = 0
   config.batching.num_buckets = 2

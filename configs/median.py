@@ -38,7 +38,7 @@ from configs import common
 VARIANT = "READOUT[,squared]"
 LEARNING_RATES = (1e-4, 3e-4, 1e-3)
 SEEDS = (0, 1, 2, 3, 4)
-# Of figure 3. The paper's own widths D can only be read off its axis.
+# For figure 3. The paper's own widths D can only be read off its axis.
 FIGURE3 = ("sum", "attention", "equilibrium")
 WIDTHS = (8, 32, 128)
 
@@ -74,16 +74,16 @@ def get_config(variant: str = "equilibrium") -> ml_collections.ConfigDict:
   rates = ",".join(map(str, LEARNING_RATES))
   config.population = f"seed={seeds} optimizer.learning_rate={rates}"
   config.set_size = 100
-  config.batch_size = 64  # Sets.
-  # Of them computed at a time, what a CPU's cache holds; 0: all, for a GPU.
+  config.batch_size = 64  # In sets.
+  # Sets computed at a time, to fit a CPU's cache; 0 (all) suits a GPU.
   config.chunk_size = 4
 
   config.model = ml_collections.ConfigDict()
   config.model.width = 32  # D, what a set is pooled to.
-  # Of the hidden layers that embed a number; D follows. Empty: the readout
-  # takes the numbers as they are.
+  # Widths of the hidden layers that embed a number, before D. If empty, the
+  # readout takes the numbers as they are.
   config.model.element_widths = () if readout == "equilibrium" else (256, 256)
-  # Between the layers of widths D and 1 that make the answer.
+  # Widths between the layers of widths D and 1 that make the answer.
   config.model.head_widths = (128,)
   config.model.readout = common.readout(readout, arguments)
 
@@ -96,10 +96,10 @@ def get_config(variant: str = "equilibrium") -> ml_collections.ConfigDict:
   )
   config.num_steps = 10_000
   config.eval_every = 1_000
-  # Steps; 0: with every evaluation, unless saving took over 5% of the time.
+  # In steps; 0 saves at each evaluation, unless that takes over 5% of the time.
   config.checkpoint_every = 0
-  config.num_eval_sets = 8_192  # Of validation, and as many of testing.
-  config.note = ""  # What was reduced; printed beside the result.
+  config.num_eval_sets = 8_192  # For validation, and as many for testing.
+  config.note = ""  # Reduced settings; printed beside the result.
   return config.lock()
 
 

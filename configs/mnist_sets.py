@@ -38,7 +38,9 @@ import ml_collections
 from configs import common
 
 READOUTS = {
-  "fspool": {"initialisation": "normal"},  # As the program; ones are the sum.
+  "fspool": {
+    "initialisation": "normal"
+  },  # As in the program; ones give the sum.
   "attention": {"num_heads": 4},
   "equilibrium": {"last_layer_scale": 0.3, "aux_weight": 1e-4},
 }
@@ -58,12 +60,12 @@ def get_config(variant: str = "fspool") -> ml_collections.ConfigDict:
   config.noise = 0.05  # Standard deviation; an image has side 1.
 
   config.model = ml_collections.ConfigDict()
-  config.model.width = 32  # D, of all hidden layers, and what a set becomes.
+  config.model.width = 32  # D, of all hidden layers and of a set's vector.
   config.model.latent_size = 16  # L
   config.model.readout = common.readout(word, READOUTS)
 
-  config.batch_size = 16  # Sets.
-  config.chunk_size = 0  # Of them computed at a time; 0: all.
+  config.batch_size = 16  # In sets.
+  config.chunk_size = 0  # Sets computed at a time; 0: all.
   config.optimizer = ml_collections.ConfigDict(
     {
       "learning_rate": 1e-3,
@@ -73,10 +75,10 @@ def get_config(variant: str = "fspool") -> ml_collections.ConfigDict:
   )
   config.num_steps = 3_750
   config.eval_every = 375
-  # Steps; 0: with every evaluation, unless saving took over 5% of the time.
+  # In steps; 0 saves at each evaluation, unless that takes over 5% of the time.
   config.checkpoint_every = 0
   config.num_eval_sets = (
-    10_000  # At most; of validation, and as many of testing.
+    10_000  # At most; for validation, and as many for testing.
   )
   config.note = "5,000 of 70,000 images"  # Printed beside the result.
   return config.lock()

@@ -19,12 +19,13 @@ et al. (up to 8 graphs and 1024 nodes) instead of OGB's 32 graphs.
 The sweeps are functions that yield overrides, one dict for each run: "variant"
 is the argument of `get_config`, every other key a field with dots. They are
 `table2` and, after the tables of appendix E, `ablation_steps`, `ablation_time`,
-`ablation_aux` and `ablation_capacity`. All train for the config's 100 epochs of
-batches of 32 graphs, where the paper takes 1e7 steps of up to 8 graphs; only
-`ablation_time`, which counts steps, has the paper's batches.
+`ablation_aux` and `ablation_capacity`. All of these train for the config's 100
+epochs of batches of 32 graphs, where the paper takes 1e7 steps of up to 8
+graphs; only `ablation_time`, which counts steps, has the paper's batches.
+`screens` and `screens_readouts` are short runs on `pubchem-hts24-small`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ml_collections
@@ -42,14 +43,14 @@ READOUTS = {
     "hidden": None,  # The width of the node embeddings.
     "capacity": 1.0,
     "adjoint": "unrolled",  # Or "implicit".
-    "test_num_steps": None,  # As in training.
+    "test_num_steps": None,  # None: as in training.
   },
 }
 
 LEARNING_RATES = (1e-4, 3e-4, 1e-3)
-# Of the ablations. Their tables do not say with which rate they were made, nor
-# whether it was tuned for every line; with one rate only what is ablated
-# varies, and the middle one of the paper's three is the safe one for all.
+# For the ablations. Their tables do not say which learning rate they used, nor
+# whether it was tuned for every line. With a single rate, only what is ablated
+# varies; the middle one of the paper's three is safe for all lines.
 ABLATION_RATE = 3e-4
 
 
@@ -61,13 +62,13 @@ def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
   config.dataset = "ogbg-molpcba"
   config.seed = 0
-  # For a dataset of your own, --config.dataset=FILE.csv. Empty: by looking.
+  # For your own --config.dataset=FILE.csv; what is empty is found in the file.
   config.csv = ml_collections.ConfigDict(
     {
       "smiles_column": "smiles",
-      "label_columns": "",  # Names with commas between.
-      "split_column": "",  # Says train, valid or test; the one called split.
-      "id_column": "",  # What predictions name the molecules by.
+      "label_columns": "",  # Names, separated by commas.
+      "split_column": "",  # Holds train, valid or test.
+      "id_column": "",  # Names the molecules in predictions.
       "task_type": "",  # binary, multiclass or regression.
       "metric": "",  # See docs/training.md; empty: the usual one.
       "on_invalid": "error",  # Or "skip".
@@ -110,22 +111,22 @@ def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
     }
   )
   config.num_steps = 0
-  # More than 0: used instead of num_steps. On a command line the one that is
-  # given counts.
+  # If positive, it replaces num_steps. On a command line the one that is given
+  # counts.
   config.num_epochs = 100.0
-  config.eval_every = 0  # Steps; 0: once per epoch.
+  config.eval_every = 0  # In steps; 0: once per epoch.
   config.eval_batch_size = 128
-  # Steps; 0: with every evaluation, unless saving took over 5% of the time.
+  # In steps; 0 saves at each evaluation, unless that takes over 5% of the time.
   config.checkpoint_every = 0
   config.log_every = 50
   config.tensorboard = True
   # Fields and their values, all combinations of which are trained as one
   # program: "seed=0,1,2 optimizer.learning_rate=1e-4,1e-3".
   config.population = ""
-  # A batch is spread over so many, each with its share of the graphs; 0: one,
-  # or with several processes one of each.
+  # Devices that share a batch, each with some of its graphs; 0: one device, or
+  # one of each process.
   config.num_devices = 0
-  config.note = ""  # What was reduced; printed beside the result.
+  config.note = ""  # Reduced settings; printed beside the result.
   return config.lock()
 
 
@@ -143,6 +144,47 @@ def table2() -> Iterator[dict[str, Any]]:
   for variant in (*variants, "equilibrium,equilibrium"):
     for rate in LEARNING_RATES:
       yield {"variant": variant, "optimizer.learning_rate": rate}
+
+
+# Of molecules of ogbg-molpcba's kind, so narrow and so short that two cores can
+# do it: 64 wide, 20 epochs with a falling rate.
+_SCREENS = {
+  "dataset": "pubchem-hts24-small",
+  "batching.batch_size": 128,
+  "model.message_passing.width": 64,
+  "model.message_passing.dropout": 0.1,
+  "num_epochs": 20.0,
+  "optimizer.schedule": "cosine",
+  "eval_batch_size": 256,
+}
+
+
+def screens() -> Iterator[dict[str, Any]]:
+  """Table 2 on 24 screens of PubChem: seven readouts on GCN and on GIN.
+
+  `pubchem-hts24-small` has molecules of ogbg-molpcba's kind, and other tasks.
+  The paper's three learning rates, one seed.
+  """
+  for passing in ("gcn", "gin"):
+    for readout in (
+      *("sum", "mean", "attention", "pna", "fspool", "optimal_transport"),
+      "equilibrium",
+    ):
+      for rate in LEARNING_RATES:
+        yield {
+          "variant": f"{passing},{readout}",
+          **_SCREENS,
+          "optimizer.learning_rate": rate,
+        }
+
+
+def screens_readouts(
+  readout_names: Sequence[str],
+) -> Iterator[dict[str, Any]]:
+  """Every readout of the table on GCN, on the same screens, two seeds."""
+  for readout in readout_names:
+    for seed in (0, 1):
+      yield {"variant": f"gcn,{readout}", **_SCREENS, "seed": seed}
 
 
 def ablation_steps() -> Iterator[dict[str, Any]]:

@@ -53,12 +53,12 @@ def get_config(variant: str = "po_u,digits") -> ml_collections.ConfigDict:
   config.model.name = words["MODEL"]
   config.model.start = "uniform" if words["MODEL"] == "po_u" else "linear"
   config.model.channels = 64
-  config.model.width = 64  # H, of the network of pairs.
+  config.model.width = 64  # H, of the network on pairs.
   config.model.num_steps = 0 if words["MODEL"] == "lin_assign" else 4  # T
-  config.model.num_rounds = 4  # Of Sinkhorn's scaling.
+  config.model.num_rounds = 4  # Rounds of Sinkhorn's scaling.
 
-  config.batch_size = 32  # Images.
-  config.chunk_size = 0  # Of them computed at a time; 0: all.
+  config.batch_size = 32  # In images.
+  config.chunk_size = 0  # Images computed at a time; 0: all.
   config.optimizer = ml_collections.ConfigDict(
     {
       "learning_rate": 1e-3,
@@ -68,9 +68,9 @@ def get_config(variant: str = "po_u,digits") -> ml_collections.ConfigDict:
   )
   config.num_steps = 2_500
   config.eval_every = 500
-  # Steps; 0: with every evaluation, unless saving took over 5% of the time.
+  # In steps; 0 saves at each evaluation, unless that takes over 5% of the time.
   config.checkpoint_every = 0
-  config.num_eval_sets = 10_000  # Of validation and of testing, at most.
+  config.num_eval_sets = 10_000  # For validation and for testing, at most.
   is_digits = words["IMAGES"] == "digits"
   config.note = "5,000 of 70,000 images" if is_digits else ""
   return config.lock()

@@ -47,7 +47,7 @@ READOUTS = {
     "last_layer_scale": 0.3,
     "aux_weight": 1e-4,
     "adjoint": "unrolled",  # Or "implicit".
-    "test_num_steps": None,  # As in training.
+    "test_num_steps": None,  # None: as in training.
   },
 }
 
@@ -74,11 +74,11 @@ def get_config(variant: str = "sum") -> ml_collections.ConfigDict:
     {"channels": (16, 32, 64), "width": 256}
   )
   config.model.readout = common.readout(words["READOUT"], READOUTS)
-  # Of the hidden layers; the last one has `num_classes` outputs.
+  # Widths of the hidden layers; the last layer has `num_classes` outputs.
   config.model.output = ml_collections.ConfigDict({"widths": (128,)})
 
-  config.batch_size = 8  # Sets.
-  config.chunk_size = 0  # Of them computed at a time; 0: all.
+  config.batch_size = 8  # In sets.
+  config.chunk_size = 0  # Sets computed at a time; 0: all.
   config.optimizer = ml_collections.ConfigDict(
     {
       "learning_rate": 3e-4,
@@ -88,10 +88,10 @@ def get_config(variant: str = "sum") -> ml_collections.ConfigDict:
   )
   config.num_steps = 100_000
   config.eval_every = 5_000
-  # Steps; 0: with every evaluation, unless saving took over 5% of the time.
+  # In steps; 0 saves at each evaluation, unless that takes over 5% of the time.
   config.checkpoint_every = 0
   config.num_eval_sets = 4_000
-  config.note = ""  # What was reduced; printed beside the result.
+  config.note = ""  # Reduced settings; printed beside the result.
   return config.lock()
 
 

@@ -55,7 +55,7 @@ def get_config(variant: str = "fspool,direct") -> ml_collections.ConfigDict:
   config.model = ml_collections.ConfigDict()
   config.model.width = 16
   config.model.latent_size = 1
-  # A number: this instead of what the encoder says, always.
+  # A number replaces the encoder's output by this constant.
   config.model.latent_value = config_dict.placeholder(float)
   config.model.readout = common.readout(words["READOUT"] or "fspool", READOUTS)
   if config.model.readout.name == "fspool":  # The relaxed one has no loss.
@@ -66,12 +66,12 @@ def get_config(variant: str = "fspool,direct") -> ml_collections.ConfigDict:
   config.optimizer = ml_collections.ConfigDict({"learning_rate": 1e-3})
   config.num_steps = 10240
   config.eval_every = 1024
-  # Steps; 0: with every evaluation, unless saving took over 5% of the time.
+  # In steps; 0 saves at each evaluation, unless that takes over 5% of the time.
   config.checkpoint_every = 0
   config.num_eval_sets = 1024
   # Fields and their values: all combinations are trained as one program.
   config.population = ""
-  config.note = ""  # What was reduced; printed beside the result.
+  config.note = ""  # Reduced settings; printed beside the result.
   return config.lock()
 
 

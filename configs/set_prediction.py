@@ -60,31 +60,33 @@ def get_config(variant: str = "polygons,dspn") -> ml_collections.ConfigDict:
     config.dataset = "mnist-sets"
   else:
     config.num_points = 8
-  config.input = "set"  # Of polygons also 'rotation' or 'phase'.
-  config.loss = "chamfer" if is_digits else "hungarian"  # By Huber's function.
-  config.loss_of_all_steps = True  # Or of the last one alone.
+  config.input = "set"  # For polygons also 'rotation' or 'phase'.
+  config.loss = (
+    "chamfer" if is_digits else "hungarian"
+  )  # With Huber's function.
+  config.loss_of_all_steps = True  # False: of the last step only.
   config.representation_weight = (
-    0.1  # lambda; no matter where input is the set.
+    0.1  # lambda; without effect if input is 'set'.
   )
-  # Of squares, at every evaluation; the first one is what a run is judged by.
+  # Squared losses, at every evaluation; the first one is the run's metric.
   config.scores = ("chamfer",) if is_digits else ("hungarian", "chamfer")
 
   config.model = ml_collections.ConfigDict()
   config.model.decoder = words["DECODER"]
   config.model.latent_size = 64  # L
-  config.model.width = 64  # Of the hidden layers that map an input to z.
-  # Of those that embed a point; L follows.
+  config.model.width = 64  # Width of the layers from input to z.
+  # Widths of the layers that embed a point, before L.
   config.model.element_widths = (256, 256) if is_digits else (64, 64)
-  config.model.decoder_width = 256 if is_digits else 64  # Of mlp and lstm.
+  config.model.decoder_width = 256 if is_digits else 64  # For mlp and lstm.
   config.model.readout = common.readout(words["READOUT"] or "fspool", READOUTS)
   config.model.pairs = False  # Whether pairs of elements are pooled.
   config.model.num_steps = 10  # T
   config.model.test_num_steps = ()  # Scored after each; (): as in training.
-  config.model.inner_learning_rate = 25.0  # eta, of a set.
+  config.model.inner_learning_rate = 25.0  # eta, per set.
   config.model.momentum = 0.0
 
-  config.batch_size = 32  # Sets.
-  config.chunk_size = 8 if is_digits else 0  # Computed at a time; 0: all.
+  config.batch_size = 32  # In sets.
+  config.chunk_size = 8 if is_digits else 0  # Sets computed at a time; 0: all.
   config.optimizer = ml_collections.ConfigDict(
     {
       "learning_rate": 1e-2 if is_digits else 1e-3,
@@ -94,7 +96,7 @@ def get_config(variant: str = "polygons,dspn") -> ml_collections.ConfigDict:
   )
   config.num_steps = 2_500 if is_digits else 4_000
   config.eval_every = 500
-  # Steps; 0: with every evaluation, unless saving took over 5% of the time.
+  # In steps; 0 saves at each evaluation, unless that takes over 5% of the time.
   config.checkpoint_every = 0
   config.num_eval_sets = 512
   config.note = "5,000 of 70,000 images" if is_digits else ""

@@ -36,7 +36,7 @@ from configs import common
 
 MODELS = ("po_u", "po_la", "lin_assign")
 SIZES = (5, 10, 15, 80, 100, 120)
-# Pairs of bounds.
+# Intervals, as pairs of bounds.
 INTERVALS = (
   0.0, 1.0, 0.0, 10.0, 0.0, 1000.0, 1.0, 2.0, 10.0, 11.0, 100.0, 101.0,
   1000.0, 1001.0,
@@ -53,7 +53,7 @@ def get_config(variant: str = "po_u") -> ml_collections.ConfigDict:
   # Fields and their values: all combinations are trained as one program.
   config.population = ""
   config.set_size = 10  # N
-  config.test_set_size = config_dict.placeholder(int)  # As in training.
+  config.test_set_size = config_dict.placeholder(int)  # None: as in training.
   config.intervals = INTERVALS
 
   config.model = ml_collections.ConfigDict()
@@ -61,10 +61,10 @@ def get_config(variant: str = "po_u") -> ml_collections.ConfigDict:
   config.model.start = "uniform" if word == "po_u" else "linear"
   config.model.width = 16  # H
   config.model.num_steps = 0 if word == "lin_assign" else 6  # T
-  config.model.num_rounds = 4  # Of Sinkhorn's scaling.
+  config.model.num_rounds = 4  # Rounds of Sinkhorn's scaling.
 
-  config.batch_size = 512  # Sets.
-  config.chunk_size = 16  # Of them computed at a time; 0: all.
+  config.batch_size = 512  # In sets.
+  config.chunk_size = 16  # Sets computed at a time; 0: all.
   config.optimizer = ml_collections.ConfigDict(
     {
       "learning_rate": 0.1,
@@ -74,10 +74,10 @@ def get_config(variant: str = "po_u") -> ml_collections.ConfigDict:
   )
   config.num_steps = 512
   config.eval_every = 256
-  # Steps; 0: with every evaluation, unless saving took over 5% of the time.
+  # In steps; 0 saves at each evaluation, unless that takes over 5% of the time.
   config.checkpoint_every = 0
   config.num_eval_sets = 512
-  config.note = ""  # What was reduced; printed beside the result.
+  config.note = ""  # Reduced settings; printed beside the result.
   return config.lock()
 
 

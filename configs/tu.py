@@ -48,13 +48,13 @@ import ml_collections
 
 from configs import common
 
-# The readouts' arguments, where they are not the usual ones.
+# Arguments of readouts that differ from their defaults.
 READOUTS = {
   "equilibrium": {"num_steps": 15, "aux_weight": 1.0},
   "fspool": {"num_knots": 5, "initialisation": "ones"},
 }
 
-# Social networks: wider and shorter. All others are run as bioinformatics.
+# Social networks are wider and shorter; all others run as bioinformatics.
 SOCIAL = ("COLLAB", "IMDB-", "REDDIT-", "deezer", "github", "reddit", "twitch")
 
 
@@ -80,7 +80,7 @@ def get_config(variant: str = "MUTAG,fspool") -> ml_collections.ConfigDict:
     {
       "num_folds": 10,
       "seed": 0,
-      # What to select by: the "next" fold, a "holdout" of the others, or the
+      # Selects the epoch: the "next" fold, a "holdout" of the others, or the
       # "test" fold itself, as gin2019 does.
       "validation": "next",
     }
@@ -88,11 +88,11 @@ def get_config(variant: str = "MUTAG,fspool") -> ml_collections.ConfigDict:
   # Fields and values, such as "seed=0,1,2 optimizer.learning_rate=0.01,0.001":
   # all combinations are trained at once.
   config.population = ""
-  # A batch is spread over so many, each with its share of the graphs; 0: one,
-  # or with several processes one of each.
+  # Devices that share a batch, each with some of its graphs; 0: one device, or
+  # one of each process.
   config.num_devices = 0
-  # For launch.crossval: what the hyper-parameters are chosen from, and how
-  # often, each time with other folds; 0: as the protocol has it.
+  # For launch.crossval: the grid of hyper-parameters, and the number of repeats
+  # with other folds; 0: as many as the protocol has.
   large = 100 if is_social and not gin0 else 128
   config.grid = f"batching.batch_size=32,{large} model.head.dropout_rate=0,0.5"
   if not is_social:
@@ -124,7 +124,7 @@ def get_config(variant: str = "MUTAG,fspool") -> ml_collections.ConfigDict:
       "batch_size": 32,
       "max_nodes": 16384,  # Paper mode only.
       "num_buckets": 2,
-      "keep_last": not gin0,  # As a smaller batch.
+      "keep_last": not gin0,  # The last, smaller batch of an epoch.
     }
   )
   config.optimizer = ml_collections.ConfigDict(
@@ -138,12 +138,12 @@ def get_config(variant: str = "MUTAG,fspool") -> ml_collections.ConfigDict:
   config.num_steps = 0
   config.num_epochs = 350.0 if gin0 else 250.0 if is_social else 500.0
   config.epoch_steps = 50 if gin0 else 0  # 0: one pass over the data.
-  config.eval_every = 0  # Steps; 0: once per epoch.
+  config.eval_every = 0  # In steps; 0: once per epoch.
   config.eval_batch_size = 128
-  # Steps; 0: with every evaluation. That would take longer than an epoch of a
-  # small dataset.
+  # In steps; 0 saves at each evaluation, which would take longer than an epoch
+  # of a small dataset.
   config.checkpoint_every = 500
   config.log_every = 50
   config.tensorboard = False
-  config.note = ""  # What was reduced; printed beside the result.
+  config.note = ""  # Reduced settings; printed beside the result.
   return config.lock()

@@ -22,7 +22,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gnn_readout import options
-from gnn_readout.errors import nearest
+from gnn_readout.errors import suggest_field
 from gnn_readout.signatures import Argument
 
 
@@ -59,11 +59,12 @@ LENGTHS = ("num_epochs", "num_steps")
 
 _WORDS = {
   bool: "true or false",
-  int: "a whole number",
+  int: "an integer",
   float: "a number",
   str: "a word",
   type(None): "None",
 }
+_SEVERAL = " or several separated by commas"
 
 
 def known(config: ConfigDict) -> dict[str, Any]:
@@ -92,8 +93,8 @@ def with_fields(
 
   Args:
     config: It may be locked, and the copy is as well then.
-    values: By name, each as text or of the field's type.
-    prefix: Of the fields in messages, such as "--config.".
+    values: Values by name, each as text or of the field's type.
+    prefix: Prefix of the fields in messages, such as "--config.".
 
   Raises:
     ValueError: If there is no such field, a value is not of its type, or two
@@ -101,7 +102,10 @@ def with_fields(
   """
   for field, own in _ALIASES.items():
     if field in values and own in values:
-      raise ValueError(f"{prefix}{field} and {prefix}{own} are one: give one")
+      raise ValueError(
+        f"{prefix}{field} and {prefix}{own} set the same field; give one of"
+        " them"
+      )
   values = {own_name(field): value for field, value in values.items()}
   result = config.copy_and_resolve_references()
   named = dict(_named(config))  # The copy does not know the type of a None.
@@ -130,7 +134,8 @@ def from_data(config: Mapping[str, Any]) -> Iterator[str]:
   """Yields the fields that will be measured on the data, as none is given.
 
   Args:
-    config: As nested dictionaries; such a field is None there, or not there.
+    config: Config as nested dictionaries; such a field is None there, or not
+      there.
   """
   import numpy as np
 
@@ -147,9 +152,9 @@ def read(text: str, kind: Any, field: str = "") -> Any:
   """Returns the value that a text stands for.
 
   Args:
-    text: Such as "0.5", "None", "256,256,1" or "(256, 256, 1)".
-    kind: Of the value, as in a signature: `int | None`, `Sequence[float]`; any
-      number or word if it is `Any`.
+    text: Text, such as "0.5", "None", "256,256,1" or "(256, 256, 1)".
+    kind: Type of the value, as in a signature: `int | None`, `Sequence[float]`;
+      any number or word if it is `Any`.
     field: Whose value it is, for the message.
 
   Raises:
@@ -161,8 +166,11 @@ def read(text: str, kind: Any, field: str = "") -> Any:
       return _read(text, one)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
       pass
-  words = f"{text!r} is not {' or '.join(map(_words, kinds))}"
-  raise ValueError(f"{field}={text}: {words}" if field else words)
+  words = [_words(one) for one in kinds]
+  # One of them is among several of them.
+  words = [w for w in words if f"{w}{_SEVERAL}" not in words]
+  expected = " or ".join(words)
+  raise ValueError(f"{field} expects {expected}, got {text!r}".lstrip())
 
 
 def write(value: Any) -> str:
@@ -270,7 +278,9 @@ def _keep_one_length(
   given = [name for name in LENGTHS if name in values and config[name] > 0]
   if len(given) > 1:
     words = " and ".join(f"{prefix}{name}={config[name]:g}" for name in given)
-    raise ValueError(f"{words} both say how long the run is: give one of them")
+    raise ValueError(
+      f"{words} both set the length of the run; give one of them"
+    )
   for name in set(LENGTHS) - set(given) if given else ():
     if name in config:
       _set(config, "", name, type(config[name])(0))
@@ -286,17 +296,14 @@ def _leave_out(config: ConfigDict, part: str) -> None:
 
 
 def unknown(field: str, kinds: Mapping[str, Any]) -> ValueError:
-  """Returns an error that names the nearest field, and those beside it or all.
+  """Returns an error that names the nearest field, and those that are known.
 
   Args:
     field: Which is not there.
-    kinds: Those that are.
+    kinds: The fields that exist, by name.
   """
-  part = field.rpartition(".")[0]
-  beside = [name for name in kinds if name.rpartition(".")[0] == part]
   return ValueError(
-    f"the config has no field {field!r}. Did you mean"
-    f" {nearest(field, kinds)!r}? Known: {', '.join(beside or kinds)}."
+    f"the config has no field {field!r}.{suggest_field(field, list(kinds))}"
   )
 
 
@@ -324,7 +331,7 @@ def _element(kind: Any) -> Any:
 
 def _words(kind: Any) -> str:
   if _is_sequence(kind):
-    return f"{_words(_element(kind))} or several with commas between"
+    return _words(_element(kind)) + _SEVERAL
   if kind is Any:
     return "a value"
   return " or ".join(_WORDS.get(one, "a value") for one in _alternatives(kind))

@@ -34,7 +34,7 @@ def f1(counts: np.ndarray, is_binary: bool) -> np.ndarray:
 
   Args:
     counts: As `accuracy` takes it.
-    is_binary: Likewise.
+    is_binary: As `accuracy` takes it.
   """
   is_any = counts.sum(axis=(-2, -1)) > 0
   hits = np.diagonal(counts, axis1=-2, axis2=-1)  # [..., C]
@@ -53,7 +53,7 @@ def mcc(counts: np.ndarray, is_binary: bool) -> np.ndarray:
 
   Args:
     counts: As `accuracy` takes it.
-    is_binary: Likewise.
+    is_binary: As `accuracy` takes it.
 
   Reference: Gorodkin 2004, "Comparing two K-category assignments by a
   K-category correlation coefficient", eq. 8.

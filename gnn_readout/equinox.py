@@ -45,7 +45,7 @@ class Readout(eqx.Module):
     """Creates the readout and its parameters.
 
     Args:
-      name: Of a readout in any table of `gnn_readout.readouts`.
+      name: Name of a readout in any table of `gnn_readout.readouts`.
       width: D, of the elements.
       key: A JAX key.
       inference: Whether it is not in training, unless a call says otherwise.

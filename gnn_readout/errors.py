@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 _MOST = 60  # Characters of a quotation.
 _MOST_NAMES = 40  # Of a list of what would have been right.
+_ALIKE = 0.75  # Of 1, from which on a last part is near enough to be named.
 
 
 class Damaged(ValueError):
   """What a run left is not what it wrote.
 
   Attributes:
-    flags: What the same command needs besides in order to go on; None where
-      no command is known that does.
+    flags: Flags with which the same command resumes; None where no such command
+      is known.
   """
 
   flags: tuple[str, ...] | None = None
@@ -33,35 +34,49 @@ def suggest(name: str, valid: Iterable[str]) -> str:
   """
   valid = sorted(valid)
   near = difflib.get_close_matches(str(name)[:_MOST], valid, n=1, cutoff=0.5)
-  hint = f" Did you mean {near[0]!r}?" if near else ""
-  more = ""
-  if len(valid) > _MOST_NAMES:
-    more = f", ... ({len(valid):,} in all)"
-  return f"{hint} Known: {', '.join(valid[:_MOST_NAMES])}{more}."
+  return _hint(*near) + _known(valid)
 
 
-def nearest(name: str, valid: Iterable[str]) -> str:
-  """Returns the name, of those with dots, that is most alike.
+def suggest_field(name: str, valid: Sequence[str]) -> str:
+  """Returns what `suggest` does, for names with dots and in their order.
 
   Args:
     name: What the user wrote.
     valid: The names that would have been accepted, at least one. They are
-      compared as a whole and in their last part.
+      compared as a whole and in their last part. Listed are those that differ
+      from the written one in the last part alone, or else all.
   """
 
   def likeness(other: str) -> float:
     ends = name.rpartition(".")[2], other.rpartition(".")[2]
-    pairs = (name, other), ends
-    return sum(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
+    return difflib.SequenceMatcher(None, *ends).ratio()
 
-  return max(valid, key=likeness)
+  def whole(other: str) -> float:
+    return likeness(other) + difflib.SequenceMatcher(None, name, other).ratio()
+
+  near = max(valid, key=whole)
+  part = name.rpartition(".")[0]
+  beside = [other for other in valid if other.rpartition(".")[0] == part]
+  hint = _hint(near) if likeness(near) >= _ALIKE else ""
+  return hint + _known(beside or valid)
+
+
+def _hint(near: str = "") -> str:
+  return f" Did you mean {near!r}?" if near else ""
+
+
+def _known(valid: Sequence[str]) -> str:
+  more = ""
+  if len(valid) > _MOST_NAMES:
+    more = f", ... ({len(valid):,} in all)"
+  return f" Known: {', '.join(valid[:_MOST_NAMES])}{more}."
 
 
 def quoted(text: str | bytes) -> str:
   """Returns what a file holds as a message shows it: short, on one line.
 
   Args:
-    text: Of any length; bytes are read as UTF-8.
+    text: Text of any length; bytes are read as UTF-8.
 
   Returns:
     Such as `"'CCO'"`, or `"'CCCCC...' (140,941 characters)"`.
@@ -87,8 +102,8 @@ def brief(text: str, most: int) -> str:
   """Returns both ends of a text on one line, of at most so many characters.
 
   Args:
-    text: Such as an error message, which may be pages long.
-    most: Of what is returned.
+    text: Text, such as an error message, which may be pages long.
+    most: Largest length of what is returned.
   """
   text = " ".join(text.split())
   if len(text) <= most:

@@ -22,7 +22,7 @@ def nested(values: Mapping[str, Any], fields: Mapping[str, Any]) -> Any:
   """Returns a copy of nested dictionaries, fields that they have set anew.
 
   Args:
-    values: Such as `config.to_dict()`.
+    values: Values, such as `config.to_dict()`.
     fields: (Traced) values by dotted name.
   """
   result = copy.deepcopy(values)

@@ -23,7 +23,7 @@ class Readout(nnx.Module):
     """Creates the readout and its parameters.
 
     Args:
-      name: Of a readout in any table of `gnn_readout.readouts`.
+      name: Name of a readout in any table of `gnn_readout.readouts`.
       width: D, of the elements.
       rngs: The stream `params` is drawn from here, and `dropout` in training by
         a readout that draws.

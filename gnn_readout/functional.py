@@ -28,7 +28,7 @@ class _Function:
   """What Init and Apply share; those of the same readout are equal.
 
   Attributes:
-    name: Of the readout.
+    name: Name of the readout.
     arguments: `output_size` and its own.
   """
 
@@ -103,7 +103,7 @@ def readout(name: str, **arguments: Any) -> PureReadout:
   """Returns a readout by name, as two pure functions.
 
   Args:
-    name: Of a readout in any table of `gnn_readout.readouts`.
+    name: Name of a readout in any table of `gnn_readout.readouts`.
     **arguments: `output_size` and the readout's own, which
       `python -m launch.readouts NAME` lists.
 
@@ -126,7 +126,7 @@ def draws(apply: Apply, params: hk.Params, width: int) -> bool:
   """Returns whether a readout draws random numbers in training.
 
   Args:
-    apply: As of `PureReadout`.
+    apply: The function `apply` of a `PureReadout`.
     params: Its parameters.
     width: D.
   """

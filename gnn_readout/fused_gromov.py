@@ -61,7 +61,7 @@ def distances(
       and once.
     templates: The K templates.
     alpha: Weight of the structure, between 0 and 1.
-    epsilon: Of the proximal term; a smaller one takes longer steps.
+    epsilon: Weight of the proximal term; a smaller one takes longer steps.
     num_iterations: Proximal steps.
     num_scalings: Scalings, of rows and columns, in each.
   """

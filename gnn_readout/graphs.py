@@ -61,7 +61,7 @@ class Sets:
 
   @property
   def num_segments(self) -> int:
-    """S, a static number."""
+    """Number of sets, S; it is static."""
     return self.sizes.shape[0]
 
 
@@ -90,8 +90,8 @@ def make_sets(sizes: Array, num_elements: int) -> Sets:
       raise ValueError(f"sizes must not be negative, got {int(sizes.min())}.")
     if int(sizes.sum()) > num_elements:
       raise ValueError(
-        f"sizes sum to {int(sizes.sum())}, more than the {num_elements} "
-        "elements there are."
+        f"sizes sum to {int(sizes.sum())}, more than"
+        f" num_elements={num_elements}."
       )
   ends = jnp.cumsum(sizes, dtype=jnp.int32)  # [S]
   positions = jnp.arange(num_elements, dtype=jnp.int32)  # [N]
@@ -187,7 +187,7 @@ def edge_mask(graphs: jraph.GraphsTuple, mask: Array | None = None) -> Array:
 
   Args:
     graphs: A batch, its real graphs first.
-    mask: As of `node_sets`.
+    mask: Mask as in `node_sets`.
   """
   mask = graph_mask(graphs) if mask is None else mask
   num_edges = jnp.sum(jnp.where(mask, graphs.n_edge, 0))

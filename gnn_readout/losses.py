@@ -103,7 +103,9 @@ def label_weights(
   weights = np.ones((labels.shape[1], classes))
   if len(class_weights):
     if task_type == "regression":
-      raise ValueError("class_weights are for classes, not for a regression")
+      raise ValueError(
+        "class_weights are for classification, not for regression"
+      )
     if isinstance(class_weights, str):
       weights = _balanced(labels, classes)
     else:

@@ -139,7 +139,10 @@ def minimise(
     ("iterates", iterates),
   ):
     if adjoint == "implicit" and given:
-      raise ValueError(f"{name} needs adjoint 'unrolled', got 'implicit'.")
+      raise ValueError(
+        f"{name} is not supported with adjoint='implicit'; use"
+        " adjoint='unrolled'."
+      )
   reduce = functools.partial(AUX_REDUCTIONS[aux_reduction], axis=-1)
   if gradient_fn is None:
     gradient_fn = _autodiff(energy, y0)

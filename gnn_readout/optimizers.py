@@ -74,16 +74,16 @@ def make_optimizer(
       half the rate after every 50 epochs, or 'plateau'.
     warmup_steps: Over so many steps the rate grows linearly from near 0.
     num_steps: Steps of the whole run.
-    steps_per_epoch: For 'halving'.
-    weight_decay: That of AdamW (Loshchilov and Hutter 2019): every parameter
-      shrinks by rate times this times itself; may be traced. 0: none.
+    steps_per_epoch: Number of steps per epoch, used by 'halving'.
+    weight_decay: Weight decay of AdamW (Loshchilov and Hutter 2019): every
+      parameter shrinks by rate times this times itself; may be traced. 0: none.
     clip_norm: A gradient of a larger norm, over all parameters, is scaled down
       to it. 0: none is.
     accumulate_steps: Parameters change after so many steps, by their mean
       gradient.
-    ema_decay: That of the average of the parameters; 0: none is kept.
-    plateau_factor: Of `rate_factor`, which is computed elsewhere.
-    plateau_patience: Likewise.
+    ema_decay: Decay of the moving average of the parameters; 0: none is kept.
+    plateau_factor: Argument of `rate_factor`; it is not used here.
+    plateau_patience: Argument of `rate_factor`; it is not used here.
   """
   del plateau_factor, plateau_patience
   rate = learning_rate
@@ -125,11 +125,12 @@ def of_member(
   """Returns the optimiser of a member of a program.
 
   Args:
-    fields: Of the config's part `optimizer`; traced ones have their values.
+    fields: Fields of the config's part `optimizer`; traced ones have their
+      values.
     hyper: All that is traced of the member, with the factor of its learning
       rate if it has one.
     num_steps: As `make_optimizer` takes it.
-    steps_per_epoch: Likewise.
+    steps_per_epoch: As `make_optimizer` takes it.
   """
   fields = {"schedule": "constant", "warmup_steps": 0, **fields}
   if RATE_FACTOR in hyper:
@@ -149,7 +150,7 @@ def averaging(
 
   Args:
     optimizer: Makes the updates.
-    decay: At least 0 and less than 1.
+    decay: Decay per step, at least 0 and less than 1.
 
   Reference: Kingma and Ba 2015, "Adam", section 7.2.
   """
@@ -184,7 +185,7 @@ def averaged(opt_state: Any, params: Any) -> Any:
   """Returns the average of the parameters, or these if none is kept.
 
   Args:
-    opt_state: Of an optimiser of `make_optimizer`.
+    opt_state: State of an optimiser of `make_optimizer`.
     params: What it updates.
   """
   leaves = jax.tree.leaves(opt_state, is_leaf=_is_average)
@@ -213,7 +214,7 @@ def follows_scores(fields: Mapping[str, Any]) -> bool:
   """Returns whether the learning rate depends on scores, see `rate_factor`.
 
   Args:
-    fields: Of the config's part `optimizer`.
+    fields: Fields of the config's part `optimizer`.
   """
   return fields.get("schedule") == "plateau"
 
@@ -229,8 +230,8 @@ def rate_factor(
   same.
 
   Args:
-    fields: Of the config's part `optimizer`.
-    scores: Of all evaluations on 'valid', in order.
+    fields: Fields of the config's part `optimizer`.
+    scores: Scores of all evaluations on 'valid', in order.
     sign: -1 if a lower score is a better one, else 1.
   """
   factor, patience = (

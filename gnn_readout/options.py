@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gnn_readout.errors import suggest
+from gnn_readout.wording import counted
 
 
 class Option(NamedTuple):
@@ -46,7 +47,7 @@ def _are_weights_or_balanced(value: Sequence[float] | str) -> bool:
 
 
 _NOT_NEGATIVE = _is_not_negative, "must not be negative"
-_NUMBERS = "must be numbers that are not negative, one of them more than 0"
+_NUMBERS = "must be non-negative numbers, at least one of them positive"
 _PRECISIONS = ("float32", "bfloat16")
 
 OPTIONS: dict[str, Option] = {
@@ -105,7 +106,7 @@ def check(fields: Mapping[str, Any]) -> None:
   """Refuses options with an impossible value.
 
   Args:
-    fields: Of a config, by dotted name.
+    fields: Fields of a config, by dotted name.
 
   Raises:
     ValueError: If one of them cannot be, or `optimizer` has an unknown one.
@@ -117,7 +118,7 @@ def check(fields: Mapping[str, Any]) -> None:
       _check_name(name.removeprefix(_OF_OPTIMIZER), known)
     if option and name not in known:
       raise ValueError(
-        f"{name}={_text(value)} is for datasets of graphs, not for the task"
+        f"{name}={_text(value)} applies to datasets of graphs, not to the task"
         f" {fields['task']!r}"
       )
     if option and not option.fits(value):
@@ -128,7 +129,7 @@ def check_length(fields: Mapping[str, Any], num_steps: int) -> None:
   """Refuses options that a run is too short for.
 
   Args:
-    fields: Of a config, by dotted name.
+    fields: Fields of a config, by dotted name.
     num_steps: Steps of the whole run; one of no steps can have any.
 
   Raises:
@@ -137,8 +138,8 @@ def check_length(fields: Mapping[str, Any], num_steps: int) -> None:
   for name in ("optimizer.warmup_steps", "optimizer.accumulate_steps"):
     if 0 < num_steps < fields.get(name, 0):
       raise ValueError(
-        f"{name} must be at most the {num_steps} steps of the run, got"
-        f" {fields[name]}"
+        f"{name} must be at most the length of the run,"
+        f" {counted(num_steps, 'step')}, got {fields[name]}"
       )
 
 

@@ -37,9 +37,9 @@ def check_part(text: str, what: str) -> str:
   """
   if not is_part(text):
     raise ValueError(
-      f"{what} cannot be {quoted(text)}: it becomes the name of a file, which"
-      f" has 1 to {_LONGEST} bytes, neither slashes nor control characters, and"
-      " no dot at its start"
+      f"{what} cannot be {quoted(text)}: it becomes the name of a"
+      f" file, which must have 1 to {_LONGEST} bytes, no slashes or control"
+      " characters, and no dot at its start"
     )
   return text
 

@@ -48,7 +48,7 @@ def run(name: str, arguments: list[str]) -> None:
   """Runs a program in this process, as its command line would.
 
   Args:
-    name: Such as `train`.
+    name: Name, such as `train`.
     arguments: What follows the name.
   """
   global _by_command

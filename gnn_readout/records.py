@@ -177,7 +177,7 @@ class NoRecordsError(ValueError):
     """Says what is missing where.
 
     Args:
-      what: Such as 'run records'.
+      what: What is looked for, such as 'run records'.
       folder: Where they would be.
       command: What makes some.
     """
@@ -217,9 +217,9 @@ def write(
   """Completes a record, checks it and writes it.
 
   Args:
-    folder: That of the run.
+    folder: Folder of the run.
     facts: All fields of its kind but the version and the time.
-    file_name: Of the file in it.
+    file_name: Name of the file in it.
 
   Returns:
     What is now in the file.
@@ -284,7 +284,7 @@ def check(record: Any, where: str | os.PathLike[str]) -> Record:
   if version != VERSION:
     age, what = ("newer", "update the program")
     if version < VERSION:
-      age, what = ("older", "make the record again")
+      age, what = ("older", "write the record again by its command")
     raise ValueError(
       f"{where}: schema_version {version} is {age} than this program's"
       f" {VERSION}; {what}"
@@ -293,7 +293,8 @@ def check(record: Any, where: str | os.PathLike[str]) -> Record:
   kind = record["kind"]
   if kind not in KINDS:
     raise ValueError(
-      f"{where}: field 'kind' cannot be {quoted(kind)}.{suggest(kind, KINDS)}"
+      f"{where}: field 'kind' has the invalid value"
+      f" {quoted(kind)}.{suggest(kind, KINDS)}"
     )
   _check_fields(record, KINDS[kind], where)
   paths.check_part(record["name"], f"{where}: field 'name'")
@@ -325,7 +326,7 @@ def read_folder(
     run = f"{configuration(record)} {record['config'].get('seed')}"
     if run in first:
       raise ValueError(
-        f"{path} is of the same run with the same seed as {first[run]}; keep"
+        f"{path} is a record of the same run and seed as {first[run]}; keep"
         " one of them"
       )
     first[run] = path
@@ -336,8 +337,8 @@ def field(record: Record, name: str) -> Any:
   """Returns a field of a record's config, None if it is not there.
 
   Args:
-    record: Of a run or a cross-validation.
-    name: With dots, such as 'model.readout.num_steps'.
+    record: Record of a run or a cross-validation.
+    name: Name with dots, such as 'model.readout.num_steps'.
   """
   return flatten(record["config"]).get(name)
 
@@ -346,7 +347,7 @@ def configuration(record: Record, without: Iterable[str] = ()) -> str:
   """Returns all that decides a result but the seed, as one string.
 
   Args:
-    record: Of a run or a cross-validation.
+    record: Record of a run or a cross-validation.
     without: Further fields of the config to leave out, with dots.
   """
   # A record is of one member, whose own fields are set.
@@ -404,7 +405,8 @@ def _check_fields(
       not_finite = isinstance(value, float) and not math.isfinite(value)
       if not isinstance(value, types) or not_finite:
         raise ValueError(
-          f"{where}: field {quoted(name)} cannot be {quoted_value(value)}"
+          f"{where}: field {quoted(name)} has the invalid value"
+          f" {quoted_value(value)}"
         )
 
 
@@ -436,8 +438,8 @@ def _check_folds(record: Record, where: str | os.PathLike[str]) -> None:
   for field, (length, right) in lengths.items():
     if length != right or not length:
       raise ValueError(
-        f"{where}: field {field!r} has {counted(length, 'element')}, the"
-        f" protocol in it has {right}"
+        f"{where}: field {field!r} has {counted(length, 'element')}, but its"
+        f" protocol has {right}"
       )
 
 

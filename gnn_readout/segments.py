@@ -175,7 +175,7 @@ def scale_of_squares(epsilon: float, dtype) -> float:
 
   Args:
     epsilon: eps, positive.
-    dtype: Of x.
+    dtype: Type of x.
   """
   info = jnp.finfo(dtype)
   least = (info.minexp + info.nmant + 3 - math.log2(epsilon)) / 2

@@ -1,6 +1,6 @@
 """A batch in D shares, one on each of D devices, and sums over all of them.
 
-Inside `spread` a function sees the share of one device. What the whole batch
+Inside `sharded` a function sees the share of one device. What the whole batch
 decides, such as the mean of a normalisation or the number of labels, it takes
 from `total`. Outside a batch is whole, and `total` changes nothing.
 """
@@ -21,7 +21,7 @@ _axis: contextvars.ContextVar[str | None] = contextvars.ContextVar(
 
 
 @contextlib.contextmanager
-def spread(axis: str | None) -> Iterator[None]:
+def sharded(axis: str | None) -> Iterator[None]:
   """Says that what is traced in the block sees one share of its batch.
 
   Args:
@@ -35,7 +35,7 @@ def spread(axis: str | None) -> Iterator[None]:
     _axis.reset(token)
 
 
-def is_spread() -> bool:
+def is_sharded() -> bool:
   """Returns whether what is traced now sees one share of its batch."""
   return _axis.get() is not None
 

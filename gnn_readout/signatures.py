@@ -23,7 +23,7 @@ class Argument(NamedTuple):
 
   @property
   def is_required(self) -> bool:
-    """Whether it has no default."""
+    """Whether the argument has no default."""
     return self.default is inspect.Parameter.empty
 
 

@@ -39,12 +39,12 @@ class Weights(NamedTuple):
   """The weights of the terms, [K] each: one for each iteration.
 
   Attributes:
-    a0: Of the Gromov-Wasserstein term; read only if there is a coupling.
-    a1: Of the regulariser R; positive.
-    a2: Of the divergence of the features' marginal from p0.
-    a3: Of the divergence of the elements' marginal from q0.
-    rho: Of the divergence between the two plans of `badmm`, or from the plan
-      before of `proximal_sinkhorn`; positive.
+    a0: Weight of the Gromov-Wasserstein term; read only if there is a coupling.
+    a1: Weight of the regulariser R; positive.
+    a2: Weight of the divergence of the features' marginal from p0.
+    a3: Weight of the divergence of the elements' marginal from q0.
+    rho: Weight of the divergence between the two plans of `badmm`, or from the
+      plan before of `proximal_sinkhorn`; positive.
   """
 
   a0: Array

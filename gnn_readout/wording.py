@@ -1,4 +1,4 @@
-"""Words that go with numbers in what is printed."""
+"""Numbers with their nouns, in the singular or plural, as they are printed."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ python -m launch.benchmark inner_steps
 python -m launch.benchmark sets --config=configs/set_prediction.py
 python -m launch.benchmark population --config=configs/tu.py:MUTAG,sum
 
-benchmarks/__init__.py has the table of them. With --records=results/records a
-record of what was measured is written.
+The table in benchmarks/__init__.py lists all of them. With
+--records=results/records the result is written as a record.
 """
 
 from __future__ import annotations
@@ -23,23 +23,37 @@ from absl import flags
 from gnn_readout import cli
 
 _FLAGS = {
-  "config": cli.define_config("Measure what it trains.", is_required=False),
+  "config": cli.define_config(
+    "Measure the model, data and batches of this config, such as"
+    " configs/molpcba.py:gcn,sum.",
+    is_required=False,
+  ),
   "against": flags.DEFINE_multi_string(
-    "against", [], "A peer to measure against, such as pyg."
+    "against",
+    [],
+    "Measure against this peer, such as pyg.",
   ),
   "rounds": flags.DEFINE_integer(
-    "rounds", 5, "Number of rounds; in each, every side runs once.", 1
+    "rounds", 5, "Number of rounds; each side runs once per round.", 1
   ),
   "dataset": flags.DEFINE_string(
-    "dataset", None, "The dataset to measure on, such as ogbg-molhiv."
+    "dataset",
+    None,
+    "Measure on this dataset, such as ogbg-molhiv (default: the benchmark's"
+    " own).",
   ),
   "data_dir": cli.define_data_dir(),
   "cache_dir": cli.define_cache_dir(),
 }
 _RECORDS = flags.DEFINE_string(
-  "records", None, "Write a record to this folder."
+  "records",
+  None,
+  "Write a record of the result to this folder (default: no record is"
+  " written).",
 )
-_JSON = flags.DEFINE_bool("json", False, "End with one line of JSON.")
+_JSON = flags.DEFINE_bool(
+  "json", False, "Print the result as one line of JSON at the end."
+)
 
 
 def main(argv: Sequence[str]) -> None:

@@ -1,11 +1,12 @@
-r"""Cross-validates a config by a named protocol, or goes on where it stopped.
+r"""Cross-validates a config by a named protocol; the same command resumes.
 
 python -m launch.crossval --config=configs/tu.py:MUTAG,fspool \
   --protocol=fspool2019 --workdir=runs/tu --data_dir=DATA
 
 All folds and points of the grid that have the same shapes train at once. The
 result is WORKDIR/DATASET-READOUT-PROTOCOL/record.json. SIGTERM, Ctrl-C and a
-closed terminal save what was reached and exit with status 0.
+closed terminal save the progress and exit with status 0; the same command
+resumes.
 """
 
 from __future__ import annotations
@@ -19,17 +20,24 @@ from gnn_readout import cli
 from gnn_readout.runs import devices
 
 _CONFIG = cli.define_config(
-  "Train what a config says, such as configs/tu.py:MUTAG,fspool."
+  "Cross-validate this config, such as configs/tu.py:MUTAG,fspool;"
+  " --config.FIELD=VALUE sets one of its fields."
 )
 _PROTOCOL = flags.DEFINE_string(
-  "protocol", "fspool2019", "The protocol: fspool2019, gin2019 or errica2020."
+  "protocol",
+  "fspool2019",
+  "Protocol of the folds, repeats and selection: fspool2019, gin2019 or"
+  " errica2020.",
 )
 _WORKDIR = cli.define_workdir(
   "Folder of the results; cross-validations of many datasets and readouts may"
   " share it."
 )
 _RECORDS = flags.DEFINE_string(
-  "records", None, "Copy the record to this folder, such as results/records."
+  "records",
+  None,
+  "Copy the record to this folder, such as results/records (default: no"
+  " copy is made).",
 )
 _DATA_DIR = cli.define_data_dir()
 _CACHE_DIR = cli.define_cache_dir()

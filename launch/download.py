@@ -3,8 +3,8 @@
 python -m launch.download --dataset=ogbg-molpcba --data_dir=data
 python -m launch.download --dataset=ogbg-molpcba --data_dir=data --pack
 
-What is packed is one file below DATA_DIR/packed, or beside a CSV file. At the
-same place on another machine it is the dataset.
+Packing writes one file to DATA_DIR/packed, or beside a CSV file. Copied to the
+same place on another machine, that file stands for the dataset.
 """
 
 from __future__ import annotations
@@ -16,18 +16,23 @@ from absl import flags
 from gnn_readout import cli
 
 _DATASET = flags.DEFINE_string(
-  "dataset", None, "Fetch this one, such as ogbg-molpcba.", required=True
+  "dataset", None, "Download this dataset, such as ogbg-molpcba.", required=True
 )
 _DATA_DIR = cli.define_data_dir()
 _URL = flags.DEFINE_string(
-  "url", None, "Fetch from this folder of a mirror, not the dataset's server."
+  "url",
+  None,
+  "Download from this folder of a mirror (default: the dataset's own server).",
 )
 _PACK = flags.DEFINE_bool(
-  "pack", False, "Write the dataset's columns as one compressed file."
+  "pack", False, "Also write the dataset's columns as one compressed file."
 )
 _CACHE_DIR = cli.define_cache_dir()
 _MAX_UNPACKED_GB = flags.DEFINE_float(
-  "max_unpacked_gb", 4.0, "Refuse a zip that claims to unpack to more.", 0.0
+  "max_unpacked_gb",
+  4.0,
+  "Refuse a zip that would unpack to more than this many GiB.",
+  0.0,
 )
 
 

@@ -1,11 +1,12 @@
-"""Scores a checkpoint of a run on one split, or compares it with another's.
+"""Scores a checkpoint of a run on one split, or compares two runs.
 
 python -m launch.evaluate --workdir=runs/gcn_sum --split=test
 python -m launch.evaluate --workdir=runs/mine --predictions=predictions.csv
 python -m launch.evaluate --workdir=runs/gcn_attention --compare=runs/gcn_sum
 
-The last scores both and says how sure their difference is: a paired bootstrap
-over the graphs of the split. It tells nothing about other seeds of training.
+The last command scores both runs and gives the confidence interval of their
+difference, by a paired bootstrap over the graphs of the split. The interval
+does not cover variation between training seeds.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from absl import flags
 from gnn_readout import cli
 
 _WORKDIR = cli.define_workdir(
-  "The folder of the run; of a population, that of one of its members."
+  "Folder of the run; for a population, the folder of one of its members."
 )
 _SPLIT = flags.DEFINE_string(
-  "split", "test", "The split to score: train, valid or test."
+  "split", "test", "Score this split: train, valid or test."
 )
 _CHECKPOINT = flags.DEFINE_string(
-  "checkpoint", "best", "The checkpoint to score: best or latest."
+  "checkpoint",
+  "best",
+  "Score this checkpoint: best (the best on validation) or latest.",
 )
 _METRIC = flags.DEFINE_string(
   "metric",
@@ -34,10 +37,14 @@ _METRIC = flags.DEFINE_string(
 _PREDICTIONS = flags.DEFINE_string(
   "predictions",
   None,
-  "Write the predictions to this .csv, .parquet or .npz file.",
+  "Write the predictions to this .csv, .parquet or .npz file (default: they"
+  " are not written).",
 )
 _COMPARE = flags.DEFINE_string(
-  "compare", None, "Compare with the run in this folder, by a paired bootstrap."
+  "compare",
+  None,
+  "Compare with the run in this folder by a paired bootstrap (default: no"
+  " comparison).",
 )
 _RESAMPLES = flags.DEFINE_integer(
   "resamples", 1000, "Number of bootstrap resamples of --compare.", 1
@@ -49,7 +56,10 @@ _JSON = flags.DEFINE_bool(
   "json", False, "Print the result as one line of JSON at the end."
 )
 _DATASET = flags.DEFINE_string(
-  "dataset", None, "The run's dataset is this one now, such as a moved file."
+  "dataset",
+  None,
+  "Read the run's dataset from here, such as a file that was moved"
+  " (default: where it was in training).",
 )
 _DATA_DIR = cli.define_data_dir()
 _CACHE_DIR = cli.define_cache_dir()

@@ -1,4 +1,4 @@
-"""Predicts for new molecules or graphs with a trained run, or several.
+"""Predicts for new molecules or graphs with one or several trained runs.
 
 python -m launch.predict --workdir=runs/mine --input=new.csv --output=out.csv
 python -m launch.predict --workdir=runs/a,runs/b --input=new.smi \
@@ -6,10 +6,10 @@ python -m launch.predict --workdir=runs/a,runs/b --input=new.smi \
 python -m launch.predict --workdir=runs/mine --input=new.csv --output=out.csv \
   --weights --image=drawings
 
-The folder of the run is enough: its dataset need not be there. Labels are not
-read. All columns of the input are kept; a SMILES that cannot be read is named,
-and its predictions are left empty. Several runs are an ensemble: the mean and
-the standard deviation of their predictions are written.
+Only the folder of the run is needed, not its dataset. Labels are not read. All
+columns of the input are kept; an invalid SMILES is reported, and its
+predictions are left empty. Several runs form an ensemble: the mean and the
+standard deviation of their predictions are written.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from absl import flags
 from gnn_readout import cli
 
 _WORKDIR = cli.define_workdir(
-  "The folder of the run; several, with commas between, are an ensemble."
+  "Folder of the run; several folders, separated by commas, form an ensemble."
 )
 _INPUT = flags.DEFINE_string(
   "input",
   None,
-  "Predict for these: a .csv, .tsv or .smi file with SMILES (also .gz), the"
-  " folder of a store, a packed dataset, or a dataset such as ogbg-molhiv.",
+  "Predict for the molecules or graphs in this: a .csv, .tsv or .smi file"
+  " with SMILES (also .gz), the folder of a store, a packed dataset, or a"
+  " dataset such as ogbg-molhiv.",
   required=True,
 )
 _OUTPUT = flags.DEFINE_string(
@@ -39,28 +40,32 @@ _OUTPUT = flags.DEFINE_string(
 _SMILES_COLUMN = flags.DEFINE_string(
   "smiles_column",
   None,
-  "Column of SMILES of the input (default: as in training, or smiles).",
+  "Column of the input that holds the SMILES (default: the one used in"
+  " training, or else smiles).",
 )
 _CHECKPOINT = flags.DEFINE_string(
-  "checkpoint", "best", "The checkpoint to predict with: best or latest."
+  "checkpoint",
+  "best",
+  "Predict with this checkpoint: best (the best on validation) or latest.",
 )
 _EMBEDDINGS = flags.DEFINE_bool(
-  "embeddings", False, "Write the readout's vector of each graph as well."
+  "embeddings", False, "Also write the readout's vector of each graph."
 )
 _NODE_EMBEDDINGS = flags.DEFINE_bool(
   "node_embeddings",
   False,
-  "Write the vectors of the nodes as well; not to .csv.",
+  "Also write the vectors of the nodes; .parquet and .npz files can hold them.",
 )
 _WEIGHTS = flags.DEFINE_bool(
   "weights",
   False,
-  "Write the weight of each node as well; not every readout has some.",
+  "Also write the weight of each node, if the readout weighs nodes.",
 )
 _IMAGE = flags.DEFINE_string(
   "image",
   None,
-  "Draw each molecule, its atoms coloured by weight, as SVG in this folder.",
+  "Draw each molecule as an SVG file in this folder, its atoms coloured by"
+  " weight (default: no drawings).",
 )
 _DATA_DIR = cli.define_data_dir()
 _CACHE_DIR = cli.define_cache_dir()
@@ -72,6 +77,7 @@ def main(argv: Sequence[str]) -> None:
   from gnn_readout.files import check_writable
   from gnn_readout.report.figures import molecules
   from gnn_readout.training import predict
+  from gnn_readout.wording import counted
 
   if _IMAGE.value:  # Not found out after all the work.
     check_writable(_IMAGE.value)
@@ -88,7 +94,7 @@ def main(argv: Sequence[str]) -> None:
   )
   if _IMAGE.value:
     count = molecules.write(_IMAGE.value, *result.drawings())
-    print(f"{_IMAGE.value}: {count:,} drawings", flush=True)
+    print(f"{_IMAGE.value}: {counted(count, 'drawing')}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Says which readouts there are, or what one of them is.
+"""Lists the readouts, or describes one of them.
 
   python -m launch.readouts
 
@@ -21,7 +21,12 @@ from absl import flags
 
 from gnn_readout import cli
 
-_README = flags.DEFINE_string("readme", None, "Write the table into this file.")
+_README = flags.DEFINE_string(
+  "readme",
+  None,
+  "Write the table of readouts into its section of this Markdown file"
+  " (default: it is only printed).",
+)
 
 
 def main(argv: Sequence[str]) -> None:

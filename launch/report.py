@@ -8,12 +8,12 @@ report.html.
 
   python -m launch.report table2
 
-makes one section, with its figures and tables, and prints it; a name that is
-none is answered by all of them.
+makes one section, with its figures and tables, and prints it; an unknown name
+is answered with a list of the sections.
 
   python -m launch.report readouts
 
-measures every readout by itself before it makes the card of them.
+measures every readout by itself before it makes the table of their costs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from gnn_readout import cli
 _RESULTS_DIR = flags.DEFINE_string(
   "results_dir",
   "results",
-  "Its records/ are read, and the rest is written to it.",
+  "Folder of the results: the records in its subfolder records/ are read, and"
+  " tables and figures are written to it.",
 )
 _DATA_DIR = cli.define_data_dir()
 

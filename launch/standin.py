@@ -1,12 +1,12 @@
-r"""Writes a stand-in for ogbg-molpcba, of its size and in its layout.
+r"""Writes a stand-in for ogbg-molpcba with its size and layout.
 
 python -m launch.standin --data_dir=data --output=standin
 python -m launch.train --config=configs/molpcba.py:gcn,sum --data_dir=standin \
-  --workdir=runs/rehearsal
+  --workdir=runs/dry_run
 
-It rehearses at full size where the real dataset is not at hand: the molecules
-are those of ogbg-molhiv, drawn with replacement, and the labels are made up.
-Its name, in all that is printed and recorded, is `ogbg-molpcba (stand-in)`.
+It allows a dry run at full size without the real dataset: the molecules are
+drawn with replacement from ogbg-molhiv, and the labels are made up. In all that
+is printed and recorded its name is `ogbg-molpcba (stand-in)`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SEED = flags.DEFINE_integer(
   "seed", 0, "Random seed of the molecules and labels.", 0
 )
 _MISSING = flags.DEFINE_float(
-  "missing", 0.6, "Share of the labels that is missing.", 0.0
+  "missing", 0.6, "Fraction of the labels that are missing.", 0.0
 )
 
 
@@ -50,9 +50,9 @@ def main(argv: Sequence[str]) -> None:
       progress=show,
     )
   print(
-    f"{standin.NAME} (stand-in) is ready: {folder}\n"
-    f"Not the real dataset: {total:,} molecules drawn from {standin.SOURCE},"
-    " labels made up."
+    f"{standin.NAME} (stand-in) is ready: {folder}\nIt is not the real"
+    f" dataset: {total:,} molecules were drawn from {standin.SOURCE}, and"
+    " their labels are made up."
   )
 
 

@@ -116,8 +116,8 @@ def test_the_length_that_is_given_counts(config, values, lengths):
 def test_two_lengths_are_one_too_many(config):
   values = {"num_steps": "200", "num_epochs": "3"}
   message = (
-    "^--config.num_epochs=3 and --config.num_steps=200 both say how long the"
-    " run is: give one of them$"
+    "^--config.num_epochs=3 and --config.num_steps=200 both set the length of"
+    " the run; give one of them$"
   )
   with pytest.raises(ValueError, match=message):
     config_fields.with_fields(config, values, "--config.")
@@ -184,11 +184,15 @@ def test_a_part_that_is_not_there_can_be_named(config):
     ),
     (
       {"model.readout.num_knots": "four"},
-      "^model.readout.num_knots=four: 'four' is not a whole number$",
+      "^model.readout.num_knots expects an integer, got 'four'$",
     ),
-    ({"model.readout.num_knots": 2.5}, "'2.5' is not a whole number"),
-    ({"seed": "1_0"}, "seed=1_0: '1_0' is not a whole number"),
-    ({"seed": None}, "'None' is not a whole number"),
+    (
+      {"model.readout.num_knots": 2.5},
+      "num_knots expects an integer, got '2.5'",
+    ),
+    ({"model.readout.pos_weight": "3"}, r"no field '.*pos_weight'\. Known: "),
+    ({"seed": "1_0"}, "seed expects an integer, got '1_0'"),
+    ({"seed": None}, "seed expects an integer, got 'None'"),
     ({"learning_rate": 1}, "Did you mean 'optimizer.learning_rate'"),
     ({"model.readout": "sum"}, "no field 'model.readout'"),
     ({"model.message_passing.aggregator.name": "sum"}, "no field"),
@@ -250,18 +254,22 @@ def test_texts_and_values(text, kind, value):
   ("text", "kind", "words"),
   [
     ("yes", bool, "true or false"),
-    ("1.0", int, "a whole number"),
+    ("1.0", int, "an integer"),
     ("1_0.0", float, "a number"),
-    ("x", int | None, "None or a whole number"),
-    ("1,x", Sequence[int], "a whole number or several with commas between"),
-    ("{'name': 'sum'}", Sequence[int], "a whole number or several"),
+    ("x", int | None, "None or an integer"),
+    ("1,x", Sequence[int], "an integer or several separated by commas"),
+    ("{'name': 'sum'}", Sequence[int], "an integer or several"),
     ("{'a': ", Sequence[str | Mapping[str, Any]], "a word or several"),
     ("[" * 9000, Sequence[float], "a number or several"),
-    ("x", float | Sequence[float], "a number or a number or several"),
+    (
+      "x",
+      float | Sequence[float],
+      "a number or several separated by commas",
+    ),
   ],
 )
 def test_bad_texts_say_what_would_be_right(text, kind, words):
-  with pytest.raises(ValueError, match=f" is not {words}"):
+  with pytest.raises(ValueError, match=f"^expects {words}"):
     config_fields.read(text, kind)
 
 
@@ -290,7 +298,7 @@ def test_what_is_measured_on_the_data_is_none_until_then(get_config):
   assert settings.differences(fields, done) == []
   given = config_fields.with_fields(config, {"model.readout.delta": 2.0})
   assert settings.differences(settings.as_json(given), done) == [
-    "model.readout.delta: here 2.0, there 2.5"
+    "model.readout.delta=2.5, not 2.0"
   ]
 
 
@@ -300,7 +308,7 @@ def test_another_value_than_the_default_is_another_run():
   there = json.loads(json.dumps(here))
   there["model"]["readout"]["hidden"] = 64
   assert settings.differences(here, there) == [
-    "model.readout.hidden: here None, there 64"
+    "model.readout.hidden=64, not None"
   ]
 
 

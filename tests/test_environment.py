@@ -156,7 +156,7 @@ def test_the_cache_is_at_home(monkeypatch):
 
 
 def test_a_folder_that_the_locale_cannot_spell(tmp_path):
-  with pytest.raises(ValueError, match="cannot be spelled in this locale"):
+  with pytest.raises(ValueError, match="cannot be encoded in this locale"):
     settings.check_workdir(tmp_path / "l\udcc3\udca4uf", {})
   assert list(tmp_path.iterdir()) == []
 

@@ -127,7 +127,7 @@ def test_a_class_without_labels_has_no_balanced_weight():
     ),
     ("binary", {"class_weights": (2.5,)}, "each of 2 classes, got 1: 2.5$"),
     ("binary", {"task_weights": (1, 2)}, "each of 3 tasks, got 2: 1, 2$"),
-    ("regression", {"class_weights": (1,)}, "not for a regression"),
+    ("regression", {"class_weights": (1,)}, "not for regression"),
   ],
 )
 def test_weights_of_what_is_not_there(task_type, weights, message):

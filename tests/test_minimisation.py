@@ -351,8 +351,14 @@ def test_an_implicit_solve_that_fails_is_reported(caplog, iterations):
     ({"num_steps": -1}, "num_steps must not be negative, got -1"),
     ({"adjoint": "implict"}, "Did you mean 'implicit'"),
     ({"adjoint": "implicit", "clip": 2.0}, "clip 2.0 needs"),
-    ({"adjoint": "implicit", "project": abs}, "project needs adjoint"),
-    ({"adjoint": "implicit", "iterates": True}, "iterates needs adjoint"),
+    (
+      {"adjoint": "implicit", "project": abs},
+      "project is not supported with adjoint",
+    ),
+    (
+      {"adjoint": "implicit", "iterates": True},
+      "iterates is not supported with adjoint",
+    ),
     ({"aux_reduction": "max"}, "Unknown aux_reduction 'max'"),
     ({"learning_rate": jnp.ones(M)}, "learning_rate must be a scalar"),
     ({"momentum": jnp.ones((S, 1))}, "momentum must be a scalar"),

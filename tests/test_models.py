@@ -1,4 +1,4 @@
-"""Whole models: sizes, padding, company, and the same model in PyTorch."""
+"""Whole models: sizes, padding, the rest of the batch, and PyTorch's model."""
 
 from __future__ import annotations
 

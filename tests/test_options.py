@@ -64,11 +64,11 @@ def test_no_config_names_them_and_the_optimizer_has_their_defaults():
     ({"patience": -3}, "patience must not be negative, got -3"),
     (
       {"class_weights": "1,-2"},
-      "class_weights must be numbers that are not negative, one of them more"
-      " than 0, or 'balanced', got 1.0,-2.0",
+      "class_weights must be non-negative numbers, at least one of them"
+      " positive, or 'balanced', got 1.0,-2.0",
     ),
     ({"class_weights": "equal"}, "or 'balanced', got 'equal'"),
-    ({"task_weights": "0,0"}, "one of them more than 0, got 0.0,0.0"),
+    ({"task_weights": "0,0"}, "at least one of them positive, got 0.0,0.0"),
     (
       {"model.precision": "float16"},
       "model.precision must be one of float32, bfloat16, got 'float16'",
@@ -101,7 +101,9 @@ def test_tasks_that_draw_their_examples_have_no_classes():
       with_fields(config, {name: "1"})
   with config.unlocked():
     config.class_weights = (1.0, 2.0)
-  with pytest.raises(ValueError, match="for datasets of graphs, not for the"):
+  with pytest.raises(
+    ValueError, match="applies to datasets of graphs, not to the"
+  ):
     settings.check(config)
 
 
@@ -110,9 +112,13 @@ def test_tasks_that_draw_their_examples_have_no_classes():
   [
     (
       {"optimizer.warmup_steps": 12},
-      "optimizer.warmup_steps must be at most the 11 steps of the run, got 12",
+      "optimizer.warmup_steps must be at most the length of the run, 11 steps,"
+      " got 12",
     ),
-    ({"optimizer.accumulate_steps": 12}, "at most the 11 steps of the run"),
+    (
+      {"optimizer.accumulate_steps": 12},
+      "at most the length of the run, 11 steps, got 12",
+    ),
     (
       {"metric": "r2"},
       "tiny cannot be scored by 'r2'. Known: accuracy, ap, f1",
@@ -138,14 +144,14 @@ def test_patience_without_a_split_to_be_patient_about(tmp_path, store, config):
   store.splits["valid"] = store.splits["valid"][:0]
   with pytest.raises(
     ValueError,
-    match="patience=3 stops a run by its scores on the split 'valid'",
+    match="patience=3 needs validation scores, but the split 'valid'",
   ):
     trainer.train(with_fields(config, {"patience": 3}), tmp_path)
 
 
 def test_the_patience_of_a_cross_validation_is_the_protocols(tmp_path):
   config = with_fields(tu.get_config("MUTAG,sum"), {"patience": 3})
-  with pytest.raises(ValueError, match="is for the protocol 'gin2019' to say"):
+  with pytest.raises(ValueError, match="the protocol 'gin2019' decides"):
     crossval.run(config, "gin2019", tmp_path)
 
 

@@ -104,7 +104,9 @@ def test_a_point_of_a_curve_takes_one_line(tmp_path):
 def test_nothing_is_written_of_half_a_record(tmp_path):
   with pytest.raises(ValueError, match=r"record\.json: field 'seed' is missin"):
     records.write(tmp_path, _changed(FACTS, "seed"))
-  with pytest.raises(ValueError, match="field 'test.value' cannot be nan"):
+  with pytest.raises(
+    ValueError, match="'test.value' has the invalid value nan"
+  ):
     records.write(tmp_path, _changed(FACTS, "test.value", float("nan")))
   assert list(tmp_path.iterdir()) == []
 
@@ -117,22 +119,22 @@ def test_what_may_be_null(tmp_path, field):
 @pytest.mark.parametrize(
   ("field", "value", "message"),
   [
-    ("kind", ("runs",), "field 'kind' cannot be 'runs'. Did you mean 'run'"),
+    ("kind", ("runs",), "the invalid value 'runs'. Did you mean 'run'"),
     ("kind", (), "field 'kind' is missing"),
     ("seed", (), "field 'seed' is missing"),
     ("git_commit", (), "field 'git_commit' is missing"),
     ("test.value", (), "field 'test.value' is missing"),
-    ("test.value", ("high",), "field 'test.value' cannot be 'high'"),
-    ("test.value", (None,), "field 'test.value' cannot be None"),
-    ("test.value", (float("inf"),), "field 'test.value' cannot be inf"),
-    ("test.num_tasks_scored", ("3",), "'test.num_tasks_scored' cannot be '3'"),
-    ("test", ("good",), "field 'test' cannot be 'good'"),
+    ("test.value", ("high",), "'test.value' has the invalid value 'high'"),
+    ("test.value", (None,), "'test.value' has the invalid value None"),
+    ("test.value", (float("inf"),), "'test.value' has the invalid value inf"),
+    ("test.num_tasks_scored", ("3",), "scored' has the invalid value '3'"),
+    ("test", ("good",), "field 'test' has the invalid value 'good'"),
     ("curves", (None,), "field 'curves.train' is missing"),
-    ("curves", ({"train": []},), "field 'curves.valid' is missing"),
+    ("curves", ({"train": []},), "'curves.valid' is missing"),
     ("dataset.fingerprint", (), "field 'dataset.fingerprint' is missing"),
-    ("config.model.readout.name", (3,), "model.readout.name' cannot be 3"),
+    ("config.model.readout.name", (3,), "name' has the invalid value 3"),
     ("schema_version", (), "field 'schema_version' is missing"),
-    ("schema_version", ("2",), "field 'schema_version' cannot be '2'"),
+    ("schema_version", ("2",), "'schema_version' has the invalid value '2'"),
     ("schema_version", (3,), "schema_version 3 is newer than this program's 2"),
     ("schema_version", (1,), "schema_version 1 is older than this program's 2"),
   ],
@@ -150,12 +152,12 @@ def test_a_damaged_run_is_named_with_its_field(tmp_path, field, value, message):
   [
     ("repeats.1.folds_hash", (), "field 'repeats.1.folds_hash' is missing"),
     ("repeats.0.tests", ([0.5],),
-     "field 'repeats.0.tests' has 1 element, the protocol in it has 2"),
+     "field 'repeats.0.tests' has 1 element, but its protocol has 2"),
     ("repeats.0.tests.1", ("high",),
-     "field 'repeats.0.tests.1' cannot be 'high'"),
+     "field 'repeats.0.tests.1' has the invalid value 'high'"),
     ("repeats", ([],),
-     "field 'repeats' has 0 elements, the protocol in it has 2"),
-    ("repeats", ({},), r"field 'repeats' cannot be {}"),
+     "field 'repeats' has 0 elements, but its protocol has 2"),
+    ("repeats", ({},), r"field 'repeats' has the invalid value {}"),
     ("protocol", (None,), "field 'protocol.name' is missing"),
     ("protocol.selected_on", (), "field 'protocol.selected_on' is missing"),
   ],
@@ -220,7 +222,9 @@ def test_the_same_run_twice_is_refused(tmp_path):
   _write_as_is(tmp_path / "b.json", _run(5))
   records.read_folder(tmp_path)
   _write_as_is(tmp_path / "c.json", _run(3, config__note="again", name="other"))
-  with pytest.raises(ValueError, match=r"c\.json is of the same run .*a\.json"):
+  with pytest.raises(
+    ValueError, match=r"c\.json is a record of the same .*a\.json"
+  ):
     records.read_folder(tmp_path)
 
 
@@ -231,7 +235,9 @@ def test_the_same_cross_validation_twice_is_refused(tmp_path):
   _write_as_is(tmp_path / "b.json", other)
   records.read_folder(tmp_path)
   _write_as_is(tmp_path / "c.json", record | {"name": "copy"})
-  with pytest.raises(ValueError, match=r"c\.json is of the same run .*a\.json"):
+  with pytest.raises(
+    ValueError, match=r"c\.json is a record of the same .*a\.json"
+  ):
     records.read_folder(tmp_path)
 
 

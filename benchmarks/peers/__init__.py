@@ -1,7 +1,7 @@
 """The peers, written with PyTorch Geometric or after a paper's listing.
 
 `pyg_readouts` has its readouts under our names, `pyg_molecules` and `pyg_tu`
-whole models. PyTorch is needed where one of them is used, not before.
+whole models. They import PyTorch when one of them is used, not before.
 """
 
 from __future__ import annotations

@@ -20,32 +20,39 @@ def define_cluster() -> Callable[[], dict[str, Any] | None]:
     "cluster",
     None,
     ["slurm"],
-    "What runs the sweep; without it, this machine. 'slurm': one job array,"
-    " whose runs go on after preemption, a time limit or a requeue. This"
-    " process watches them; after its end the same command watches on.",
+    "The cluster that runs the sweep (default: this machine). With 'slurm'"
+    " the runs are one job array and resume after preemption, a time limit or"
+    " a requeue. This process watches them; if it ends, the same command"
+    " watches them again.",
   )
   partition = flags.DEFINE_string(
-    "slurm.partition", None, "The partition, such as 'gpu'."
+    "slurm.partition",
+    None,
+    "Submit to this partition of Slurm, such as 'gpu' (default: the"
+    " cluster's own).",
   )
   time = flags.DEFINE_string(
     "slurm.time",
     None,
-    "The limit of one run, such as '12:00:00'; a run that meets it is saved and"
-    " submitted again.",
+    "Time limit of one job, as Slurm writes it, such as '12:00:00' (default:"
+    " the partition's own). A run that reaches it is saved and submitted"
+    " again.",
   )
   gres = flags.DEFINE_string(
-    "slurm.gres", None, "What each run needs, such as 'gpu:1'."
+    "slurm.gres",
+    None,
+    "Generic resources that each run needs, such as 'gpu:1' (default: none).",
   )
   max_running = flags.DEFINE_integer(
     "slurm.max_running",
     0,
-    "So many runs go at a time; 0: as many as Slurm will.",
+    "Largest number of runs at a time; 0 leaves the number to Slurm.",
     lower_bound=0,
   )
   more = flags.DEFINE_string(
     "slurm.more",
     "",
-    "Further options of sbatch, such as '--mem=16G --cpus-per-task=4'.",
+    "Further options for sbatch, such as '--mem=16G --cpus-per-task=4'.",
   )
 
   def options() -> dict[str, Any] | None:

@@ -44,7 +44,7 @@ def define_config(help_text: str, is_required: bool = True) -> flags.FlagHolder:
   """Defines the flag of a binary.
 
   Args:
-    help_text: Of the flag.
+    help_text: Help text of the flag.
     is_required: Whether it must be given.
 
   Returns:
@@ -82,7 +82,7 @@ def command(
   are written relative to it, others by their name alone.
 
   Args:
-    module: Such as `launch.train`.
+    module: Module, such as `launch.train`.
     *words: Arguments besides flags.
     **flag_values: Of other flags that matter; several for one that is repeated.
   """
@@ -117,8 +117,8 @@ def read_config_file(path: str) -> dict[str, Any]:
   """Returns what a config file defines, by name.
 
   Args:
-    path: Of the file; where there is none, of one of the project's own, such as
-      `configs/molpcba.py`.
+    path: Path of the file; where there is none, of one of the project's own,
+      such as `configs/molpcba.py`.
 
   Raises:
     OSError: If there is no such file; the message names the nearest.
@@ -223,7 +223,7 @@ def _switched_on(field: str, named: Any) -> str:
 
 def _no_config(path: str, error: Exception) -> ValueError:
   return ValueError(
-    f"{path} is no config file: {type(error).__name__}: {error}"
+    f"{path} is not a config file: {type(error).__name__}: {error}"
   )
 
 

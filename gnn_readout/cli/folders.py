@@ -19,8 +19,8 @@ def define_data_dir() -> flags.FlagHolder:
   return flags.DEFINE_string(
     "data_dir",
     None,
-    "Folder of the datasets as they were fetched (default: $GNN_READOUT_DATA,"
-    " or else ./data).",
+    "Folder of the downloaded datasets (default: $GNN_READOUT_DATA, or else"
+    " ./data).",
   )
 
 
@@ -29,6 +29,6 @@ def define_cache_dir() -> flags.FlagHolder:
   return flags.DEFINE_string(
     "cache_dir",
     None,
-    "Folder of converted datasets and compiled programs (default:"
-    " $GNN_READOUT_CACHE, or else ~/.cache/gnn_readout).",
+    "Folder in which converted datasets and compiled programs are cached"
+    " (default: $GNN_READOUT_CACHE, or else ~/.cache/gnn_readout).",
   )

@@ -32,7 +32,7 @@ def run(
   Args:
     main: Takes the positional arguments and returns an exit status or None.
     takes_arguments: Whether there may be any besides flags.
-    resumes: Whether the same command goes on with what a stopped one left. The
+    resumes: Whether the same command resumes what a stopped one left. The
       exit status after a signal is then 0, and else 128 plus its number.
   """
 
@@ -63,6 +63,7 @@ def run(
       processes.leave(status)
       return status
 
+  _show_shared_flags()
   program = sys.modules["__main__"]
   program.__doc__ = programs.spelled(program.__doc__ or "")
   memory.keep_freed_memory()
@@ -77,6 +78,14 @@ def run(
     if stop.code == 1 and {"--help", "--helpshort", "--helpfull"} & {*sys.argv}:
       sys.exit(0)
     raise
+
+
+def _show_shared_flags() -> None:
+  """Makes --help list the flags that the binary takes from this package."""
+  for module, defined in flags.FLAGS.flags_by_module_dict().items():
+    if module.startswith(f"{__package__}."):
+      for flag in defined:
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
 def _report(error: Exception) -> int:

@@ -41,10 +41,10 @@ def load(
   as good.
 
   Args:
-    dataset: As a row of `sources.SOURCES` has it: `'demo'`, an OGB molecule
-      dataset such as `'ogbg-molhiv'`, one of the TU collection such as
-      `'tu/MUTAG'`, the path of a CSV file with SMILES or of the folder of a
-      store, or a function that makes one, `'module:function'`.
+    dataset: Name of the dataset, as a row of `sources.SOURCES` has it:
+      `'demo'`, an OGB molecule dataset such as `'ogbg-molhiv'`, one of the TU
+      collection such as `'tu/MUTAG'`, the path of a CSV file with SMILES or of
+      the folder of a store, or a function that makes one, `'module:function'`.
     data_dir: The folder that holds `ogb/` and `tu/`; default
       `$GNN_READOUT_DATA`, else `./data`.
     cache_dir: Where converted datasets lie; default `$GNN_READOUT_CACHE`, else
@@ -62,7 +62,9 @@ def load(
   """
   source = sources.find(dataset)
   if source.read is None:
-    raise ValueError(f"{dataset} holds no graphs: it has a task of its own.")
+    raise ValueError(
+      f"{dataset} holds no graphs; it belongs to a task of its own."
+    )
   data_dir, cache_dir = data_folder(data_dir), cache_folder(cache_dir)
   build = functools.partial(source.read, dataset, data_dir, **options)
   try:
@@ -94,8 +96,8 @@ def pack(
 
   Args:
     dataset: As `load` takes it.
-    data_dir: Likewise.
-    cache_dir: Likewise.
+    data_dir: As `load` takes it.
+    cache_dir: As `load` takes it.
     **options: Likewise; `load` must be given the same.
 
   Returns:
@@ -122,11 +124,11 @@ def load_config(
   """Opens the dataset that a configuration names, with its options.
 
   Args:
-    config: As the files in configs/ make it: `dataset`, the options of its
-      source in a section such as `csv` or `tu`, and, for a dataset without a
-      split, `fold` and `folds`.
+    config: Config as the files in configs/ make it: `dataset`, the options of
+      its source in a section such as `csv` or `tu`, and, for a dataset without
+      a split, `fold` and `folds`.
     data_dir: As `load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `load` takes it.
     with_fold: Whether a dataset without splits gets those of `config.fold`.
 
   Returns:
@@ -145,16 +147,16 @@ def load_config(
   if store.splits:
     if config.get("fold"):
       raise ValueError(
-        f"fold={config['fold']}, but {dataset} has a split of its own; folds"
-        " are for a dataset without one"
+        f"fold={config['fold']} cannot be used: {dataset} has its own split,"
+        " and folds are for datasets without one"
       )
     return store
   for field in ("fold", "folds"):
     if field not in config:
       raise ValueError(
-        f"{dataset} has no split, and the config no field {field!r} to make"
-        " one by: start from a config that has, such as configs/graphs.py or"
-        " configs/tu.py"
+        f"{dataset} has no split, and the config lacks the field {field!r}"
+        " that would make one: start from a config that has it, such as"
+        " configs/graphs.py or configs/tu.py"
       )
   return folds.with_fold(store, config["fold"], **config["folds"])
 

@@ -23,12 +23,13 @@ def check_store(store: GraphStore, where: str) -> None:
     where: What the message begins with, such as the store's folder.
   """
   if not store.num_graphs > 0:
-    raise ValueError(f"{where}: there is no graph in it")
+    raise ValueError(f"{where}: it holds no graphs")
   for kind in ("node", "edge"):
     offsets = getattr(store, f"{kind}_offsets")
     if offsets[0] != 0 or (np.diff(offsets) < 0).any():
       raise ValueError(
-        f"{where}: the column '{kind}_offsets' must start at 0 and never fall"
+        f"{where}: the column '{kind}_offsets' must start at 0 and never"
+        " decrease"
       )
   num_nodes, num_edges = store.num_nodes, store.num_edges
   check_shapes(
@@ -67,7 +68,7 @@ def check_lengths(
   Args:
     where: What the message begins with.
     num_graphs: G.
-    columns: By name; None for one that is not there.
+    columns: Columns by name; None for one that is not there.
   """
   for name, column in columns.items():
     if column is not None and len(column) != num_graphs:
@@ -252,7 +253,8 @@ def check_splits(
     if outside.any():
       raise ValueError(
         f"{where}: the split {split!r} names graph"
-        f" {indices[np.argmax(outside)]}, but there are {num_graphs} graphs"
+        f" {indices[np.argmax(outside)]}, but the dataset has"
+        f" {counted(num_graphs, 'graph')}"
       )
     again = seen[indices]
     if again.any() or len(np.unique(indices)) != len(indices):

@@ -30,7 +30,7 @@ def stratified_folds(
   Args:
     labels: [G] classes, numbers of any kind.
     num_folds: K.
-    seed: Of the shuffling.
+    seed: Seed of the shuffling.
 
   Returns:
     [G] int32, the fold of each graph, 0 .. K - 1.
@@ -87,7 +87,7 @@ def with_fold(
     store: The graphs; splits they have are replaced.
     fold: The fold to test on.
     num_folds: K, at least 3.
-    seed: Of the folds.
+    seed: Seed of the folds.
     validation: 'next' keeps the fold after it (after the last, the first) for
       validation, 'holdout' a stratified tenth of all the others, and 'test'
       takes the test fold itself: what is selected by it is no honest result.
@@ -140,7 +140,7 @@ def assign_folds(
   Args:
     store: The graphs.
     num_folds: K.
-    seed: Of the shuffling.
+    seed: Seed of the shuffling.
   """
   try:
     return stratified_folds(_classes(store), num_folds, seed)
@@ -157,7 +157,7 @@ def keep_folds(
     path: A JSON file; what is there already must be these folds.
     store: The graphs.
     num_folds: K.
-    seed: Of the shuffling.
+    seed: Seed of the shuffling.
 
   Returns:
     The hash of the folds, 12 hexadecimal digits.
@@ -185,9 +185,9 @@ def keep_folds(
     raise ValueError(f"{path} is damaged: {error!r}; delete it.") from error
   if not same:
     raise ValueError(
-      f"{path} holds other folds of {there.get('dataset')!r} (hash"
-      f" {there.get('hash')}) than those of {store.schema.name!r} here"
-      f" ({digest}): give another workdir, or delete the file."
+      f"{path} holds the folds of {there.get('dataset')!r} with hash"
+      f" {there.get('hash')}, but those of {store.schema.name!r} have hash"
+      f" {digest}: choose another --workdir, or delete the file."
     )
   return digest
 

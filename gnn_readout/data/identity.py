@@ -1,7 +1,7 @@
 """Which data a run was made on, and whether those at hand are the same.
 
 What identifies a dataset, its facts, stands in every checkpoint and in every
-record. Whoever goes on with a run, calls it complete, evaluates it or compares
+record. Whoever resumes a run, calls it complete, evaluates it or compares
 it with another one checks them against the dataset that is there now.
 """
 
@@ -22,7 +22,7 @@ Facts = Mapping[str, Any]
 _PARTS = {
   "graphs": "the nodes, edges or features of some graphs differ",
   "labels": "some labels differ",
-  "splits": "other graphs are in train, valid or test",
+  "splits": "train, valid or test hold different graphs",
 }
 _MOST_NAMED = 6
 
@@ -76,7 +76,9 @@ def differences(
     if name.startswith("num_") and there.get(name, now) != now:
       split = name.removeprefix("num_")
       of_split = "" if split == "graphs" else f"{split}: "
-      words.append(of_split + both(f"{there[name]:,} graphs", f"{now:,}"))
+      words.append(
+        of_split + both(f"{counted(there[name], 'graph')}", f"{now:,}")
+      )
   names, now = there.get("task_names"), here["task_names"]
   if names is not None and names != now:
     words.append(f"tasks: {both(_listed(names), _listed(now))}")
@@ -124,8 +126,8 @@ def feature_difference(there: Schema, here: Schema) -> str:
         f"{counted(len(tables[0]), 'column')} there, {len(tables[1])} here"
       ]
       return (
-        f"other {kind} feature tables: {counted(sum(tables[0]), 'row')} in all"
-        f" there, {sum(tables[1])} here ({'; '.join(columns)})"
+        f"different {kind} feature tables: {counted(sum(tables[0]), 'row')} in"
+        f" all there, {sum(tables[1])} here ({'; '.join(columns)})"
       )
     old, now = (getattr(schema, f"{kind}_dim") for schema in (there, here))
     if old != now:
@@ -153,15 +155,15 @@ def check(
   Args:
     where: What the message begins with, such as a file.
     there: The facts of the run's dataset; None if it draws its examples.
-    here: Those of the dataset at hand; likewise.
+    here: Facts of the dataset at hand, or None likewise.
     remedy: What would be right.
   """
   if there is None or here is None:
     return
   if differ := differences(there, here):
     raise ValueError(
-      f"{where} was made on other data than those of {here['name']!r} now:"
-      f" {'; '.join(differ)}. {remedy}"
+      f"{where} was made with data that differ from those of {here['name']!r}"
+      f" now: {'; '.join(differ)}. {remedy}"
     )
 
 

@@ -55,7 +55,7 @@ def write(
   Args:
     store: The dataset.
     path: The file.
-    options: With which its source was read.
+    options: Options with which its source was read.
 
   Raises:
     OSError: If it cannot be written.
@@ -80,7 +80,7 @@ def read(
 
   Args:
     path: The file.
-    options: With which the source would be read; None = any.
+    options: Options with which the source would be read; None = any.
 
   Returns:
     The store, in memory.
@@ -96,7 +96,7 @@ def read(
     except (ValueError, FileNotFoundError) as error:
       reason = str(error).replace(f"{folder}{os.sep}", "")
       raise ValueError(
-        f"{path} is damaged or was packed by another version, copy or pack it"
+        f"{path} is damaged or was packed by another version; copy or pack it"
         f" again: {reason}"
       ) from error
     packed = read_json(folder / "meta.json")["fingerprint"]

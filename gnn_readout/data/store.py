@@ -56,7 +56,7 @@ class Schema:
   """What the columns of a dataset mean.
 
   Attributes:
-    name: Such as `'ogbg-molhiv'`.
+    name: Name, such as `'ogbg-molhiv'`.
     task_type: `'binary'` (any number of tasks, NaN = missing label),
       `'multiclass'` or `'regression'`.
     num_tasks: Columns of labels; 1 for multiclass.
@@ -192,7 +192,7 @@ class GraphStore:
 
   @property
   def num_graphs(self) -> int:
-    """G."""
+    """Number of graphs, G."""
     return len(self.node_offsets) - 1
 
   @property
@@ -347,7 +347,9 @@ def open_store(
     if meta["crc32"] != _checksum_of_meta(meta):
       raise ValueError("corrupt: its checksum does not match")
     if fingerprint is not None and meta["fingerprint"] != fingerprint:
-      raise _StaleError(f"{meta_file}: made from another version of the source")
+      raise _StaleError(
+        f"{meta_file}: it was made from another version of the source"
+      )
     schema = Schema.from_json(meta["schema"])
     _check_names(records)
     columns = {

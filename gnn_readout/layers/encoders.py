@@ -97,7 +97,7 @@ def embedding_table(
       features, F_r in number, whose rows are drawn with standard deviation
       1 / sqrt(F_r).
     width: D.
-    dtype: Of the parameter.
+    dtype: Type of the parameter.
   """
   if not num_features:
     return jnp.zeros((0, width), dtype)

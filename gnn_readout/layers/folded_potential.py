@@ -82,8 +82,8 @@ def fold(
   """Folds the potential's layers and applies what needs no y.
 
   Args:
-    params: For layer k of L, counted from 0: `w_k` [in, out] and `b_k`;
-      `scale_k` and `offset_k` but for the last; `skip_w_k` [in, out] and
+    params: Parameters of layer k of L, counted from 0: `w_k` [in, out] and
+      `b_k`; `scale_k` and `offset_k` but for the last; `skip_w_k` [in, out] and
       `skip_b_k` where in differs from out.
     elements: [N, D]; padding must be finite.
     sets: Which element belongs to which set.

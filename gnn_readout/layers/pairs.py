@@ -257,12 +257,12 @@ def _tile_sum(
 
   Args:
     shares: What some tiles add; nothing for pairs that are not together.
-    width: As of `pair_sum`.
-    distinct: As of `pair_sum`.
+    width: Width as in `pair_sum`.
+    distinct: Whether pairs are distinct, as in `pair_sum`.
     params: Any tree.
     queries: Arrays [N, ...].
     keys: Arrays [M, ...].
-    sets: Those of the queries and those of the keys.
+    sets: Sets of the queries and those of the keys.
 
   Returns:
     Totals, arrays [N, ...] for the queries and arrays [M, ...] for the keys.

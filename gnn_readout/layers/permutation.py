@@ -260,7 +260,7 @@ def learned_order(
     width: H of the network of pairs.
     start: A key of `STARTS`: 'uniform' for P' = 0 (PO-U), or 'linear' for a
       linear map of each element (PO-LA), with a weight for each place.
-    start_init: Of that map.
+    start_init: Initialisation of that map.
     num_steps: T.
     num_rounds: L of Sinkhorn's scaling.
     is_grid: Whether places are a grid, with costs of their own within its rows
@@ -294,7 +294,7 @@ def pair_costs(
     elements: [..., N, M].
     width: H of the hidden layer.
     num_outputs: O.
-    name: Of the modules.
+    name: Name of the modules.
 
   Returns:
     [..., O, N, N].

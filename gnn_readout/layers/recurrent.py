@@ -61,7 +61,7 @@ def lstm(gates: Gates, x: Array, state: tuple[Array, Array]):
   gates in the order i, f, g, o.
 
   Args:
-    gates: Of four gates.
+    gates: Weights and biases of the four gates.
     x: [..., 4 U], from `of_input`.
     state: (h, c).
   """
@@ -78,7 +78,7 @@ def gru(gates: Gates, x: Array, state: Array) -> Array:
   in the order r, z, n.
 
   Args:
-    gates: Of three gates.
+    gates: Weights and biases of the three gates.
     x: [..., 3 U], from `of_input`.
     state: h.
   """

@@ -36,7 +36,7 @@ class ResidualMLP(hk.Module):
     """Creates the network.
 
     Args:
-      widths: Of the layers; the last one is D_out.
+      widths: Widths of the layers; the last one is D_out.
       activation: act.
       layer_norm: Whether LN is LayerNorm, else nothing.
       name: Haiku's name of the module.

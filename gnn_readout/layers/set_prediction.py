@@ -100,7 +100,7 @@ def predict_sets(
       and 1.
     learning_rate: eta.
     num_steps: T.
-    momentum: Of the descent.
+    momentum: Momentum of the descent.
 
   Returns:
     [T + 1, S, n, d + 1].

@@ -42,7 +42,7 @@ _MAX_CODES = 1024
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Adjacency:
-  """For every node the edges on one of its sides, as a range of `order`.
+  """The edges on one side of every node, as a range of `order`.
 
   Attributes:
     order: [E] int32, edges sorted by node.
@@ -85,7 +85,7 @@ class Edges:
 
   @property
   def num_nodes(self) -> int:
-    """N, a static number."""
+    """Number of nodes, N; it is static."""
     return self.incoming.start.shape[0]
 
   def sets(self) -> Sets:

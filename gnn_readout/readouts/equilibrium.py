@@ -103,7 +103,7 @@ class EquilibriumAggregation(Readout):
       num_steps: T.
       test_num_steps: T outside of training; `num_steps` by default.
       learning_rate: The step size at initialisation.
-      momentum: At initialisation, between 0 and 1.
+      momentum: Momentum at initialisation, between 0 and 1.
       initial_lambda: lambda at initialisation; |y|^2 weighs softplus(lambda).
       square_reduction: 'mean' or 'sum' of the squared outputs; 'none' takes a
         single output as it is.

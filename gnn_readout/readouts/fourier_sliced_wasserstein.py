@@ -88,7 +88,8 @@ class FourierSlicedWasserstein(Readout):
       size_encoding: What of n comes first: "identity", "sqrt" for
         2 (sqrt(n + 1) - 1), "log" for log(n + 1), or "none", with which y is
         of the distribution of the elements alone.
-      frequencies: At the start, "random" or "even", of density 1 / (1 + f)^2.
+      frequencies: Frequencies at the start, "random" or "even", of density 1 /
+        (1 + f)^2.
       is_learned: Whether directions and frequencies move in training.
       output_size: D_out, or None for M, and one more for the size.
       name: Haiku's name of the module.

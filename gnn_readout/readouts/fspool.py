@@ -55,9 +55,9 @@ class FSPool(Readout):
     Args:
       num_knots: k, at least 2. The authors' program for graphs has 5 pieces,
         that is 6 knots.
-      initialisation: Of the knots: "ones", so that training starts at the sum,
-        as in the authors' program for graphs, or "normal", N(0, 1), as in
-        their others.
+      initialisation: Initial values of the knots: "ones", so that training
+        starts at the sum, as in the authors' program for graphs, or "normal",
+        N(0, 1), as in their others.
       output_size: D_out, or None for D.
       name: Haiku's name of the module.
 

@@ -57,7 +57,7 @@ class Generalised(Readout):
     """Creates the readout.
 
     Args:
-      widths: Of the layers of f, the last one K; g has them in reverse.
+      widths: Widths of the layers of f, the last one K; g has them in reverse.
       output_size: D_out, or None for D.
       name: Haiku's name of the module.
 

@@ -1,4 +1,4 @@
-"""What the table of readouts says of itself, in words."""
+"""Descriptions of the readouts, made from their classes."""
 
 from __future__ import annotations
 

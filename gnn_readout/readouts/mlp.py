@@ -48,7 +48,7 @@ class MLP(Readout):
 
     Args:
       max_size: m; the size of the largest training set if it is measured.
-      widths: Of the layers before the last; D by default.
+      widths: Widths of the layers before the last; D by default.
       output_size: D_out, or None for D.
       name: Haiku's name of the module.
 

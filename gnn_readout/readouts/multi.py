@@ -104,8 +104,8 @@ class Multi(Readout):
     widths = [value.shape[1] for value in values]
     if len(set(widths)) > 1:
       raise ValueError(
-        f"members must have one width to be combined by {self._combination!r}, "
-        f"got {widths}: say their output_size."
+        f"members must have one width to be combined by {self._combination!r},"
+        f" got {widths}: set their output_size."
       )
     stacked = jnp.stack(values, axis=1)  # [S, K, D]
     if isinstance(self._combination, str):

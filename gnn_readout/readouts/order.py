@@ -1,4 +1,4 @@
-"""By how much the order of the elements matters to a readout."""
+"""How much the order of the elements matters to a readout."""
 
 from __future__ import annotations
 

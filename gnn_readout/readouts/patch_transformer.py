@@ -69,9 +69,9 @@ class PatchTransformer(Readout):
 
     Args:
       patch_size: m.
-      width: Of the patches, an even number; D, or D + 1, by default.
+      width: Width of the patches, an even number; D, or D + 1, by default.
       num_blocks: The number of SAB one after another.
-      num_heads: Of each, a divisor of `width`.
+      num_heads: Number of heads of each block, a divisor of `width`.
       aggregation: What becomes of the patches: "mean", "sum", "max" or "min".
       output_size: D_out, or None for D.
       name: Haiku's name of the module.

@@ -57,8 +57,8 @@ class Permutation(Readout):
 
     Args:
       num_steps: T; with 0 the LSTM reads the mean of a set n times.
-      num_rounds: Of Sinkhorn's scaling of rows and columns.
-      pair_width: Of the hidden layer of f.
+      num_rounds: Number of rounds of Sinkhorn's scaling of rows and columns.
+      pair_width: Width of the hidden layer of f.
       output_size: D_out, or None for D.
       name: Haiku's name of the module.
 

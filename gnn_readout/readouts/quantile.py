@@ -49,8 +49,8 @@ class Quantile(Readout):
     Args:
       q: One or more levels in [0, 1]; Q in number. The default is the
         five-number summary.
-      interpolation: Of a place between two elements: "linear", "lower",
-        "higher", "nearest" (ties to the even place) or "midpoint".
+      interpolation: Interpolation at a place between two elements: "linear",
+        "lower", "higher", "nearest" (ties to the even place) or "midpoint".
       output_size: D_out, or None for Q D.
       name: Haiku's name of the module.
 

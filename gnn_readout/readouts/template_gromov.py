@@ -63,7 +63,7 @@ class TemplateGromov(Readout):
       num_nodes: m.
       alpha: Weight of the edges against the features, in [0, 1]; learned from
         1/2 if None.
-      epsilon: Of a proximal step.
+      epsilon: Weight of a proximal step.
       num_iterations: The number of these steps.
       num_scalings: Sinkhorn's, in each of them.
       output_size: D_out, or None for K.
@@ -93,8 +93,8 @@ class TemplateGromov(Readout):
     """Returns [S, K]."""
     if sets.edges is None:
       raise ValueError(
-        "template_gromov needs the edges among the elements: it reads out "
-        "graphs (`graphs.node_sets`) and aggregates no messages."
+        "template_gromov needs the edges between the elements: it can read"
+        " out graphs (`graphs.node_sets`) but cannot aggregate messages."
       )
     dtype = elements.dtype
     normal = hk.initializers.RandomNormal()

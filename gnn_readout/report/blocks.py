@@ -34,7 +34,7 @@ class Figure(NamedTuple):
   """A figure of which there are results_dir/figures/NAME.png and .svg.
 
   Attributes:
-    name: Of the files.
+    name: Name of the files.
     caption: What it shows.
     data: The files, by name extension.
   """
@@ -66,10 +66,10 @@ class Section(NamedTuple):
   """What is made of some of the records.
 
   Attributes:
-    name: That of `SECTIONS`.
+    name: Name of the section, a key of `SECTIONS`.
     title: Its heading.
     blocks: What to read, in order.
-    file: In which Markdown file it stands; with others in README.md.
+    file: Markdown file that holds it; README.md holds several.
   """
 
   name: str
@@ -115,12 +115,14 @@ def write_missing(
 
   Args:
     results_dir: The folder of the results.
-    name: Of the section.
+    name: Name of the section.
     command: What makes its records.
   """
   path = pathlib.Path(results_dir, _README)
   if path.exists() and f"<!-- {name}:begin -->" in files.read_text(path):
-    markup.write_section(path, name, f"No record yet: `{command}`")
+    markup.write_section(
+      path, name, f"There is no record yet; this command makes one: `{command}`"
+    )
 
 
 def _figures(block: Block) -> Iterator[Figure]:

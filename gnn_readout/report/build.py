@@ -1,4 +1,4 @@
-"""From the records of a folder to all that stands beside them."""
+"""Makes the tables, figures and pages of a folder from its records."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?")
 
 
 def mean_deviation(values: Iterable[float]) -> tuple[float, float | None]:
-  """Returns mean and sample deviation, None for a single value; 6 digits."""
+  """Returns mean and sample standard deviation (None for one), to 6 digits."""
   values = list(values)
   deviation = round(statistics.stdev(values), 6) if len(values) > 1 else None
   return round(statistics.fmean(values), 6), deviation

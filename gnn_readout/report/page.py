@@ -27,7 +27,7 @@ def html_page(sections: Sequence[Section]) -> str:
   """Returns the page, the same bytes for the same sections.
 
   Args:
-    sections: In the order of the page.
+    sections: Sections in the order of the page.
   """
   style = files.read_text(_HERE / "page.css")
   script = files.read_text(_HERE / "page.js")

@@ -1,4 +1,4 @@
-"""Checkpoints: `latest` to go on from, `best` to report.
+"""Checkpoints: `latest` to resume from, `best` to report.
 
 `checkpoints/latest/STEP/` and `checkpoints/best/STEP/` each hold the arrays
 and a small JSON document. Orbax writes both under a temporary name and renames
@@ -163,7 +163,7 @@ def restore(
     workdir: The folder of the run.
     name: 'latest' or 'best'.
     like: A tree of arrays, or of their shapes, such as the checkpoint holds.
-    schema: That of the dataset at hand; None where there is none.
+    schema: Schema of the dataset at hand; None where there is none.
 
   Returns:
     The checkpoint, its arrays of numpy.
@@ -199,7 +199,8 @@ def restore(
       state = manager.restore(step, args=items).state
     except Exception as error:  # As above.
       raise Damaged(
-        f"{folder / str(step)} is damaged or of another model: {_brief(error)}"
+        f"{folder / str(step)} is damaged or belongs to another model:"
+        f" {_brief(error)}"
       ) from error
   _check_shapes(state, like, folder / str(step))
   if checksum not in (None, _checksum(state)):
@@ -280,8 +281,8 @@ def _read_meta(manager: Any, folder: pathlib.Path, step: int) -> dict[str, Any]:
     ) from error
   if version != VERSION:
     raise ValueError(
-      f"{folder / str(step)} is of another version of this program: it is"
-      f" written as version {quoted_value(version)}, and this program reads"
+      f"{folder / str(step)} was written by another version of this program:"
+      f" its format is version {quoted_value(version)}, and this program reads"
       f" {VERSION}"
     )
   return meta
@@ -331,6 +332,6 @@ def _check_shapes(state: Any, like: Any, path: pathlib.Path) -> None:
   for (leaf, wanted), found in zip(named, jax.tree.leaves(state), strict=True):
     if found.shape != wanted.shape:
       raise ValueError(
-        f"{path} is of another model: {jax.tree_util.keystr(leaf)} has"
+        f"{path} belongs to another model: {jax.tree_util.keystr(leaf)} has"
         f" shape {found.shape} there and {wanted.shape} here"
       )

@@ -1,4 +1,4 @@
-"""What was compiled once, kept for the next process.
+"""Compiled programs, kept on disk for the next process.
 
 JAX's persistent compilation cache, in a folder of the cache. A program that
 cannot be kept or read is compiled, and nothing is said. It is JAX's own
@@ -64,7 +64,8 @@ def use(folder: pathlib.Path, environment: MutableMapping[str, str]) -> None:
 
   Args:
     folder: Where to; processes may share it.
-    environment: Of this process or another. Variables that are there stay.
+    environment: Environment variables of this process or another. Variables
+      that are there stay.
   """
   environment.setdefault(_FOLDER, str(folder))
   # The small programs are the many ones: they take as long as the large.

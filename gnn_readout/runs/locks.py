@@ -43,7 +43,7 @@ def hold(folder: str | os.PathLike[str]) -> Iterator[None]:
   lock = try_lock(folder)
   if lock is None:
     raise ValueError(
-      f"{folder} is in use by {holder(folder)}; wait for its end, or choose"
+      f"{folder} is in use by {holder(folder)}; wait until it ends, or choose"
       " another folder"
     )
   try:
@@ -83,7 +83,7 @@ def try_lock(folder: str | os.PathLike[str]) -> int | None:
 
 
 def check_there(path: str | os.PathLike[str]) -> None:
-  """Refuses to go on where a folder was deleted while a run is at work in it.
+  """Refuses to continue where a folder was deleted while a run was using it.
 
   Args:
     path: A file that the run has put there at its start.
@@ -93,8 +93,8 @@ def check_there(path: str | os.PathLike[str]) -> None:
   """
   if not os.path.exists(path):
     raise OSError(
-      f"{path} was deleted while a run was at work in its folder: start again"
-      " with the same command"
+      f"{path} was deleted while a run was using its folder: start the same"
+      " command again"
     )
 
 

@@ -1,4 +1,4 @@
-"""What a run says while it goes.
+"""What a run prints and logs while it trains.
 
 `metrics.jsonl` has one JSON object per line, `tensorboard/` the same numbers
 as event files. The record at its end is `gnn_readout.records`'.
@@ -91,7 +91,7 @@ def _whole_lines(path: pathlib.Path) -> list[dict[str, Any]]:
   # The last is what a run was writing when it was killed.
   if wrong and wrong != [len(texts)]:
     logging.warning(
-      "%s: left out what holds no metrics: line %d%s",
+      "%s: lines without metrics were left out: line %d%s",
       path,
       wrong[0],
       f" and {len(wrong) - 1} more" if len(wrong) > 1 else "",
@@ -107,7 +107,9 @@ def _event_writer(workdir: str | os.PathLike[str]) -> Any:
       # The accelerator belongs to JAX.
       tf.config.set_visible_devices([], "GPU")
   except ImportError:
-    logging.warning("TensorFlow is not installed: no TensorBoard event files")
+    logging.warning(
+      "TensorFlow is not installed, so no TensorBoard event files are written"
+    )
     return None
   # As bytes, in which any name can be had.
   path = os.fsencode(os.path.join(workdir, "tensorboard"))

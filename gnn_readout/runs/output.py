@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 
 def outlive_the_reader() -> None:
-  """Lets a program go on when what reads its output ends, as `| head` does.
+  """Lets a program continue when what reads its output ends, as `| head` does.
 
   From the first error of standard output on, what is printed there goes
   nowhere, and likewise for standard error: a run is worth more than its last

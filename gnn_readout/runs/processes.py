@@ -58,8 +58,8 @@ def join(
   Args:
     coordinator: HOST:PORT of the first process; None if Slurm or Open MPI has
       started them all.
-    num_processes: With a coordinator, how many there are.
-    process_id: With a coordinator, which of them this is, from 0.
+    num_processes: Number of processes; it comes with a coordinator.
+    process_id: Number of this process, from 0; it comes with a coordinator.
 
   Returns:
     The number of processes.
@@ -90,8 +90,8 @@ def join(
   except (RuntimeError, ValueError) as error:
     text = str(error).strip().splitlines()[0]
     raise ValueError(
-      f"process {rank} of {size} cannot join the others: {text}; give each"
-      " --coordinator=HOST:PORT, --num_processes and --process_id"
+      f"process {rank} of {size} cannot join the others: {text}; give each of"
+      " them --coordinator=HOST:PORT, --num_processes and --process_id"
     ) from error
   if rank:
     # To the very end.
@@ -156,7 +156,7 @@ def first(function: Callable[[], T]) -> T | None:
 
   Raises:
     ValueError: If the function does.
-    OSError: Likewise.
+    OSError: If the function does.
     SystemExit: In the other processes, with status 1.
   """
   return _together(function, is_first())
@@ -202,7 +202,7 @@ def _together(function: Callable[[], T], is_asked: bool) -> T | None:
 
 
 def check_same(number: int, what: str) -> None:
-  """Refuses to go on where the processes do not see the same files.
+  """Refuses to continue where the processes do not see the same files.
 
   Args:
     number: What this process sees.
@@ -215,7 +215,7 @@ def check_same(number: int, what: str) -> None:
   if len(set(seen)) > 1:
     raise ValueError(
       f"{what} is {', '.join(map(str, seen))} for processes 0 to"
-      f" {len(seen) - 1}: all must see the same folder"
+      f" {len(seen) - 1}: all processes must see the same folder"
     )
 
 
@@ -241,7 +241,7 @@ def leave(status: int) -> None:
   Otherwise it would wait for them at its end, and they for it at a step.
 
   Args:
-    status: With which it ends.
+    status: Exit status of the process.
   """
   if _shared:
     return

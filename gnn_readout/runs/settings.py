@@ -78,8 +78,8 @@ def check_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> None:
     str(workdir.absolute()).encode()
   except UnicodeEncodeError:  # Libraries that take paths as UTF-8 would fail.
     raise ValueError(
-      f"workdir {quoted(str(workdir))} cannot be spelled in this locale: set"
-      " PYTHONUTF8=1, or LC_ALL to a locale of UTF-8"
+      f"workdir {quoted(str(workdir))} cannot be encoded in this locale: set"
+      " PYTHONUTF8=1, or set LC_ALL to a UTF-8 locale"
     ) from None
   check_writable(workdir)
   file = workdir / "config.json"
@@ -89,8 +89,7 @@ def check_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> None:
     if differ and not is_longer(config, there):
       reason = _why_not_longer(config, there)
       raise ValueError(
-        f"workdir {workdir} belongs to another config;"
-        f" {'; '.join(differ)}{reason}"
+        f"workdir {workdir} holds a run with {'; '.join(differ)}{reason}"
       )
 
 
@@ -110,7 +109,7 @@ def located(config: dict[str, Any]) -> dict[str, Any]:
   """Returns a configuration in which a dataset's path is a whole one.
 
   Args:
-    config: As JSON.
+    config: Config as JSON.
   """
   return _with_path(config, os.path.abspath)
 
@@ -122,7 +121,7 @@ def without_folder(config: dict[str, Any]) -> dict[str, Any]:
   says.
 
   Args:
-    config: As JSON.
+    config: Config as JSON.
   """
   return _with_path(config, sources.short_name)
 
@@ -166,15 +165,15 @@ def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
   Args:
     here: A configuration, as JSON. What will be measured on the training set
       equals whatever was measured.
-    there: That of a run, as JSON, its measured values filled in.
+    there: Config of a run, as JSON, its measured values filled in.
 
   Returns:
-    Words such as `seed: here 0, there 1`.
+    Words such as `seed=1, not 0`: what the run has, then what is asked for.
   """
   measured = set(from_data(here))
   here, there = _decisive(here), _decisive(there)
   return [
-    f"{name}: here {here.get(name)!r}, there {there.get(name)!r}"
+    f"{name}={there.get(name)!r}, not {here.get(name)!r}"
     for name in sorted(here.keys() | there.keys())
     if name not in measured and here.get(name) != there.get(name)
   ]
@@ -183,11 +182,11 @@ def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
 def is_longer(here: dict[str, Any], there: dict[str, Any]) -> bool:
   """Returns whether a configuration is another one with more steps.
 
-  A run of that one can then go on as one of this.
+  A run of that one can then resume as one of this.
 
   Args:
     here: A configuration, as JSON.
-    there: That of a run, as JSON.
+    there: Config of a run, as JSON.
   """
   return _differ_in_length(here, there) and not _why_not_longer(here, there)
 
@@ -207,15 +206,15 @@ def _why_not_longer(here: dict[str, Any], there: dict[str, Any]) -> str:
   schedule = flatten(here).get("optimizer.schedule", "constant")
   if schedule in optimizers.OF_LENGTH:
     return (
-      f". The length cannot be changed: the schedule {schedule!r} spreads over"
-      " the whole run; choose another folder"
+      f". Its length cannot be changed because the schedule {schedule!r}"
+      " spreads over the whole run; choose another --workdir"
     )
   (unit, wanted), (unit_there, has) = _length(here), _length(there)
   if unit == unit_there and wanted > has:
     return ""
   return (
-    f". A run can only be made longer, by {unit_there} of more than {has:g};"
-    " choose another folder"
+    f". A run can only be extended, by {unit_there} above {has:g}; choose"
+    " another --workdir"
   )
 
 

@@ -19,7 +19,7 @@ class Stopped(BaseException):
   It is no Exception, so that nothing that handles errors swallows it.
 
   Attributes:
-    number: Of the signal.
+    number: Number of the signal.
   """
 
   def __init__(self, number: int):

@@ -1,4 +1,4 @@
-"""Tests and intervals on plain arrays.
+"""Significance tests and confidence intervals on plain arrays.
 
-They import `metrics` alone.
+They import `metrics` and `confusion`.
 """

@@ -91,7 +91,7 @@ def compare(
     logits_a: [G, T] raw outputs of A ('accuracy': [G, C]).
     logits_b: [G, T] those of B.
     num_resamples: How many, R.
-    seed: Of the resamples.
+    seed: Seed of the resamples.
     progress: Called now and then with the number of resamples done.
 
   Returns:
@@ -254,7 +254,7 @@ class _Ranking(NamedTuple):
   Attributes:
     graphs: Labelled graphs.
     starts: [K] where each stretch begins in `graphs`.
-    positives: Those of the graphs with a positive label.
+    positives: Labelled graphs with a positive label.
     positive_starts: Where each stretch that has any begins in `positives`.
     has_positive: [K] which stretches those are.
   """

@@ -39,19 +39,20 @@ def two_samples(
 ) -> TTest | None:
   """Tests the means of two samples, such as the scores of two sets of seeds.
 
-  With one deviation for both, t = (a - b) / sqrt(s^2 (1/m + 1/n)), where s^2 is
-  the pooled variance, with m + n - 2 degrees of freedom: of samples of one
-  normal distribution 5% have p < 0.05, however few they are. By Welch,
-  t = (a - b) / sqrt(s_a^2/m + s_b^2/n), with the degrees of freedom of Welch
-  and Satterthwaite. Of the same samples that calls 3.6% different at three
-  against three, 2.4% at two against two; where one deviation is three times
-  the other, the two tests call 7.5% and 5.2% different at three against three.
+  With one standard deviation for both, t = (a - b) / sqrt(s^2 (1/m + 1/n)),
+  where s^2 is the pooled variance, with m + n - 2 degrees of freedom: of
+  samples of one normal distribution 5% have p < 0.05, however few they are. By
+  Welch, t = (a - b) / sqrt(s_a^2/m + s_b^2/n), with the degrees of freedom of
+  Welch and Satterthwaite. Of the same samples that calls 3.6% different at
+  three against three, 2.4% at two against two; where one standard deviation is
+  three times the other, the two tests call 7.5% and 5.2% different at three
+  against three.
 
   Args:
     first: [m].
     second: [n].
-    equal_deviations: Whether the deviation is taken to be the same, or else the
-      test is Welch's.
+    equal_deviations: Whether the standard deviation is taken to be the same, or
+      else the test is Welch's.
 
   Returns:
     None if one of the two has fewer than two values.
@@ -111,7 +112,7 @@ def half_width(values: Sequence[float]) -> float | None:
   """Returns half of Student's interval of a mean, at 1 - `LEVEL`.
 
   Args:
-    values: Of several seeds.
+    values: Scores of several seeds.
 
   Returns:
     None if there are fewer than two.

@@ -64,7 +64,7 @@ def read(
     key = run_name(variant, overrides, config)
     points.setdefault(key, _Point(variant, overrides, config))
   if not points:
-    raise ValueError(f"sweep {sweep} is empty: it yields no run")
+    raise ValueError(f"sweep {sweep} is empty: it yields no runs")
   runs = []
   for point, population in _joined(list(points.values()), together):
     variant, fields, config = point
@@ -83,7 +83,7 @@ def _function(path: str, name: str) -> Callable[..., Iterator[Any]]:
     if inspect.isgeneratorfunction(value) and not key.startswith("_")
   }
   if not known:
-    raise ValueError(f"{path} has no sweeps, which are functions that yield")
+    raise ValueError(f"{path} has no sweeps; a sweep is a function that yields")
   if name not in known:
     raise ValueError(f"no sweep {name!r} in {path}.{suggest(name, known)}")
   return known[name]

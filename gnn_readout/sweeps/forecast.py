@@ -41,8 +41,9 @@ class Cost(NamedTuple):
   """What was measured of one program.
 
   Attributes:
-    num_steps: Of a whole run.
-    seconds: Of a training step; the median, since others use the machine too.
+    num_steps: Number of steps of a whole run.
+    seconds: Time of a training step in seconds; the median, since others use
+      the machine too.
     measured: Steps that were timed.
   """
 
@@ -97,14 +98,14 @@ def print_plan(
         for i in group:
           costs[i] = measure(runs[i].config, data_dir, cache_dir, known)
       except FileNotFoundError as error:
-        missing[f"their dataset is not there: {error}"] = None
+        missing[f"their dataset is missing: {error}"] = None
         continue
       cost = costs[group[0]]
       left = (time.monotonic() - began) / (n + 1) * (len(groups) - n - 1)
       line.say(
-        f"{first.name}: {1e3 * cost.seconds:.1f} ms a step, over"
-        f" {counted(cost.measured, 'step')} on {jax.default_backend()}"
-        f"  {n + 1} of {len(groups)}  ETA {duration(left)}"
+        f"{first.name}: {1e3 * cost.seconds:.1f} ms per step, over"
+        f" {counted(cost.measured, 'step')} on {jax.default_backend()} "
+        f" {n + 1} of {len(groups)}  ETA {duration(left)}"
       )
   _print_table(runs, states, costs)
   _print_total(states, costs, num_workers, cores)
@@ -123,8 +124,8 @@ def measure(
   Compilation does not count.
 
   Args:
-    config: Of a run, of a population or of a task. A step of a population is
-      one of all its members.
+    config: Config of a run, of a population or of a task. A step of a
+      population is one of all its members.
     data_dir: Where the datasets are.
     cache_dir: Where their converted columns are.
     known: What was timed for other runs; gets what is timed for this one.
@@ -180,7 +181,7 @@ def time_of_all(times: Sequence[float], num_workers: int) -> float:
   """Returns how long workers take that start a run whenever one is free.
 
   Args:
-    times: Of every run, in the order in which they are started.
+    times: Times of every run, in the order in which they are started.
     num_workers: How many run at a time.
   """
   free = [0.0] * num_workers
@@ -220,7 +221,7 @@ def _print_table(
   costs: dict[int, Cost],
 ) -> None:
   table = Table("run", "state", box=None)
-  for title in ("steps", "ms a step", "hours left"):
+  for title in ("steps", "ms per step", "hours left"):
     table.add_column(title, justify="right")
   for i, (run, state) in enumerate(zip(runs, states, strict=True)):
     cells = [_configured(run.config), "", ""]
@@ -247,10 +248,14 @@ def _print_total(
   if not costs:
     return
   hours = [_hours(costs[i], states[i]) for i in sorted(costs)]
-  share = f", each on {len(cores)} of {os.cpu_count()} cores" if cores else ""
+  share = (
+    f", each on {len(cores)} of {counted(os.cpu_count(), 'core')}"
+    if cores
+    else ""
+  )
   print(
-    f"{time_of_all(hours, num_workers):.3g} hours for"
-    f" {counted(num_workers, 'worker')}{share}, for the training steps of"
-    f" {counted(len(costs), 'run')}; starting, validation and testing come on"
-    " top"
+    f"{time_of_all(hours, num_workers):.3g} hours with"
+    f" {counted(num_workers, 'worker')}{share} for the training steps of"
+    f" {counted(len(costs), 'run')}; start-up, validation and testing take"
+    " more"
   )

@@ -1,7 +1,7 @@
 """Jobs of a sweep and what becomes of them, on whatever machine they run.
 
 A job is a command with a folder of its own. It may be stopped at any moment and
-is expected to go on where it was when it is started again.
+is expected to resume where it was when it is started again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Hooks(NamedTuple):
 
   Attributes:
     is_complete: Whether a job, which is not running, needs no more running.
-    saved_step: The step that a job would go on from.
+    saved_step: The step that a job would resume from.
     on_complete: Called for each job that is complete.
   """
 
@@ -51,7 +51,7 @@ class Outcome(NamedTuple):
 
   Attributes:
     done: Names of the jobs that are complete.
-    failed: By name of a job that was given up, why.
+    failed: Why a job was given up, by its name.
     signal: The name of the signal that stopped the rest, or ''.
   """
 
@@ -65,17 +65,17 @@ Engine = Callable[[Sequence[Job], Hooks], Outcome]
 
 
 class Ledger:
-  """Keeps the books: which jobs are done, which have failed.
+  """Keeps account of which jobs are done and which have failed.
 
   Attributes:
     done: Names of the jobs that are complete, in the order of their ends.
-    failed: By name of a job that was given up, why.
+    failed: Why a job was given up, by its name.
   """
 
   def __init__(
     self, num_jobs: int, hooks: Hooks, say: Callable[[str], None]
   ) -> None:
-    """Opens the books.
+    """Starts with no job ended.
 
     Args:
       num_jobs: How many there are.
@@ -107,7 +107,7 @@ class Ledger:
     Args:
       job: The job.
       step: The saved step that it was started from.
-      restarts: In a row before, without a later checkpoint.
+      restarts: Number of restarts in a row before, without a later checkpoint.
       how: The way it ended, such as 'exit status 1'.
 
     Returns:

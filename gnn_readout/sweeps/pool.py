@@ -1,6 +1,6 @@
 """Commands run side by side, each in a folder of its own, until all are done.
 
-A command that dies is started again and is expected to go on where it was. Its
+A command that dies is started again and is expected to resume where it was. Its
 folder is locked from before it starts until it has ended, by the command itself
 and not by this process: when this process is killed, its commands are asked to
 stop, and who runs the same commands next waits for each of them to be gone. A
@@ -42,7 +42,7 @@ def run_jobs(
   as SIGTERM, and their end is waited for.
 
   Args:
-    jobs: In the order to start them.
+    jobs: Jobs in the order to start them.
     hooks: What is asked about each.
     num_workers: How many run at a time.
 
@@ -133,7 +133,9 @@ class _Pool:
       if job.name not in self._told:
         self._told.add(job.name)
         owner = locks.holder(job.folder)
-        self._say(f"{job.name}: waiting for {owner} to leave {job.folder}")
+        self._say(
+          f"{job.name}: waiting until {owner} has finished in {job.folder}"
+        )
       return False
     try:
       # Whoever had the lock before may have completed it.

@@ -22,7 +22,7 @@ class RunSpec(NamedTuple):
   """One run of a sweep.
 
   Attributes:
-    name: That of its folder; the same whatever else the sweep holds.
+    name: Name of its folder; the same whatever else the sweep holds.
     arguments: The flags of `launch.train` that make its config.
     config: The config that they make.
   """
@@ -107,8 +107,8 @@ def check_record(
   """Refuses a record that is damaged or of another config.
 
   Args:
-    path: Of the record.
-    config: That of the run.
+    path: Path of the record.
+    config: Config of the run.
     may_be_shorter: Whether it may be of the same run with fewer steps.
 
   Returns:
@@ -123,7 +123,7 @@ def check_record(
   if not is_whole or settings.config_hash(there) != facts.get("config_hash"):
     raise ValueError(
       f"{path} is damaged: it lacks a test result, or its config_hash is not"
-      " that of its config; delete it to have it written again"
+      " that of its config; delete it and run the sweep again"
     )
   return _check_same(path, there, config, may_be_shorter)
 
@@ -139,7 +139,10 @@ def _check_same(
   differ = settings.differences(here, there)
   is_shorter = settings.is_longer(here, there)
   if differ and not (is_shorter and may_be_shorter):
-    raise ValueError(f"{path} is of another config; {'; '.join(differ)}")
+    raise ValueError(
+      f"{path} is the record of a run with {'; '.join(differ)}; choose another"
+      " --workdir"
+    )
   return is_shorter
 
 

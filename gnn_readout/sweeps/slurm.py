@@ -1,10 +1,10 @@
-"""Jobs on a cluster: an array of Slurm's, watched until all are done.
+"""Jobs on a cluster: a job array of Slurm, watched until all are done.
 
 Slurm is asked by its commands (sbatch, squeue, scancel) and decides what runs
 where. The array outlives the process that watches it: who runs the same jobs
 next finds it by its name and watches on. A task that ends incomplete, by a time
 limit or a failure, is submitted again; one that is preempted is requeued by
-Slurm itself, and goes on from its checkpoint either way.
+Slurm itself, and resumes from its checkpoint either way.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Options(NamedTuple):
   """How the tasks are submitted; what is None is left to the cluster.
 
   Attributes:
-    partition: Such as 'gpu'.
+    partition: Partition, such as 'gpu'.
     time: The limit of one task, in a form that sbatch takes: '60' (minutes),
       '12:00:00', '2-00:00:00'.
     gres: What each task needs besides cores, such as 'gpu:1'.
@@ -72,16 +72,16 @@ class _Task(NamedTuple):
 def run_jobs(
   jobs: Sequence[Job], hooks: Hooks, options: Options, folder: pathlib.Path
 ) -> Outcome:
-  """Runs jobs as an array of Slurm's and shows how far they are.
+  """Runs jobs as an array of Slurm and shows how far they are.
 
   SIGTERM and Ctrl-C cancel the tasks, which save, and wait for their end. When
   the terminal is closed or this process killed, the tasks stay with Slurm.
 
   Args:
-    jobs: In the order to start them, in folders that all nodes see.
+    jobs: Jobs in the order to start them, in folders that all nodes see.
     hooks: What is asked about each.
     options: How they are submitted.
-    folder: That of the sweep, which all nodes see. The scripts lie in it, and
+    folder: Folder of the sweep, which all nodes see. The scripts lie in it, and
       the tasks are called after it.
 
   Raises:
@@ -97,7 +97,7 @@ def run_jobs(
       if not stop:
         array.submit_waiting()
       elif stop[0] == signal.SIGHUP.name:
-        line.say(f"{stop[0]}: the runs stay with Slurm")
+        line.say(f"{stop[0]}: stopped watching; the runs continue in Slurm")
         break
       elif not array.is_stopping:
         running = counted(len(array.tasks), "run")
@@ -136,7 +136,7 @@ class _Array:
       else:
         self._wait(job, 0)
     if self.tasks:
-      say(f"{counted(len(self.tasks), 'run')} with Slurm already")
+      say(f"{counted(len(self.tasks), 'run')} already submitted to Slurm")
 
   def submit_waiting(self) -> None:
     """Submits what waits: all at once, or later what there is room for."""
@@ -258,7 +258,7 @@ class _Array:
 
 
 def _call(command: str, *words: str) -> str:
-  """Returns what one of Slurm's commands prints.
+  """Returns what a command of Slurm prints.
 
   Raises:
     ValueError: If the command is not there or fails.

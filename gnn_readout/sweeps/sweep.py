@@ -1,8 +1,8 @@
-"""Does the runs of a sweep that have no complete record yet.
+"""Runs those runs of a sweep that have no complete record yet.
 
-Every run is a process of its own in WORKDIR/NAME; what it leaves there says how
-far it is, so that a sweep that was stopped at whatever moment goes on.
-An engine runs the processes: `pool` on this machine, `slurm` on a cluster.
+Every run is a process of its own in WORKDIR/NAME; the files there tell how far
+it is, so that a sweep that was stopped at any moment resumes. An engine runs
+the processes: `pool` on this machine, `slurm` on a cluster.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _run_rest(
   begun = sum(states[run.name].step > 0 for run in rest)
   print(
     f"{counted(len(runs), 'run')} in {workdir}: {len(done)} done, {begun} to"
-    f" go on, {len(rest) - begun} new",
+    f" resume, {len(rest) - begun} new",
     flush=True,
   )
   # Found missing, or converted, once and not by every run.
@@ -153,7 +153,7 @@ def _run_rest(
   for name, why in outcome.failed.items():
     print(f"failed  {name}  {why}")
   if outcome.signal:
-    print(f"{outcome.signal}: stopped; the same command goes on")
+    print(f"{outcome.signal}: stopped; the same command resumes")
     return True
   return not outcome.failed
 
@@ -174,10 +174,12 @@ def _check_data(
   try:
     found = tasks.dataset_facts([*configs.values()], data_dir, cache_dir)
   except FileNotFoundError as error:
-    print(f"a dataset is not there to compare what is done: {error}")
+    print(
+      f"the dataset of finished runs is missing and cannot be compared: {error}"
+    )
     return
   facts = dict(zip(configs, found, strict=True))
-  remedy = "Restore the dataset, or give another folder"
+  remedy = "Restore the dataset, or choose another --workdir"
   for (name, file), here in facts.items():
     for path in (workdir / name / file, copies[name].get(file)):
       if path and path.exists():

@@ -62,8 +62,8 @@ def make_problem(
   """Returns what a config of one run describes.
 
   Args:
-    config: As the files in `configs/` make it, without a population; it is
-      completed in place.
+    config: Config as the files in `configs/` make it, without a population; it
+      is completed in place.
     data_dir: Where the datasets are.
     cache_dir: Where what was made of them is.
 
@@ -82,9 +82,9 @@ def make_problems(
   """Returns the problem of every member; the same data is loaded once.
 
   Args:
-    configs: Of the members, completed in place.
+    configs: Configs of the members, completed in place.
     data_dir: As `make_problem` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `make_problem` takes it.
   """
   made: dict[Any, Problem] = {}
   problems = []
@@ -108,7 +108,7 @@ def dataset_facts(
   Args:
     configs: Each of one run; they stay as they are.
     data_dir: As `make_problem` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `make_problem` takes it.
 
   Raises:
     ValueError: If a dataset is unknown or damaged.

@@ -76,7 +76,7 @@ class Scores(NamedTuple):
   """What one member's predictions of a split are worth.
 
   Attributes:
-    values: By name; the problem's metric is among them.
+    values: Values by name; the problem's metric is among them.
     details: What else a record of them holds.
   """
 
@@ -116,9 +116,10 @@ class Problem(abc.ABC):
     config: Complete: what is measured on the data is filled in.
     metric: The score that a run is judged by.
     lower_is_better: Whether a smaller one is a better one.
-    schema: That of the dataset, which a checkpoint must fit; None without one.
+    schema: Schema of the dataset, which a checkpoint must fit; None without
+      one.
     num_steps: Training steps of the whole run.
-    epoch_steps: Those of an epoch; None where there are no epochs.
+    epoch_steps: Steps of an epoch; None where there are no epochs.
     eval_every: Steps between evaluations.
     num_shares: How many shares a batch is in, each on a device of its own.
   """
@@ -212,7 +213,7 @@ class Problem(abc.ABC):
     """Returns what identifies the dataset of a config; None without one.
 
     Args:
-      config: Of one run; it stays as it is.
+      config: Config of one run; it stays as it is.
       data_dir: Where the datasets are.
       cache_dir: Where their converted columns are.
     """
@@ -230,7 +231,7 @@ class Problem(abc.ABC):
     """Iterates over training batches of all members, for ever.
 
     Args:
-      problems: Of the members, this one the first.
+      problems: Problems of the members, this one the first.
       start_step: The step to start at; step k gets the same batch wherever the
         iteration started. Closing the iterator frees what it holds.
     """
@@ -241,8 +242,8 @@ class Problem(abc.ABC):
     """Returns what has to be predicted to score some splits of all members.
 
     Args:
-      problems: Of the members, this one the first.
-      splits: Such as 'valid' and 'test'.
+      problems: Problems of the members, this one the first.
+      splits: Names of splits, such as 'valid' and 'test'.
     """
 
   @abc.abstractmethod
@@ -322,7 +323,8 @@ class SampledProblem(Problem):
         they are drawn by the samplers.
       metric: The scalar of `evaluate` that a run is judged by.
       lower_is_better: Whether a smaller metric is a better one.
-      describe_params: Of parameters, what is worth keeping in a record.
+      describe_params: A function that returns what of the parameters to keep in
+        a record.
       summarise: What `evaluate` returned, stacked over all batches of a split,
         -> its scores, where one is no mean over batches. `evaluate` may then
         return any tree of arrays. None: the mean of each.
@@ -374,8 +376,7 @@ class SampledProblem(Problem):
     chunk_size = self.chunk_size or size
     if size % chunk_size:
       raise ValueError(
-        f"chunk_size must divide the {size} examples of a batch, got"
-        f" {chunk_size}"
+        f"chunk_size must divide batch_size={size}, got {chunk_size}"
       )
     fields = {"optimizer": dict(self.config["optimizer"])}
 

@@ -23,9 +23,9 @@ def check_known(name: str, value: Any, known: Iterable[str]) -> None:
   """Raises ValueError for a field whose value is not one of those known.
 
   Args:
-    name: Of the field.
-    value: That it has.
-    known: Those that it may have.
+    name: Name of the field.
+    value: Value of the field.
+    known: Names that it may have.
   """
   if value not in known:
     raise ValueError(f"unknown {name} {value!r}.{suggest(value, known)}")

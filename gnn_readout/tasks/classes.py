@@ -32,7 +32,7 @@ def loss_with_auxiliary(
   Args:
     scores: From `class_scores`.
     aggregate: What the readout of the model returned.
-    aux_weight: Of its auxiliary loss.
+    aux_weight: Weight of its auxiliary loss.
   """
   aux_loss = jnp.mean(aggregate.aux_loss)
   total = scores["cross_entropy"] + aux_weight * aux_loss

@@ -209,7 +209,7 @@ def describe(params: hk.Params) -> dict[str, Any]:
   """Returns what the counting module has learned, if there is one.
 
   Args:
-    params: Of one model.
+    params: Parameters of one model.
 
   Returns:
     'functions' [8, d + 1]: the values of f_1 to f_8 at 0, 1 / d, ..., 1, with

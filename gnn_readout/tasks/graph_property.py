@@ -75,7 +75,7 @@ class GraphProperty(Problem):
       config: As `configs/molpcba.py` makes it; what a readout measures on its
         training set is filled in.
       store: The dataset.
-      facts: Those of the dataset, which take a while, from another member.
+      facts: Facts of the dataset, which take a while, from another member.
     """
     self._facts = {} if facts is None else facts
     self._constants: dict[str, dict[str, float]] = {}
@@ -122,8 +122,8 @@ class GraphProperty(Problem):
     _, recorded = scoring.names(config, store.schema)
     if config.get("patience", 0) and not len(store.splits.get("valid", ())):
       raise ValueError(
-        f"patience={config.patience} stops a run by its scores on the split"
-        f" 'valid', which is empty in {store.schema.name}"
+        f"patience={config.patience} needs validation scores, but the split"
+        f" 'valid' of {store.schema.name} is empty"
       )
     scoring.check_scorable(store, ("valid", "test"), recorded)
     return cls(config, store)
@@ -167,7 +167,7 @@ class GraphProperty(Problem):
 
   @property
   def num_shares(self) -> int:
-    """D, on how many devices a batch is; unless it is given, one a process."""
+    """Number of devices, D, that share a batch; by default one per process."""
     return self.config.get("num_devices", 0) or jax.process_count()
 
   @property
@@ -255,7 +255,7 @@ class GraphProperty(Problem):
       aux = jnp.where(mask, output.aux_loss, 0).sum()
       graphs = jnp.maximum(shares.total(mask.sum()), 1)
       aux, diagnostics = aux / graphs, output.diagnostics
-      if shares.is_spread():  # Means, to which each graph adds the same.
+      if shares.is_sharded():  # Means, to which each graph adds the same.
         part = mask.sum() / graphs
         diagnostics = {name: part * x for name, x in diagnostics.items()}
       scalars = {"loss": value, "aux": aux, **diagnostics}
@@ -274,7 +274,7 @@ class GraphProperty(Problem):
     The logits of a regression are values in the units of the labels.
 
     Args:
-      schema: Of the graphs in the batch; its features are the dataset's.
+      schema: Schema of the graphs in the batch; its features are the dataset's.
     """
     config = self.config.to_dict()
 
@@ -386,7 +386,7 @@ class GraphProperty(Problem):
     ]
     shapes = [f"{nodes}/{edges}" for _, nodes, edges in plan.budgets]
     size = counted(plan.batch_size, "graph")
-    size += f" in {plan.num_shares} shares" * (plan.num_shares > 1)
+    size += f" on {plan.num_shares} devices" * (plan.num_shares > 1)
     return [
       f"dataset  {schema.name}: {counted(store.num_graphs, 'graph')},"
       f" {counted(schema.num_tasks, 'task')} ({schema.task_type}), metric"
@@ -413,14 +413,19 @@ class GraphProperty(Problem):
     """Returns what becomes of the dataset in this run, a sentence each."""
     notes, network = [], self.config.model.message_passing.name
     if self.schema.edge_dim and not network_class(network).reads_edges:
-      notes.append(f"{network} takes no edge features: they are not used")
+      notes.append(
+        f"{network} does not use edge features; those of the dataset are"
+        " ignored"
+      )
     if self.targets:
-      notes.append("targets are scaled by the training mean and deviation")
+      notes.append(
+        "targets are standardised by the training mean and standard deviation"
+      )
     size, graphs = self.config.batching.batch_size, self.store.splits["train"]
     if self.config.batching.mode == "bucketed" and size > len(graphs):
       notes.append(
-        f"the {counted(len(graphs), 'training graph')} are one batch: there are"
-        f" fewer than batching.batch_size={size}"
+        f"all {counted(len(graphs), 'training graph')} form one batch, fewer"
+        f" than batching.batch_size={size}"
       )
     return notes
 

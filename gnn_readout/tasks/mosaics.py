@@ -53,8 +53,8 @@ class Images(NamedTuple):
 
   Attributes:
     parts: [M, height, width] uint8 of 'train', 'valid' and 'test'.
-    mean: Of the ink, as a share of all ink.
-    deviation: Likewise.
+    mean: Mean of the ink, as a share of all ink.
+    deviation: Standard deviation of the ink, in the same unit.
   """
 
   parts: Mapping[str, np.ndarray]
@@ -85,13 +85,13 @@ DATASETS: dict[str, Callable[..., Images]] = {
 
 
 def cut(images: Array, side: int, mean: float, deviation: float) -> Array:
-  """Returns the tiles [S, N, w, w] of images, of mean 0 and deviation 1.
+  """Returns the tiles [S, N, w, w] of images, of mean 0 and variance 1.
 
   Args:
     images: [S, height, width] uint8.
     side: R; w is a R-th of the height, rounded up.
-    mean: Of the ink, as a share of all ink.
-    deviation: Likewise.
+    mean: Mean of the ink, as a share of all ink.
+    deviation: Standard deviation of the ink, in the same unit.
   """
   width = -(-images.shape[1] // side)  # w
   shape = len(images), side * width, side * width
@@ -142,7 +142,7 @@ def restoration(config: Mapping[str, Any], images: Images) -> SampledProblem:
 
   Args:
     config: As `make_task` takes it.
-    images: Those to train on, to choose by and to test on.
+    images: Images to train on, to choose by and to test on.
   """
   model, side = config["model"], config["side"]
   arguments = order_of(model)

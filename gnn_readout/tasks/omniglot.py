@@ -96,7 +96,7 @@ def class_counting(
       raise ValueError(
         f"{name}: {num_characters} characters with {num_drawings} drawings"
         f" each, but sets of {set_size} images of up to {most_classes}"
-        " characters need as many of both."
+        " characters need at least as many characters and drawings."
       )
   model = config["model"]
   readout, aux_weight = split_weight(model["readout"])

@@ -133,7 +133,7 @@ def describe(params: hk.Params) -> dict[str, Any]:
   """Returns what of a model's parameters is worth keeping in its record.
 
   Args:
-    params: Of one model.
+    params: Parameters of one model.
 
   Returns:
     'fspool_knots' [D, k], if the encoder has an FSPool: the values w of

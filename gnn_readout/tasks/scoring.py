@@ -1,4 +1,4 @@
-"""What predictions for the graphs of a split are worth, beside a constant.
+"""Scores of the predictions for a split, beside those of a constant.
 
 Letters: G graphs of the split, T tasks, C classes.
 """
@@ -31,7 +31,7 @@ def names(
   Args:
     config: Its `metric` replaces the dataset's, its `metrics` are recorded as
       well.
-    schema: Of the dataset.
+    schema: Schema of the dataset.
 
   Raises:
     ValueError: If one of them is none of the dataset's task type.

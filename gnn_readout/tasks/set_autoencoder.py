@@ -52,7 +52,7 @@ def _pool(
 
   Args:
     elements: [S, n, D].
-    readout: Of the model.
+    readout: Readout of the model.
     is_training: Whether this is a training step.
 
   Returns:
@@ -113,7 +113,7 @@ def build_autoencoder(model: Mapping[str, Any]) -> hk.Transformed:
   as standard normal ones, biases at 0.
 
   FSPool sorts by NeuralSort, in evaluation too, as the network learns to read
-  the relaxed permutation; `temperature` 1e-6 is as good as the true sort.
+  the relaxed permutation; `temperature` 1e-6 is close to an exact sort.
 
   Args:
     model: `width` D; `latent_size` L; `latent_value`, a number that stands for
@@ -163,12 +163,12 @@ def _check(model: Mapping[str, Any]) -> None:
     if not temperature > 0:
       raise ValueError(
         f"model.readout.temperature must be positive, got {temperature}; 1e-6"
-        " is as good as the true sort"
+        " is close to an exact sort"
       )
   elif decoder == "fspool":
     raise ValueError(
-      "model.decoder 'fspool' takes the order that the readout 'fspool' finds,"
-      f" and model.readout.name is {readout['name']!r}; take model.decoder"
+      "model.decoder 'fspool' needs the order found by the readout 'fspool',"
+      f" but model.readout.name is {readout['name']!r}; use model.decoder"
       " 'mlp'"
     )
   check_at_least(**bounds)

@@ -32,7 +32,7 @@ def direct(predicted: Array, target: Array, cost: Cost = jnp.square) -> Array:
   Args:
     predicted: [S, n, d].
     target: [S, n, d].
-    cost: Of a difference, elementwise, instead of the square.
+    cost: Cost of a difference, elementwise, instead of the square.
   """
   return jnp.mean(cost(predicted - target), axis=(1, 2))
 
@@ -57,7 +57,7 @@ def chamfer(
   Args:
     predicted: [S, n, d], in any order.
     target: [S, n, d], in any order.
-    cost: Of a difference, elementwise, instead of the square.
+    cost: Cost of a difference, elementwise, instead of the square.
     mask: [S, n] bool, false where neither set has a point; None: all are.
   """
   costs = _costs(predicted, target, cost)
@@ -80,7 +80,7 @@ def hungarian(
   Args:
     predicted: [S, n, d], in any order.
     target: [S, n, d], in any order.
-    cost: Of a difference, elementwise, instead of the square.
+    cost: Cost of a difference, elementwise, instead of the square.
   """
   costs = _costs(predicted, target, cost)
   # On NaN, or where its sums overflow, the search would not end. Any pairs do

@@ -78,8 +78,8 @@ class Data(NamedTuple):
 
   Attributes:
     sample: (key, S) -> Examples to train on.
-    sample_valid: Likewise, to choose by.
-    sample_test: Likewise, to report.
+    sample_valid: (key, S) -> Examples to select by.
+    sample_test: (key, S) -> Examples to report.
     describe: F, (inputs [S, ...], model) -> [S, L], in a Haiku transform.
     compare: (predicted [S, n, d + 1], target) -> what `summarise` scores by,
       any tree of arrays.
@@ -143,8 +143,7 @@ def digit_data(
   """
   if config["input"] != "set":
     raise ValueError(
-      f"input {config['input']!r} describes polygons; of digits it must be"
-      " 'set'"
+      f"input {config['input']!r} is for polygons; for digits it must be 'set'"
     )
   found = {name: pixel_numbers(x.images) for name, x in parts.items()}
   size = max(numbers.shape[1] for numbers, _ in found.values())

@@ -172,8 +172,8 @@ def _check(config: Mapping[str, Any]) -> None:
     check_at_least(test_set_size=(test_size, 2))
   if model["start"] == "linear" and test_size not in (None, config["set_size"]):
     raise ValueError(
-      "model.start 'linear' has a weight for each place, so test_set_size must"
-      f" be that of training, {config['set_size']}, got {test_size}"
+      "model.start 'linear' has a weight for each position, so test_set_size"
+      f" must equal set_size={config['set_size']}, got {test_size}"
     )
   bounds = config["intervals"]
   pairs = [*zip(bounds[::2], bounds[1::2], strict=False)]

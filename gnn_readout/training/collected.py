@@ -32,7 +32,7 @@ class Collected:
     Args:
       num_runs: K.
       num_graphs: D.
-      wanted: Of `vectors`, `nodes` and `weights`, what is kept.
+      wanted: Whether `vectors`, `nodes` and `weights` are kept, by name.
     """
     self._count, self._wanted = (num_runs, num_graphs), wanted
     self.sizes = np.zeros(num_graphs, np.int64)
@@ -67,7 +67,7 @@ class Collected:
 
     Args:
       codes: [M] which of the graphs a row is.
-      schema: Of the dataset that was learned from.
+      schema: Schema of the dataset that was learned from.
 
     Returns:
       `values`, `std`, `vectors`, `nodes` and `weights` of a `predict.Result`.

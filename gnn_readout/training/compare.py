@@ -24,7 +24,7 @@ def compare_evaluations(
     a: A checkpoint's predictions.
     b: Another one's, for the same split of the same dataset.
     num_resamples: How many.
-    seed: Of the resamples.
+    seed: Seed of the resamples.
 
   Returns:
     The difference of their metric, A minus B, and its interval.
@@ -60,7 +60,7 @@ def describe(
     b: Another one's.
     workdir: The folder of the other.
     num_resamples: As `compare_evaluations` takes it.
-    seed: Likewise.
+    seed: As `compare_evaluations` takes it.
   """
   compared = compare_evaluations(a, b, num_resamples, seed)
   print(compared, flush=True)
@@ -73,7 +73,8 @@ def _check_same(a: Evaluation, b: Evaluation) -> None:
     ours, other = getattr(a, what), getattr(b, what)
     if ours != other:
       raise ValueError(
-        f"cannot compare: the {what} of A is {ours!r}, that of B {other!r}"
+        f"cannot compare: the {what} of A is {ours!r} and that of B is"
+        f" {other!r}"
       )
   ours, other = a.predictions, b.predictions
   if ours is None:
@@ -83,8 +84,8 @@ def _check_same(a: Evaluation, b: Evaluation) -> None:
     )
   if not np.array_equal(ours.index, other.index):
     raise ValueError(
-      f"cannot compare: split {a.split!r} of {a.dataset} does not hold the"
-      f" same graphs for A ({len(ours.index)}) and B ({len(other.index)})"
+      f"cannot compare: split {a.split!r} of {a.dataset} holds different"
+      f" graphs for A ({len(ours.index)}) and B ({len(other.index)})"
     )
   same = (ours.labels == other.labels) | (
     np.isnan(ours.labels) & np.isnan(other.labels)
@@ -92,9 +93,9 @@ def _check_same(a: Evaluation, b: Evaluation) -> None:
   differ = np.flatnonzero(~same.all(axis=1))
   if len(differ):
     raise ValueError(
-      f"cannot compare: the labels of {len(differ)} of {len(same)} graphs are"
-      f" not the same for A and B, the first of them graph"
-      f" {ours.index[differ[0]]} of {a.dataset}"
+      f"cannot compare: the labels of {len(differ)} of {len(same)} graphs"
+      f" differ between A and B; the first is graph {ours.index[differ[0]]} of"
+      f" {a.dataset}"
     )
   if a.facts and b.facts:
     differ = identity.differences(a.facts, b.facts, ("for A", "for B"))

@@ -75,14 +75,14 @@ class Protocol(NamedTuple):
   Attributes:
     reference: Where it is described, and in which words.
     validation: A key of `folds.VALIDATIONS`.
-    repeats: How often, each time with other folds.
+    repeats: Number of repeats, each with other folds.
     selected_on: 'valid' or 'test'.
     select: (valid [P, K, E], test [P, K, E], sign) -> Choice; sign is -1 where
       a lower score is a better one.
     patience: Evaluations that are all worse than the best validation score
       after which a member stops; 0: never.
-    population: Whether the deviation is that of a population, with n and not
-      n - 1 in the denominator.
+    population: Whether the standard deviation is that of a population, with n
+    and not n - 1 in the denominator.
     final_runs: If positive, the chosen point of each fold is trained again
       so often, with other seeds, and their test scores are averaged.
   """
@@ -119,7 +119,7 @@ def _last_best(curves: np.ndarray) -> np.ndarray:
 
 
 def _by_fold(curves: np.ndarray, tests: np.ndarray, sign: int) -> Choice:
-  """For each fold its own best point and epoch, the last of those that tie."""
+  """Each fold has its own best point and epoch, the last of those that tie."""
   num_points, num_folds, _ = curves.shape
   flat = np.moveaxis(sign * curves, 1, 0).reshape(num_folds, -1)  # [K, P E]
   best = _last_best(flat)
@@ -138,8 +138,8 @@ PROTOCOLS = {
     reference=(
       "Y. Zhang's thesis (2020), A.3.4: ten folds, one of the other nine for"
       " validation; hyper-parameters and epoch are those with the best mean"
-      " validation accuracy over the folds; ten repeats with other folds; mean"
-      " and sample deviation over the repeats"
+      " validation accuracy over the folds; ten repeats with other folds;"
+      " mean and sample standard deviation over the repeats"
     ),
     validation="next",
     repeats=10,
@@ -150,7 +150,7 @@ PROTOCOLS = {
     reference=(
       "Xu et al. 2019, section 7: ten folds, nine of them to train on;"
       " hyper-parameters and epoch are those with the best mean TEST accuracy"
-      " over the folds; mean and sample deviation over the folds"
+      " over the folds; mean and sample standard deviation over the folds"
     ),
     validation="test",
     repeats=1,
@@ -160,13 +160,14 @@ PROTOCOLS = {
   "errica2020": Protocol(
     reference=(
       "Errica et al. 2020, section 4: ten outer folds; in each the"
-      " hyper-parameters with the best score on a tenth held out of the others,"
-      " with early stopping; three runs of these with other seeds, each tested"
-      " at its best validation epoch; of scores that tie the last; mean over"
-      " the runs, then mean and population deviation over the folds. Otherwise"
-      " than theirs: the grid and the number of epochs are the config's own"
-      " (they: 1,000), and the patience is 100 evaluations (they: 500 epochs,"
-      " by validation accuracy or loss)"
+      " hyper-parameters with the best score on a tenth held out of the"
+      " others, with early stopping; three runs of these with other seeds,"
+      " each tested at its best validation epoch; the last of tied scores;"
+      " mean over the runs, then mean and population standard deviation over"
+      " the folds. Differences from the paper: the grid and the number of"
+      " epochs are those of the config (the paper: 1,000 epochs), and the"
+      " patience is 100 evaluations (the paper: 500 epochs, by validation"
+      " accuracy or loss)"
     ),
     validation="holdout",
     repeats=1,
@@ -187,7 +188,7 @@ def run(
   cache_dir: str | os.PathLike[str] | None = None,
   command: str = "",
 ) -> dict[str, Any] | None:
-  """Cross-validates a config, or goes on where an earlier call stopped.
+  """Cross-validates a config, or resumes where an earlier call stopped.
 
   Args:
     config: As `configs/tu.py` and `configs/graphs.py` make it: `grid` names
@@ -198,7 +199,7 @@ def run(
       holds the folds, and NAME-READOUT-PROTOCOL/ the scores of every chunk of
       members and, at the end, record.json.
     data_dir: As `gnn_readout.data.load` takes it.
-    cache_dir: Likewise.
+    cache_dir: As `gnn_readout.data.load` takes it.
     command: What to type to repeat it, for the record.
 
   Returns:
@@ -216,13 +217,14 @@ def run(
   for field in ("fold", "folds", "grid", "repeats"):
     if field not in config:
       raise ValueError(
-        f"cross-validation needs the field {field!r}, and the config has none:"
-        " start from one that has, such as configs/graphs.py or configs/tu.py"
+        f"cross-validation needs the field {field!r}, which the config lacks;"
+        " start from one that has it, such as configs/graphs.py or"
+        " configs/tu.py"
       )
   if config.get("patience", 0):
     raise ValueError(
-      f"patience={config.patience}: how long a member of a cross-validation"
-      f" goes on is for the protocol {protocol!r} to say; leave it out"
+      f"patience={config.patience} cannot be set in a cross-validation, as the"
+      f" protocol {protocol!r} decides when a run stops; leave it out"
     )
   with config.unlocked():
     config.folds.validation = PROTOCOLS[protocol].validation
@@ -399,21 +401,21 @@ class _Study:
     if not path.exists():
       return None
     chunk = settings.read_json(path)
-    remedy = "Restore the dataset, or give another workdir"
+    remedy = "Restore the dataset, or choose another --workdir"
     identity.check(str(path), chunk.get("dataset"), self._facts, remedy)
     for config, there in zip(configs, chunk["configs"], strict=True):
       differ = settings.differences(settings.as_json(config), there)
       if differ:
         raise ValueError(
-          f"{path} belongs to another config; {'; '.join(differ)}: give"
-          " another workdir, or delete the folder"
+          f"{path} holds runs with {'; '.join(differ)}; choose another"
+          " --workdir, or delete the folder"
         )
     return chunk["scores"]
 
   def _train_chunk(
     self, path: pathlib.Path, problems: Sequence[GraphProperty], total: int
   ) -> list[dict[str, list[float]]]:
-    """Trains members, or goes on with them from a checkpoint.
+    """Trains members, or resumes them from a checkpoint.
 
     Raises:
       _Stopped: If a signal stopped it; the checkpoint is written.

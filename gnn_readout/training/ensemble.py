@@ -42,7 +42,7 @@ class Run(NamedTuple):
 
   @property
   def schema(self) -> Schema:
-    """Of the dataset that was learned from."""
+    """Schema of the dataset that the run was trained on."""
     return self.problem.schema
 
   @property
@@ -52,7 +52,7 @@ class Run(NamedTuple):
 
   @property
   def batch_size(self) -> int:
-    """Most graphs in a batch."""
+    """Largest number of graphs in a batch."""
     return self.problem.config.eval_batch_size
 
 
@@ -79,7 +79,9 @@ def open_runs(
   for workdir in workdirs:
     path = os.path.realpath(workdir)
     if path in known:
-      raise ValueError(f"{workdir} and {known[path]} are one run, given twice")
+      raise ValueError(
+        f"{workdir} and {known[path]} are the same run, given twice"
+      )
     known[path] = workdir
   runs = [open_run(workdir, checkpoint) for workdir in workdirs]
   for run in runs[1:]:
@@ -113,14 +115,14 @@ def open_run(workdir: str, checkpoint: str = "best") -> Run:
 
   Raises:
     FileNotFoundError: As `open_runs`.
-    ValueError: Likewise.
+    ValueError: As `open_runs`.
   """
   config = evaluation.read_config(workdir)
   task = tasks.task_name(config)
   if tasks.problem_class(config) is not GraphProperty:
     raise ValueError(
-      f"{workdir} learned the task {task!r}, which draws its examples: there"
-      " are no graphs to predict for"
+      f"{workdir} was trained on the task {task!r}, which draws its examples;"
+      " there are no graphs to predict for"
     )
   try:
     meta = checkpoints.read_meta(workdir, checkpoint)
@@ -165,8 +167,8 @@ def _problem(workdir: str, config: Any, meta: dict[str, Any]) -> GraphProperty:
     return GraphProperty(config, _blank(Schema.from_json(meta["schema"])))
   except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise ValueError(
-      f"{workdir} is of another version of this program, or its config.json was"
-      f" changed: {brief(str(error), 300)}"
+      f"{workdir} was trained by another version of this program, or its"
+      f" config.json was changed: {brief(str(error), 300)}"
     ) from error
 
 
@@ -199,6 +201,6 @@ def _check_same(first: Run, other: Run) -> None:
     differ = ["outputs: " + ", ".join(f"{x} in {w}" for x, w in places)]
   if differ:
     raise ValueError(
-      f"{first.workdir} and {other.workdir} are no ensemble, they were trained"
-      f" on other data: {'; '.join(differ)}"
+      f"{first.workdir} and {other.workdir} cannot form an ensemble because"
+      f" they were trained on different data: {'; '.join(differ)}"
     )

@@ -26,7 +26,9 @@ from gnn_readout.wording import counted
 
 # What helps where a checkpoint is damaged.
 INSTEAD = {
-  "best": "the command that trained the run makes it anew from the latest one",
+  "best": (
+    "the command that trained the run writes it again from the latest one"
+  ),
   "latest": "the best one can be scored",
 }
 _MOST_NAMED = 20  # Members of a population.
@@ -43,7 +45,7 @@ class Evaluation(NamedTuple):
     scores: The metric's value over the whole split, and others.
     predictions: What was scored; None where examples are drawn.
     facts: What identifies the dataset, see `identity`; likewise.
-    schema: Of the dataset; likewise.
+    schema: Schema of the dataset, or None likewise.
   """
 
   dataset: str
@@ -105,7 +107,7 @@ def evaluate_checkpoint(
 
   Args:
     workdir: The folder of the run.
-    split: Such as 'test'.
+    split: Split, such as 'test'.
     checkpoint: 'best' or 'latest'.
     data_dir: Where the datasets are.
     cache_dir: Where their converted columns are.
@@ -138,7 +140,7 @@ def evaluate_checkpoint(
     raise Damaged(f"{error}; {INSTEAD[checkpoint]}") from error
   (there,) = identity.of_checkpoint(saved.meta)
   facts = problem.facts()["dataset"]
-  remedy = "Restore the dataset, or say with --dataset where it is"
+  remedy = "Restore the dataset, or give its place by --dataset"
   identity.check(f"the run in {workdir}", there, facts, remedy)
   state = saved.state
   best = best_of(state["state"]) if checkpoint == "latest" else state
@@ -186,7 +188,9 @@ def _open_problem(
   """Returns the problem of a run, whose dataset may be elsewhere now."""
   if dataset is not None:
     if "dataset" not in config:
-      raise ValueError(f"a run without a dataset was given {dataset!r} as one")
+      raise ValueError(
+        f"the run has no dataset, so --dataset={dataset} cannot be used"
+      )
     config.dataset = dataset
   try:
     return tasks.make_problem(config, data_dir, cache_dir)
@@ -194,7 +198,7 @@ def _open_problem(
     if not sources.is_path(config.get("dataset", "")):
       raise
     raise FileNotFoundError(
-      f"{error}; --dataset says where the dataset is now"
+      f"{error}; give its new place by --dataset"
     ) from error
 
 

@@ -1,4 +1,4 @@
-"""What a member remembers of the way it came."""
+"""Training history of a member: curves, scores and the best of them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ class History:
 
   Attributes:
     train: [step, mean training loss since the one before] at every log.
-    diagnostics: By name, [step, mean since the log before] at every log, or at
-      every second, fourth, ... of a run with more than `MAX_POINTS` logs.
-    scores: By split, [step, value of the metric] at every evaluation.
+    diagnostics: Diagnostics by name, [step, mean since the log before] at every
+      log, or at every second, fourth, ... of a run with more than `MAX_POINTS`
+      logs.
+    scores: Scores by split, [step, value of the metric] at every evaluation.
     best: The best score on 'valid', with the keys 'step' and 'valid'.
     failure: Why the member was given up; empty if it was not.
     restarts: Steps from which it went on with the best parameters and new
@@ -46,8 +47,8 @@ class History:
 
     Args:
       step: Steps done.
-      means: Of the scalars of a step, 'loss' among them, since the log before;
-        six digits of the others are kept.
+      means: Means of the scalars of a step, 'loss' among them, since the log
+        before; six digits of the others are kept.
     """
     index = len(self.train)
     self.train.append([step, means["loss"]])
@@ -70,7 +71,7 @@ class History:
 
     Args:
       step: Steps done.
-      scores: Of the metric, by split.
+      scores: Scores by the metric, by split.
       sign: -1 if a lower value is a better one, else 1.
 
     Returns:
@@ -88,7 +89,7 @@ class History:
     return False
 
   def restart(self, step: int) -> None:
-    """Forgets what came after a step, from which the member goes on."""
+    """Forgets what came after a step, from which the member resumes."""
     for curve in (
       self.train,
       *self.diagnostics.values(),

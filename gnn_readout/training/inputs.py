@@ -26,8 +26,8 @@ class Input(NamedTuple):
   """Graphs to predict for; letters as in `predict`.
 
   Attributes:
-    name: Such as the path of a file.
-    schema: That of the training set, as far as it is true of these graphs.
+    name: Name, such as the path of a file.
+    schema: Schema of the training set, as far as it is true of these graphs.
     num_graphs: D.
     codes: [M] which of them each row is.
     rows: [M] the number of each row, from 1; of a dataset without rows the
@@ -63,7 +63,7 @@ def open_input(
     name: A table with SMILES, see `text_table`; a file that `data.pack` wrote;
       or any dataset, as `data.load` takes it, such as the folder of a store,
       which is read with the options of the run.
-    run: That is to predict.
+    run: The run that is to predict.
     smiles_column: The column of SMILES; None = as in training, or `smiles`.
     data_dir: Where the datasets are.
     cache_dir: Where their converted columns are.
@@ -77,7 +77,8 @@ def open_input(
     return _of_molecules(name, run, smiles_column)
   if smiles_column is not None:
     raise ValueError(
-      f"--smiles_column={smiles_column} is for a file of SMILES, not for {name}"
+      f"--smiles_column={smiles_column} applies to files of SMILES, not to"
+      f" {name}"
     )
   path = pathlib.Path(name)
   if name.endswith(packed.SUFFIX):
@@ -147,5 +148,6 @@ def _of_store(name: str, store: GraphStore, run: Run) -> Input:
 def _check_features(name: str, run: Run, schema: Schema) -> None:
   if differ := identity.feature_difference(run.schema, schema):
     raise ValueError(
-      f"{run.workdir} cannot predict for {name}, it was trained on {differ}"
+      f"{run.workdir} cannot predict for {name} because it was trained on"
+      f" {differ}"
     )

@@ -27,7 +27,7 @@ def overrides(config: ConfigDict, text: str) -> list[dict[str, Any]]:
   Args:
     config: Says which fields there are, and of which type; those of its
       readout and the like count, even if the config does not name them.
-    text: Such as "seed=0,1 model.head.dropout_rate=0,0.5"; empty for one
+    text: Text, such as "seed=0,1 model.head.dropout_rate=0,0.5"; empty for one
       member with nothing changed.
 
   Raises:
@@ -40,15 +40,15 @@ def overrides(config: ConfigDict, text: str) -> list[dict[str, Any]]:
     name, equals, rest = word.partition("=")
     if not equals or name in values:
       raise ValueError(
-        f"{text!r}: {word!r} should be FIELD=VALUE,VALUE,... and no field be"
-        " there twice"
+        f"{text!r}: {word!r} must have the form FIELD=VALUE,VALUE,..., with no"
+        " field given twice"
       )
     if name not in known:
       raise config_fields.unknown(name, known)
     texts = config_fields.split(rest)
     values[name] = [config_fields.read(v, known[name], name) for v in texts]
     if len({*map(config_fields.write, values[name])}) < len(texts):
-      raise ValueError(f"{word!r} holds a value twice")
+      raise ValueError(f"{word!r} gives a value twice")
   return [
     dict(zip(values, combination, strict=True))
     for combination in itertools.product(*values.values())
@@ -79,8 +79,8 @@ def group_by_program(configs: Sequence[ConfigDict]) -> list[list[int]]:
   """Returns the indices of the members of each program.
 
   Args:
-    configs: Of members. Those that differ in no field but the traced and the
-      private ones of their problem share a program.
+    configs: Configs of members. Those that differ in no field but the traced
+      and the private ones of their problem share a program.
   """
   groups: dict[str, list[int]] = {}
   for i, config in enumerate(configs):
@@ -92,7 +92,7 @@ def program_key(config: ConfigDict, without: Sequence[str] = ()) -> str:
   """Returns all of a member's config that decides its program.
 
   Args:
-    config: Of the member.
+    config: Config of the member.
     without: Further fields, by dotted name, whose values do not matter.
   """
   fields = flatten(settings.as_json(config))

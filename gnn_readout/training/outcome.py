@@ -1,4 +1,4 @@
-"""How members do, as a line to print, and what their records say at last."""
+"""The progress line of a program, and the test results of its members."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def status(
   """Returns a line: how far members are, how good, how fast, how long yet.
 
   Args:
-    program: Of the members.
+    program: Program of the members.
     histories: Theirs.
     seconds: Wall time of all members together.
   """
@@ -56,10 +56,10 @@ def facts(
   """Returns what the record of a member says, but for what any record says.
 
   Args:
-    program: At its end.
+    program: Program at its end.
     m: Which of its members.
     history: The member's.
-    scores: Those of its best state, of 'test'.
+    scores: Scores of its best state, of 'test'.
     best_params: The parameters of its best state.
     seconds: Wall time of all members together.
 
@@ -117,8 +117,8 @@ def scored(
 
   Args:
     metric: The one that counts; it comes first.
-    values: By metric.
-    details: As in `Scores`, or what a record has of them.
+    values: Values by metric.
+    details: Details as in `Scores`, or what a record has of them.
 
   Returns:
     Such as 'rocauc 0.7298 (constant 0.5), ap 0.31 (constant 0.06), over 12
@@ -139,7 +139,7 @@ def summary(name: str, record: dict[str, Any]) -> str:
   """Returns a line that says how a member did.
 
   Args:
-    name: Of the member; empty if it is alone.
+    name: Name of the member; empty if it is alone.
     record: Its record.
   """
   words, test = [], record["test"]

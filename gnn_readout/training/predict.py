@@ -65,13 +65,14 @@ class Result(NamedTuple):
 
   Attributes:
     input: What it is predicted for.
-    schema: Of the dataset that was learned from.
+    schema: Schema of the dataset that was learned from.
     values: [M, C] probabilities or values, of an ensemble their means; NaN for
       a row that could not be read.
     std: [M, C], their sample standard deviation in an ensemble; else None.
     vectors: [M, D], if wanted.
-    nodes: Of every row's nodes, if wanted.
-    weights: Likewise; of an ensemble the mean of all heads and runs.
+    nodes: Vectors of every row's nodes, if wanted.
+    weights: Weights of every row's nodes, if wanted; of an ensemble the mean of
+      all heads and runs.
   """
 
   input: Input
@@ -151,8 +152,8 @@ def run(
   suffix = sheets.check_path(path)
   if wanted.nodes and suffix == ".csv":
     raise ValueError(
-      f"{path}: a .csv has no place for the vectors of nodes: write .parquet or"
-      " .npz"
+      f"{path}: a .csv file cannot hold the vectors of nodes; write .parquet"
+      " or .npz"
     )
   check_writable(os.path.dirname(path) or ".")
   runs = ensemble.open_runs(workdirs, checkpoint)
@@ -160,7 +161,9 @@ def run(
   _check_wanted(runs, needed)
   source = open_input(name, runs[0], smiles_column, data_dir, cache_dir)
   if draws and source.smiles is None:
-    raise ValueError(f"{name} has no SMILES, of which molecules are drawn")
+    raise ValueError(
+      f"{name} has no SMILES, which are needed to draw molecules"
+    )
   _check_names(source, runs, wanted, path)
   began = time.monotonic()
   result, spent = predict(runs, source, needed)
@@ -178,9 +181,9 @@ class Spent(NamedTuple):
   """Where the time went, in seconds of this process.
 
   Attributes:
-    waiting: For graphs to be made.
-    compiling: Of the shapes.
-    computing: For the device.
+    waiting: Time spent waiting for graphs, in seconds.
+    compiling: Time spent compiling shapes, in seconds.
+    computing: Time spent waiting for the device, in seconds.
     shapes: How many there were.
   """
 
@@ -278,7 +281,7 @@ class _Forward:
 
     Args:
       run: One of those that share it.
-      schema: Of the graphs.
+      schema: Schema of the graphs.
       wanted: What it returns.
     """
     outputs = run.problem.outputs(schema)
@@ -324,8 +327,8 @@ def _check_wanted(runs: Sequence[Run], wanted: Wanted) -> None:
   """Raises ValueError for what the runs do not have."""
   if len(runs) > 1 and (wanted.vectors or wanted.nodes):
     raise ValueError(
-      f"an ensemble of {len(runs)} runs has no embeddings: each run has its"
-      " own, give one --workdir"
+      "an ensemble has no embeddings, as each run has its own; give a single"
+      " --workdir"
     )
   if wanted.weights:
     for run in runs:
@@ -348,7 +351,7 @@ def _check_names(
   for name in taken:
     if name in source.keys:
       raise ValueError(
-        f"{source.name} has a column {brief(name, 80)!r} already, which"
-        f" {path} would have twice: give it another name"
+        f"{source.name} already has a column {brief(name, 80)!r}, which {path}"
+        " would then have twice: rename it"
       )
   sheets.check_keys(path, source.keys)

@@ -77,7 +77,7 @@ class Predictions(NamedTuple):
 
     Args:
       path: The file.
-      schema: Of the dataset.
+      schema: Schema of the dataset.
 
     Raises:
       ValueError: If the ending is of no such kind.
@@ -105,7 +105,7 @@ def values_of(schema: Schema, logits: np.ndarray) -> np.ndarray:
   """Returns probabilities of tasks or classes, or the values of a regression.
 
   Args:
-    schema: Of the dataset.
+    schema: Schema of the dataset.
     logits: [..., T] or [..., C].
 
   Returns:
@@ -132,7 +132,7 @@ def results_of(
   """Yields the columns of a table that say what is predicted.
 
   Args:
-    schema: Of the dataset.
+    schema: Schema of the dataset.
     values: [G, T] or [G, C], as `values_of` returns them; NaN where nothing is
       predicted.
     labels: [G, T], NaN = missing; None: they have no column.

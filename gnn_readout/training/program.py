@@ -41,8 +41,8 @@ def group_by_program(problems: Sequence[Problem]) -> list[list[int]]:
   """Returns the indices of the members of each program.
 
   Args:
-    problems: Of the members. Those of other shapes, such as widths or batch
-      sizes, or of another number of steps, are in different programs.
+    problems: Problems of the members. Those of other shapes, such as widths or
+      batch sizes, or of another number of steps, are in different programs.
   """
   groups = []
   for group in members.group_by_program([p.config for p in problems]):
@@ -76,7 +76,7 @@ class Program:
     """Prepares the functions; `initialise` or `load` makes the state.
 
     Args:
-      problems: Of the members, of one group of `group_by_program`.
+      problems: Problems of the members, of one group of `group_by_program`.
       say: Takes a line about something that took long.
     """
     self.problems, self.say = list(problems), say
@@ -102,7 +102,7 @@ class Program:
 
   @property
   def num_members(self) -> int:
-    """M."""
+    """Number of members, M."""
     return len(self.problems)
 
   @property
@@ -127,7 +127,7 @@ class Program:
 
   @property
   def num_parameters(self) -> int:
-    """Of one member."""
+    """Number of parameters of one member."""
     return models.count_parameters(
       jax.eval_shape(
         lambda params: jax.tree.map(lambda x: x[0], params), self._best.params
@@ -180,7 +180,7 @@ class Program:
     """Predicts all that some splits are scored by.
 
     Args:
-      splits: Such as 'valid'.
+      splits: Names of splits, such as 'valid'.
       of_best: Whether the best states predict, and not those of now.
 
     Returns:
@@ -212,7 +212,7 @@ class Program:
     """Scores every member that is active, or the best state of every member.
 
     Args:
-      splits: Such as 'valid'.
+      splits: Names of splits, such as 'valid'.
       of_best: Whether to score the best states, and not those of now.
 
     Returns:
@@ -235,7 +235,7 @@ class Program:
     """Sets what the members' learning rates are multiplied by, [M].
 
     Args:
-      factors: Those of the schedule 'plateau'.
+      factors: Factors of the schedule 'plateau'.
     """
     placed = self._place(np.array(factors))
     self._hyper = {**self._hyper, optimizers.RATE_FACTOR: placed}
@@ -391,7 +391,7 @@ class _Compiled:
         step_lib.make_host_step(functions, sharding.data_axis(mesh)),
         shared=(3,) if is_shared else (),
         donate=(2,),
-        spread=(3,),
+        per_share=(3,),
       )
 
 
@@ -421,7 +421,7 @@ def shapes_of_arrays(problem: Problem, hyper: Any) -> dict[str, Any]:
   """Returns the shapes and types of what a checkpoint of members holds.
 
   Args:
-    problem: Of any of them.
+    problem: The problem of any of them.
     hyper: Their traced fields, [M] each.
   """
   init = step_lib.make_init(problem.functions())

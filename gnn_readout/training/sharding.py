@@ -43,9 +43,8 @@ def make_mesh(num_members: int, num_shares: int = 1) -> Mesh:
     processes = jax.process_count()
     each = f" in each of {processes} processes" * (processes > 1)
     raise ValueError(
-      f"num_devices={num_shares} is more than there are:"
-      f" {counted(available, 'device')}{each}, at most"
-      f" {available * processes}"
+      f"num_devices={num_shares} is more than available: there are"
+      f" {counted(available, 'device')}{each}, at most {available * processes}"
     )
   rows = max(1, min(num_members, available // size))
   by_process: dict[int, list[Any]] = {}
@@ -79,7 +78,7 @@ def padded(tree: Any, mesh: Mesh) -> Any:
   """Returns arrays [M, ...] with copies of the first entry up to that size.
 
   Args:
-    tree: Of arrays on the host, one entry per member.
+    tree: Tree of arrays on the host, one entry per member.
     mesh: From `make_mesh`.
   """
 
@@ -94,7 +93,7 @@ def place(tree: Any, mesh: Mesh, is_shared: bool = False) -> Any:
   """Moves host arrays to where `over_members` wants them.
 
   Args:
-    tree: Of arrays on the host, with one entry per member unless shared.
+    tree: Tree of arrays on the host, with one entry per member unless shared.
     mesh: From `make_mesh`.
     is_shared: Whether all members get the same.
   """
@@ -113,8 +112,8 @@ def place_batch(
   """Moves host arrays that are only read, and may stay where numpy has them.
 
   Args:
-    tree: Of arrays on the host, with one entry per member unless shared, and
-      then, if a batch is in several shares, one for each of some of them.
+    tree: Tree of arrays on the host, with one entry per member unless shared,
+      and then, if a batch is in several shares, one for each of some of them.
     mesh: From `make_mesh`.
     is_shared: Whether all members get the same.
     own: Which shares they are: those that the devices of this process have.
@@ -136,9 +135,9 @@ def _from_parts(
   """Makes arrays of several processes of what each of them has.
 
   Args:
-    tree: Of arrays on the host.
-    sharding: Of the result.
-    axis: That of the shares, if any.
+    tree: Tree of arrays on the host.
+    sharding: Sharding of the result.
+    axis: Mesh axis of the shares, if any.
     own: The shares that are in `tree`.
   """
   num_shares = sharding.mesh.shape[DATA]
@@ -164,7 +163,7 @@ def fetch(tree: Any) -> Any:
   """Returns arrays on the host, with the entries of all members.
 
   Args:
-    tree: Of arrays that are the same along the mesh axis `data`.
+    tree: Tree of arrays that are the same along the mesh axis `data`.
   """
 
   def whole(x: Any) -> np.ndarray:
@@ -186,24 +185,24 @@ def over_members(
   mesh: Mesh,
   shared: Sequence[int] = (),
   donate: Sequence[int] = (),
-  spread: Sequence[int] = (),
+  per_share: Sequence[int] = (),
 ) -> Callable[..., Any]:
   """Returns a jitted function of all members from that of one.
 
   Args:
-    function: Of trees of arrays, for one member.
+    function: A function of trees of arrays, for one member.
     mesh: From `make_mesh`.
     shared: Positions of the arguments that are the same for all members and
       have no member axis.
     donate: Positions of the arguments whose memory may be taken over.
-    spread: Positions of the arguments that are a batch: if it is in several
+    per_share: Positions of the arguments that are a batch: if it is in several
       shares, they have an axis of these, which `function` does not see.
   """
   on_cpu = mesh.devices.flat[0].platform == "cpu"
   axis = data_axis(mesh)
 
   def own_share(i, arg):
-    if axis is None or i not in spread:
+    if axis is None or i not in per_share:
       return arg
     position = 0 if i in shared else 1
     return jax.tree.map(lambda x: x.squeeze(position), arg)
@@ -225,7 +224,7 @@ def over_members(
 
   def sharded(*args):
     specs = [
-      _spec(i in shared, axis if i in spread else None)
+      _spec(i in shared, axis if i in per_share else None)
       for i in range(len(args))
     ]
     return jax.shard_map(
@@ -251,6 +250,6 @@ def _options(mesh: Mesh) -> dict[str, bool] | None:
   gains nothing. Processes with a device each count as one with all of them.
   """
   on_cpu = [x.platform == "cpu" for x in mesh.devices.flat]
-  if not all(on_cpu) or not 1 < len(os.sched_getaffinity(0)) <= len(on_cpu):
+  if not all(on_cpu) or len(os.sched_getaffinity(0)) > len(on_cpu):
     return None
   return {"xla_cpu_multi_thread_eigen": False}

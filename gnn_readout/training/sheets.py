@@ -78,8 +78,8 @@ def check_path(path: str | os.PathLike[str]) -> str:
   suffix = pathlib.Path(path).suffix.lower()
   if suffix not in _WRITERS:
     raise ValueError(
-      f"predictions cannot be written to {os.fspath(path)!r}: its name has to"
-      f" end in one of these.{suggest(suffix, _WRITERS)}"
+      f"predictions cannot be written to {os.fspath(path)!r}: its name must"
+      f" end in one of the known suffixes.{suggest(suffix, _WRITERS)}"
     )
   return suffix
 
@@ -105,8 +105,9 @@ def check_keys(
     longest = max(map(len, column), default=0)
     if 4 * longest * len(column) > _MOST_BYTES:
       raise ValueError(
-        f"{path}: the column {name!r} has a text of {longest:,} characters, to"
-        " whose length .npz would pad all of them: write .csv or .parquet"
+        f"{path}: the column {name!r} has a text of {longest:,} characters,"
+        " and .npz would pad every text to that length; write .csv or"
+        " .parquet"
       )
 
 

@@ -1,4 +1,4 @@
-"""Members of a program on disk: what is written of them, and read again.
+"""Checkpoints of the members of a program: written, and read again.
 
 Everything that changes lies in the checkpoint `latest` of the program's folder.
 A run alone has `best` beside it; of a population, every member gets both at the
@@ -26,15 +26,15 @@ from gnn_readout.training import step as step_lib
 from gnn_readout.training.history import History
 from gnn_readout.training.program import Program
 
-OTHER_DATA = "Restore the dataset, or give another workdir"
+OTHER_DATA = "Restore the dataset, or choose another --workdir"
 
 
 class Member(NamedTuple):
   """A run, alone or of a population.
 
   Attributes:
-    name: Such as 'seed=0,learning_rate=0.001'; empty if it is alone.
-    problem: With its config.
+    name: Name, such as 'seed=0,learning_rate=0.001'; empty if it is alone.
+    problem: Problem with its config.
     folder: What it leaves lies here; None if it leaves nothing of its own.
     patience: It stops after so many evaluations that are all worse than the
       best score on 'valid'; 0: never.
@@ -55,7 +55,7 @@ class Memory(NamedTuple):
   """What a trainer remembers besides the arrays of its program.
 
   Attributes:
-    histories: Of each member.
+    histories: History of each member.
     last_log: The step of the last log.
     seconds: Wall time of all members together.
   """
@@ -95,7 +95,7 @@ class Snapshots:
     complete has its checkpoints in the folders of its members.
 
     Args:
-      from_best: If the latest checkpoint is damaged, whether to go on from the
+      from_best: If the latest checkpoint is damaged, whether to resume from the
         best one, with new moments of the optimiser.
 
     Returns:
@@ -158,7 +158,7 @@ class Snapshots:
       checkpoints.remove(member.folder, "best")
       state = _of(self._program.arrays()["best"], m)
       self._write_best(member.folder, state, m, memory)
-      self._say(f"{why}; it was made anew, for step {best['step']:.0f}")
+      self._say(f"{why}; it was written again, for step {best['step']:.0f}")
 
   @property
   def _is_alone(self) -> bool:
@@ -180,7 +180,7 @@ class Snapshots:
       raise ValueError(
         f"the members below {folders[0].parent} are at steps"
         f" {' and '.join(map(str, steps))}: delete the folder to train them"
-        " anew"
+        " again"
       )
     state = jax.tree.map(
       lambda *leaves: np.concatenate(leaves), *(one.state for one in saved)
@@ -203,13 +203,14 @@ class Snapshots:
   def _check_same(self, meta: dict[str, Any]) -> None:
     """Refuses a checkpoint of other configs or other data."""
     where = f"the checkpoint in {self._folder}"
-    # Whether a run of another length may go on was decided by its config.json.
+    # Whether a run of another length may resume was decided by its config.json.
     lengths = meta.get("lengths", {})
     hashes = [_hash(member.config, lengths) for member in self._members]
     if meta["config_hashes"] != hashes:
       raise ValueError(
-        f"{where} belongs to another config: its hash is"
-        f" {meta['config_hashes'][0]}, not {hashes[0]}"
+        f"{where} is of a run with another config, whose hash is"
+        f" {meta['config_hashes'][0]}, not {hashes[0]}; choose another"
+        " --workdir"
       )
     theirs = identity.of_checkpoint(meta)
     for member, there in zip(self._members, theirs, strict=True):
@@ -217,24 +218,24 @@ class Snapshots:
       identity.check(where, there, here, OTHER_DATA)
 
   def _way_out(self, error: Exception) -> Damaged:
-    """Returns an error that says how to go on in spite of this one."""
+    """Returns an error that says how to resume in spite of this one."""
     like = self._program.shapes_of_arrays()["best"]
     try:
       best = self._read(self._folder, like, "best") if self._is_alone else None
     except (OSError, ValueError):
       best = None
     path = shlex.quote(str(self._folder / "checkpoints"))
-    words = f"after `rm -r {path}` the same command begins anew"
+    words = f"after `rm -r {path}` the same command starts from scratch"
     if best:
       words = (
-        f"--from_best goes on from the best checkpoint, of step {best.step}"
+        f"--from_best resumes from the best checkpoint, of step {best.step}"
       )
     found = Damaged(f"{error}; {words}")
     found.flags = ("--from_best",) if best else ()
     return found
 
   def _fall_back(self, error: Exception) -> Memory:
-    """Goes on from the best checkpoint where the latest one is damaged."""
+    """Resumes from the best checkpoint where the latest one is damaged."""
     program = self._program
     try:
       saved = self._read(
@@ -254,8 +255,8 @@ class Snapshots:
     checkpoints.remove(self._folder, "latest")
     self.write(memory)
     self._say(
-      f"{error}; going on from the best checkpoint, of step {saved.step}, with"
-      " new moments of the optimiser"
+      f"{error}; resuming from the best checkpoint, of step {saved.step}, with"
+      " the moments of the optimiser reset"
     )
     return memory
 

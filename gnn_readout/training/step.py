@@ -73,11 +73,11 @@ def best_of(state: State) -> Best:
 
 
 def begin_at(best: Best, state: State) -> State:
-  """Returns the state that goes on from the best one, with new moments.
+  """Returns the state that resumes from the best one, with new moments.
 
   Args:
     best: What is kept of it.
-    state: At step 0.
+    state: State at step 0.
   """
   opt_state = optimizers.with_average(state.opt_state, best.params)
   return state._replace(**best._asdict(), opt_state=opt_state)
@@ -87,7 +87,7 @@ def make_init(functions: Functions) -> Callable[[Any, Array, Any], State]:
   """Returns the function of (hyper, seed, batch) to the state at step 0.
 
   Args:
-    functions: Of the problem. Only the shapes of the batch matter.
+    functions: Functions of the problem. Only the shapes of the batch matter.
   """
 
   def init(hyper: Any, seed: Array, batch: Any) -> State:
@@ -122,7 +122,7 @@ def make_step(
   """Returns (hyper, state, key, batch) -> (next state, named scalars).
 
   Args:
-    functions: Of the problem.
+    functions: Functions of the problem.
   """
 
   def step(
@@ -170,7 +170,7 @@ def make_host_step(
   for: the program takes over the memory of the state.
 
   Args:
-    functions: Of a problem whose batches come from the host.
+    functions: Functions of a problem whose batches come from the host.
     axis: The mesh axis of the shares of a batch; None if a batch is whole.
   """
   step = make_step(functions)
@@ -181,7 +181,7 @@ def make_host_step(
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
 
     def go() -> tuple[State, Array]:
-      with shares.spread(axis):
+      with shares.sharded(axis):
         after, scalars = step(hyper, state, shares.own_key(key), batch)
       return after, scalars["loss"]
 
@@ -203,7 +203,7 @@ def make_advance(
   How the steps are divided into calls changes no bit of the result.
 
   Args:
-    functions: Of a problem that draws its batches on the device.
+    functions: Functions of a problem that draws its batches on the device.
   """
   step = make_step(functions)
 

@@ -59,22 +59,23 @@ def train(
   command: str = "",
   from_best: bool = False,
 ) -> list[dict[str, Any]] | None:
-  """Trains what a config describes, or goes on where an earlier call stopped.
+  """Trains what a config describes, or resumes where an earlier call stopped.
 
   A member whose loss or gradient stops being finite is given up, the others go
-  on. A run that is complete goes on if the config is its own but for a greater
+  on. A run that is complete resumes if the config is its own but for a greater
   length, and its learning rate does not depend on that.
 
   Args:
-    config: As the files in `configs/` make it. Its `population`, if any, names
-      fields and their values: "seed=0,1,2 optimizer.learning_rate=1e-4,1e-3".
+    config: Config as the files in `configs/` make it. Its `population`, if any,
+      names fields and their values: "seed=0,1,2
+      optimizer.learning_rate=1e-4,1e-3".
     workdir: The folder: config.json and, of every run, config.json,
       metrics.jsonl, tensorboard/, checkpoints/ and, once it is complete,
       record.json; in members/NAME/ if there is a population.
     data_dir: Where the datasets are.
     cache_dir: Where their converted columns are.
     command: What to type to repeat the run, for the records.
-    from_best: Whether to go on from the best checkpoint, with new moments of
+    from_best: Whether to resume from the best checkpoint, with new moments of
       the optimiser, if the latest one is damaged.
 
   Returns:
@@ -104,7 +105,9 @@ def train(
       lambda: _check_data(done, complete, configs, data_dir, cache_dir)
     )
     if not any(checkpoints.damage(folder, "best") for folder in folders):
-      print(f"{workdir} holds this run, complete: nothing to do")
+      print(
+        f"{workdir} holds this run, and it is complete: there is nothing to do"
+      )
       return complete
   with contextlib.ExitStack() as stack:
     processes.first(lambda: stack.enter_context(locks.hold(workdir)))
@@ -157,7 +160,9 @@ def _check_data(
   try:
     facts = tasks.dataset_facts(configs, data_dir, cache_dir)
   except FileNotFoundError as error:
-    print(f"the dataset of {files[0]} is not there to compare it: {error}")
+    print(
+      f"the dataset of {files[0]} is missing and cannot be compared: {error}"
+    )
     return
   for path, record, here in zip(files, written, facts, strict=True):
     identity.check(str(path), record.get("dataset"), here, OTHER_DATA)
@@ -246,11 +251,11 @@ class Trainer:
     """Builds the program and restores the latest checkpoint, if there is one.
 
     Args:
-      members: Of one group of `group_by_program`.
+      members: Members of one group of `group_by_program`.
       folder: Where the checkpoint of all members together lies.
       splits: What is scored at every evaluation.
       title: What the program is called where there are several.
-      from_best: Whether to go on from the best checkpoint if the latest one is
+      from_best: Whether to resume from the best checkpoint if the latest one is
         damaged.
     """
     self.program = Program([member.problem for member in members], self._say)
@@ -303,7 +308,7 @@ class Trainer:
         stack.enter_context(self._open_log(member)) for member in self._members
       ]
       if program.step:
-        self._say(f"going on from the checkpoint of step {program.step}")
+        self._say(f"resuming from the checkpoint of step {program.step}")
       elif not program.num_steps and not self.histories[0].valid:
         self._evaluate()
       while not program.is_done and not stop:
@@ -320,8 +325,7 @@ class Trainer:
       self._save()
     if not program.is_done:
       self._say(
-        f"{stop[0]}: saved step {program.step}; the same command goes on from"
-        " there"
+        f"{stop[0]}: saved step {program.step}; the same command resumes"
       )
     return program.is_done
 
@@ -436,8 +440,8 @@ class Trainer:
     member = self._members[m]
     waited = counted(member.patience, "evaluation")
     self._say(
-      f"{member.name}{': ' * bool(member.name)}no better score on valid in"
-      f" {waited}; it stops at step {self.program.step}"
+      f"{member.name}{': ' * bool(member.name)}no better validation score in"
+      f" {waited}; stopped at step {self.program.step}"
     )
 
   def _set_rates(self) -> None:
@@ -459,7 +463,7 @@ class Trainer:
     self.program.active[m] = False
     self.histories[m].failure = why
     if len(self._members) > 1:
-      self._say(f"{self._members[m].name}: {why}; it stops")
+      self._say(f"{self._members[m].name}: {why}; stopped")
 
   def _check_survivors(self) -> None:
     if all(history.failure for history in self.histories):

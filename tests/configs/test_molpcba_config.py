@@ -16,6 +16,7 @@ from gnn_readout.data import batches
 from gnn_readout.data.building import build_from_undirected
 from gnn_readout.data.sources import molecules
 from gnn_readout.fields import flatten
+from gnn_readout.readouts import READOUTS
 from gnn_readout.runs import settings
 
 NUM_RUNS = {
@@ -24,6 +25,8 @@ NUM_RUNS = {
   molpcba.ablation_time: 4,
   molpcba.ablation_aux: 5,
   molpcba.ablation_capacity: 5,
+  molpcba.screens: 42,
+  molpcba.screens_readouts: 2 * len(READOUTS),
 }
 
 
@@ -50,7 +53,9 @@ def test_every_sweep_is_tested():
 def test_every_run_is_valid_and_no_two_are_the_same(sweep):
   schema = molecules.molecule_schema("random", "binary", "ap", ("a", "b"))
   hashes = set()
-  for run in sweep():
+  takes_names = inspect.signature(sweep).parameters
+  runs = [*(sweep(list(READOUTS)) if takes_names else sweep())]
+  for run in runs:
     config = _config(run)
     settings.check(config)
     assert models.build_model(config.model, schema)
@@ -59,7 +64,7 @@ def test_every_run_is_valid_and_no_two_are_the_same(sweep):
     assert overrides == {key: flat[key] for key in overrides}
     assert json.loads(json.dumps(run)) == run
     hashes.add(settings.config_hash(settings.as_json(config)))
-  assert len(hashes) == len(list(sweep())) == NUM_RUNS[sweep]
+  assert len(hashes) == len(runs) == NUM_RUNS[sweep]
 
 
 def test_a_misspelt_field_is_refused():

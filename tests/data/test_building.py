@@ -147,7 +147,7 @@ def test_classes_must_be_in_range(label):
   ("splits", "words"),
   [
     ({"train": [0], "valid": []}, "the split 'valid' is empty"),
-    ({"train": [0, 5]}, "'train' names graph 5, but there are 5"),
+    ({"train": [0, 5]}, "'train' names graph 5, but the dataset has 5"),
     ({"train": [-1, 0]}, "'train' names graph -1"),
     ({"train": [1, 1]}, "'train' repeats a graph"),
     ({"train": [1], "test": [2, 1]}, "'test' repeats a graph"),

@@ -33,9 +33,7 @@ def test_06_numbered_atoms(read):
 
 
 def test_07_molecules_written_in_two_ways(read):
-  with pytest.raises(
-    ValueError, match="the 40 rows hold 2 molecules in 2 groups"
-  ):
+  with pytest.raises(ValueError, match="40 rows with 2 molecules in 2 groups"):
     read("07-duplicate-molecules/a.csv")
 
 
@@ -108,7 +106,7 @@ def test_24_several_targets_with_gaps(cases):
     np.flatnonzero(np.isnan(store.labels[:, 2])), np.arange(0, 40, 7)
   )
   notes = " ".join(tu.read_tu("BOTH", cases / "24-tu-regression").describe())
-  assert "learned: BOTH_graph_attributes.txt; labels are there too" in notes
+  assert "learned: BOTH_graph_attributes.txt; there are labels too" in notes
 
 
 def test_27_empty_graphs(cases):
@@ -167,7 +165,7 @@ def test_34_a_task_without_labels(read):
   assert "not used: z" in store.describe()
   store = read("34-all-missing/a.csv", label_columns="y,z")
   assert "without a label: z" in store.describe()
-  with pytest.raises(ValueError, match="no label in the column z"):
+  with pytest.raises(ValueError, match="no labels in the column z"):
     read("34-all-missing/a.csv", label_columns="z")
   with pytest.raises(ValueError, match="names 'y' twice"):
     read("34-all-missing/a.csv", label_columns="y,y")

@@ -65,7 +65,7 @@ def test_splits_sizes_and_tasks(random):
 
   train, valid = random.splits["train"], random.splits["valid"]
   swapped = {**random.splits, "train": train[::-1]}
-  assert first(splits=swapped) == "other graphs are in train, valid or test"
+  assert first(splits=swapped) == "train, valid or test hold different graphs"
   moved = {**random.splits, "train": train[1:], "valid": valid}
   assert first(splits=moved) == "train: 3 graphs there, 4 here"
   names = dataclasses.replace(random.schema, task_names=("a", "b", "c"))
@@ -82,7 +82,9 @@ def test_an_early_checkpoint_has_nothing_but_fingerprints(random):
   assert not identity.differences(same, here)
   identity.check("the run", none, here, "")
   (other,) = identity.of_checkpoint({"fingerprints": ["00000000"]})
-  message = r"^the run was made on other data .*'random' now: .*00000000 there"
+  message = (
+    r"^the run was made with data that differ .*'random' now: .*00000000 there"
+  )
   with pytest.raises(ValueError, match=message):
     identity.check("the run", other, here, "Restore it")
 

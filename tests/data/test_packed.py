@@ -100,8 +100,8 @@ def _other_column(file):
 @pytest.mark.parametrize(
   ("spoil", "reason"),
   [
-    (_cut, "not a whole, readable zip"),
-    (_flip, "not a whole, readable zip"),
+    (_cut, "not a complete, readable zip"),
+    (_flip, "not a complete, readable zip"),
     (_other_column, "labels.npy: corrupt: its checksum does not match"),
   ],
 )

@@ -79,7 +79,10 @@ def test_the_dataset_may_have_moved_but_not_changed(launcher, whole, tmp_path):
   lines[row] = ",".join(fields)
   moved.write_text("\n".join(lines) + "\n")
   line = launcher.fail("evaluate", *flags)
-  assert "the run in whole was made on other data than those of 'moved" in line
+  assert (
+    "the run in whole was made with data that differ from those of 'moved"
+    in line
+  )
   assert "some labels differ; fingerprint: " in line
 
 

@@ -76,6 +76,13 @@ def test_the_help_of_every_flag_is_a_sentence_of_its_own(binary):
     assert texts["resamples"].startswith("Number of bootstrap resamples")
 
 
+def test_help_lists_the_flags_that_programs_share():
+  done = in_process.run("train", "--help")
+  assert done.returncode == 0
+  for name in ("config", "workdir", "data_dir", "cache_dir", "coordinator"):
+    assert f"\n  --{name}: " in done.stdout
+
+
 def test_a_length_that_is_given_counts(molecules, tmp_path):
   file = tmp_path / "flags.txt"
   cases = os.environ.get("GNN_READOUT_CASES")
@@ -97,8 +104,8 @@ def test_a_length_that_is_given_counts(molecules, tmp_path):
   both = ["--config.num_steps=5", f"--flagfile={file}", "--workdir=never"]
   done = in_process.run("train", *molecules, *both)
   assert done.error == (
-    "--config.num_epochs=1 and --config.num_steps=5 both say how long the run"
-    " is: give one of them"
+    "--config.num_epochs=1 and --config.num_steps=5 both set the length of"
+    " the run; give one of them"
   )
   done = in_process.run("train", *molecules, "--flagfile=none.txt")
   assert "none.txt" in done.error
@@ -109,15 +116,15 @@ def test_a_length_that_is_given_counts(molecules, tmp_path):
   [
     (
       "tu/PATHS",
-      "tu/PATHS has no split, and the config no field 'fold' to make one by:"
-      " start from a config that has, such as configs/graphs.py or"
-      " configs/tu.py",
+      "tu/PATHS has no split, and the config lacks the field 'fold' that"
+      " would make one: start from a config that has it, such as"
+      " configs/graphs.py or configs/tu.py",
     ),
     (
       "mine",
-      "unknown dataset 'mine'; write one of demo, ogbg-molNAME, tu/NAME, "
-      "PATH.csv, .tsv or .smi (also .gz), tfds/ogbg_molpcba, MODULE:FUNCTION,"
-      " FOLDER of a store.",
+      "unknown dataset 'mine'; use one of demo, ogbg-molNAME, tu/NAME,"
+      " pubchem-hts24, PATH.csv, .tsv or .smi (also .gz), tfds/ogbg_molpcba,"
+      " MODULE:FUNCTION, FOLDER of a store.",
     ),
     ("tu/MINE", "MINE"),
   ],
@@ -183,7 +190,7 @@ def test_a_folder_has_one_writer(paths, tmp_path, binary):
     done = in_process.run(binary, *flags)
   assert done.error == (
     f"{folder} is in use by process {os.getpid()} on {os.uname().nodename};"
-    " wait for its end, or choose another folder"
+    " wait until it ends, or choose another folder"
   )
   assert not list(folder.glob("*.json*"))
 
@@ -238,7 +245,7 @@ def test_a_signal_while_a_step_is_compiled(paths, tmp_path, monkeypatch):
   assert done.returncode == 0, done.stderr
   assert "SIGTERM: saved step 1; the same command" in done.stdout
   done = in_process.run("train", *flags)
-  assert "going on from the checkpoint of step 1" in done.stdout
+  assert "resuming from the checkpoint of step 1" in done.stdout
   assert _record(tmp_path)["steps"] == 9
 
 
@@ -261,5 +268,5 @@ def test_a_damaged_checkpoint_names_the_command_that_continues(
   assert words[-1] == "--from_best" and f"--workdir={tmp_path}" in words
   done = in_process.run("train", *words[3:])
   assert done.returncode == 0, done.stderr
-  assert "going on from the best checkpoint, of step" in done.stdout
+  assert "resuming from the best checkpoint, of step" in done.stdout
   assert _record(tmp_path)["restarts"]

@@ -173,7 +173,7 @@ def test_killed_twenty_times_it_ends_the_same(
         process.kill()
         said, _ = process.communicate()
         kills += 1
-      resumed += "going on from the checkpoint" in said
+      resumed += "resuming from the checkpoint" in said
       if process.returncode == 0:
         break
       assert process.returncode == -9, said

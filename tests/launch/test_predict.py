@@ -89,7 +89,7 @@ def test_a_few_flags(launcher, alone, tmp_path):
 @pytest.mark.parametrize(
   ("flags", "message"),
   [
-    (["--output=x.txt"], "x.txt': its name has to end in one of these"),
+    (["--output=x.txt"], "x.txt': its name must end in one of the known"),
     (["--output=molecules.csv/x.csv"], "cannot write to molecules.csv: Not a"),
     (["--input=none.csv"], "none.csv: no such file"),
     (["--input=other.csv"], "'structure' looks like one: --smiles_column='str"),
@@ -97,9 +97,12 @@ def test_a_few_flags(launcher, alone, tmp_path):
     (["--image=drawings"], "has the readout 'sum', which does not weigh nodes"),
     (["--image=molecules.csv"], "molecules.csv: Not a directory"),
     (["--checkpoint=last"], "Did you mean 'latest'"),
-    (["--node_embeddings"], "x.csv: a .csv has no place for the vectors of"),
+    (["--node_embeddings"], "x.csv: a .csv file cannot hold the vectors of"),
     (["--workdir=nowhere"], "nowhere holds no run"),
-    (["--workdir=whole,whole"], "whole and whole are one run, given twice"),
+    (
+      ["--workdir=whole,whole"],
+      "whole and whole are the same run, given twice",
+    ),
   ],
 )
 def test_wrong_input_is_one_line(launcher, whole, flags, message):

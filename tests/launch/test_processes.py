@@ -165,7 +165,7 @@ def test_a_signal_to_one_stops_both_at_one_step(launcher, alone):
   # Another number of processes goes on, and ends as if nothing had been.
   done = launcher.run("train", *_arguments(launcher, "stopped", _DEVICES))
   assert done.returncode == 0, done.stderr
-  assert f"going on from the checkpoint of step {step.name}" in done.stdout
+  assert f"resuming from the checkpoint of step {step.name}" in done.stdout
   _assert_same(alone, stopped)
 
 
@@ -184,11 +184,11 @@ def test_an_error_of_one_ends_both(launcher):
   [
     (
       ["--config.num_devices=32", "--config.batching.batch_size=32"],
-      "num_devices=32 is more than there are: 2 devices, at most 2",
+      "num_devices=32 is more than available: there are 2 devices, at most 2",
     ),
     (
       ["--config.num_devices=3"],
-      "batch_size=4 cannot be dealt to 3 devices in equal shares; it must be a"
+      "batch_size=4 cannot be divided evenly among 3 devices; it must be a"
       " multiple of 3",
     ),
     (["--config.num_devices=-1"], "num_devices must not be negative, got -1"),

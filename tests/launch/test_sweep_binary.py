@@ -63,10 +63,10 @@ def test_what_is_complete_is_not_run_again(launcher, folder):
   before = stamps()
   done = launcher.run("sweep", *_flags("pair"))
   assert done.returncode == 0, done.stderr
-  assert "2 runs in sweep: 2 done, 0 to go on, 0 new" in done.stdout
+  assert "2 runs in sweep: 2 done, 0 to resume, 0 new" in done.stdout
   assert stamps() == before
   line = launcher.fail("sweep", *_flags("pair", "--set", "num_steps=3"))
-  assert "is of another config; num_steps: here 3, there 4" in line
+  assert "is the record of a run with num_steps=4, not 3" in line
 
 
 def test_commands_for_any_launcher(launcher, folder):
@@ -87,7 +87,7 @@ def test_a_dry_run_prints_what_is_left(launcher, folder):
   assert done.returncode == 0, done.stderr
   measured, *lines = done.stdout.splitlines()
   # One program for all seeds and rates.
-  (ms,) = re.findall(r"rate=0.001: ([\d.]+) ms a step, over", measured)
+  (ms,) = re.findall(r"rate=0.001: ([\d.]+) ms per step, over", measured)
   assert measured.startswith("gin,sum-seed=1-learning_rate=0.001")
   rows = [line.split() for line in lines if line.startswith(" gin")]
   assert [row[1] for row in rows] == ["done"] * 2 + ["new"] * 10
@@ -106,7 +106,7 @@ def test_a_dry_run_times_a_population(launcher, folder):
   assert done.returncode == 0, done.stderr
   measured, *lines = done.stdout.splitlines()
   name = "gin,sum-seed=0,1,2,3,4,5-learning_rate=0.001,0.01"
-  (ms,) = re.findall(r"([\d.]+) ms a step, over", measured)
+  (ms,) = re.findall(r"([\d.]+) ms per step, over", measured)
   assert measured.startswith(f"{name}: ")
   assert lines[1].split()[:4] == [name, "new", "4", ms]
   assert lines[2] == "1 run, 0 done, 1 to do"
@@ -158,7 +158,7 @@ def test_twelve_runs_through_kills_of_a_worker_and_of_the_launcher(launcher):
   wait_for(lambda: len(done()) >= 6)
   process.terminate()
   assert process.wait() == 0, said.read_text()
-  assert "SIGTERM: stopped; the same command goes on" in said.read_text()
+  assert "SIGTERM: stopped; the same command resumes" in said.read_text()
   second = done()
   assert first.items() <= second.items()
   process = start()

@@ -98,7 +98,7 @@ def test_six_runs_end_as_without_it(launcher, slurm_cluster):
   assert launcher_process.wait() == 0, said.read_text()
 
   assert "6 of 6 runs complete" in said.read_text()
-  assert "with Slurm already" in said.read_text()
+  assert "already submitted to Slurm" in said.read_text()
   # The long one met the limit of a minute, at least once.
   assert re.search("again .*seed=0.*it ended", said.read_text())
   records = [json.loads(x.read_text()) for x in there.glob("gin*/record.json")]
@@ -106,7 +106,7 @@ def test_six_runs_end_as_without_it(launcher, slurm_cluster):
   for folder in there.glob("gin*"):
     log = (folder / jobs.LOG).read_text()
     assert log.count("\ntest ap") == 1 and "nothing to do" not in log
-    assert "going on from the checkpoint" in log or "SIGTERM" not in log
+    assert "resuming from the checkpoint" in log or "SIGTERM" not in log
   expected = _parameters(plain)
   assert len(expected) == 6
   assert jax.tree.all(

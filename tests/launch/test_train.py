@@ -69,7 +69,7 @@ def test_killed_at_three_steps_it_ends_bit_identical(launcher, whole):
     assert not (killed / "record.json").exists()
   done = launcher.run("train", *arguments)
   assert done.returncode == 0, done.stderr
-  assert "going on from the checkpoint of step" in done.stdout
+  assert "resuming from the checkpoint of step" in done.stdout
   _assert_same_run(killed, whole)
 
 
@@ -117,13 +117,16 @@ def test_the_record_holds_no_path_of_the_machine(launcher, whole):
 def test_a_complete_run_says_so(launcher, whole):
   done = launcher.here("train", *launcher.train_arguments("whole"))
   assert done.returncode == 0
-  assert done.stdout == "whole holds this run, complete: nothing to do\n"
+  assert (
+    done.stdout
+    == "whole holds this run, and it is complete: there is nothing to do\n"
+  )
 
 
 def test_another_config_is_refused(launcher, whole):
   arguments = launcher.train_arguments("whole", "--config.seed=7")
   assert launcher.fail("train", *arguments) == (
-    "error: workdir whole belongs to another config; seed: here 7, there 0"
+    "error: workdir whole holds a run with seed=0, not 7"
   )
 
 
@@ -135,7 +138,7 @@ def test_another_config_is_refused(launcher, whole):
       "Did you mean 'model.message_passing.width'",
     ),
     ([_CONFIG, "--config.model.readuot.name=x"], "'model.readout.name'"),
-    ([_CONFIG, "--config.num_steps=many"], "'many' is not a whole number"),
+    ([_CONFIG, "--config.num_steps=many"], "expects an integer, got 'many'"),
     (["--config=configs/molpbca.py:gcn,sum"], "Did you mean 'molpcba.py'"),
     (["--config=configs/molpcba.py:gcm,sum"], "passing 'gcm'. Did"),
     ([_CONFIG, "--workdri=x"], "Unknown command line flag 'workdri'"),

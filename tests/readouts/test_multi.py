@@ -176,7 +176,7 @@ def test_bad_members(members, message):
   [
     ("gatd", "Unknown readout 'gatd'"),
     ({"num_heads": 2}, "combination must have a name, got {'num_heads': 2}"),
-    ("mixed", r"combined by 'mixed', got \[5, 10\]: say their output_size"),
+    ("mixed", r"combined by 'mixed', got \[5, 10\]: set their output_size"),
   ],
 )
 def test_bad_combinations(combination, message):

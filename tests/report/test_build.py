@@ -134,7 +134,10 @@ def test_a_section_without_records_says_what_to_run(results, crossval):
   build.write_all(results, lambda line: None)
   readme = (results / "README.md").read_text()
   begin = readme.index("<!-- tu:begin -->")
-  assert "No record yet: `python -m launch.crossval" in readme[begin:]
+  assert (
+    "There is no record yet; this command makes one: `python -m launch.crossval"
+    in readme[begin:]
+  )
   assert "MUTAG" not in (results / "runs.md").read_text()
   assert "<!-- median:begin -->" not in readme
 

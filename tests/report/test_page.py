@@ -167,12 +167,12 @@ _WIDE = {
   "readout": "equilibrium, squared",
   "protocol": "fspool2019, selected on test",
   "test": "86.0 ± 1.3",
-  "over": "10 repeats",
+  "mean over": "10 repeats",
   "published": "0.7529 ± 0.0069 (OGB baselines, as quoted by later work)",
-  "apart, in published deviations": "+0.7",
+  "difference / published std": "+0.7",
   "epochs to converge": "142 ± 66",
   "published epochs": "244 ± 95",
-  "points x folds x repeats x epochs": "8 x 10 x 10 x 500",
+  "grid points x folds x repeats x epochs": "8 x 10 x 10 x 500",
   "reduced": "1 of 10 repeats; 100 of 500 epochs; 1 of 8 points; a note",
   "command": "python -m launch.train " + "--config.model.readout.name=sum " * 9,
 }
@@ -192,7 +192,7 @@ document.title = [window.innerWidth, Math.max(0, Math.ceil(out)),
 
 @pytest.mark.parametrize("width", [1400, 768, 390])
 def test_a_table_is_read_without_scrolling_to_the_side(tmp_path, width):
-  rows = [_WIDE, _WIDE | {"test": "12.5 ± 0.1", "over": ""}]
+  rows = [_WIDE, _WIDE | {"test": "12.5 ± 0.1", "mean over": ""}]
   text = page.html_page([Section("wide", "Wide", [Table("Scores", rows)])])
   # In a frame, as a browser's own window may have a least width.
   inner = text.replace("</body>", f"<script>{_MEASURE}</script></body>")

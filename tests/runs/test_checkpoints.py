@@ -273,8 +273,8 @@ def test_another_dataset_is_refused(tmp_path, change, message):
   ("like", "message"),
   [
     (_state(0, size=103), r"\['layer/~/w'\] has shape \(101, 7\) there"),
-    ({"layer/~/w": jnp.zeros((101, 7))}, "of another model"),
-    ({**_state(0), "more": jnp.zeros(3)}, "of another model"),
+    ({"layer/~/w": jnp.zeros((101, 7))}, "belongs to another model"),
+    ({**_state(0), "more": jnp.zeros(3)}, "belongs to another model"),
   ],
 )
 def test_another_model_is_refused(tmp_path, like, message):

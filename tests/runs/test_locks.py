@@ -43,8 +43,8 @@ def test_a_second_holder_is_refused_in_one_line(tmp_path):
     ):
       pytest.fail("it was let in")
     assert str(error.value) == (
-      f"{folder} is in use by process {os.getpid()} on {_HERE}; wait for its"
-      " end, or choose another folder"
+      f"{folder} is in use by process {os.getpid()} on {_HERE}; wait until it"
+      " ends, or choose another folder"
     )
   with locks.hold(folder):  # The block's end freed it.
     pass

@@ -103,7 +103,7 @@ def test_lines_that_are_no_metrics_are_left_out(tmp_path, caplog, line):
     log.write(7, {"loss": 0.7})
   assert [line["step"] for line in _lines(tmp_path)] == [3, 5, 7]
   (message,) = caplog.messages
-  assert "metrics.jsonl: left out what holds no metrics: line 2" in message
+  assert "metrics.jsonl: lines without metrics were left out: line 2" in message
 
 
 def test_a_folder_that_is_deleted_ends_the_run(tmp_path):

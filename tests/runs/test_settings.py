@@ -71,11 +71,11 @@ def test_differences_names_field_and_both_values():
   there["seed"] = 7
   assert settings.differences(here, here) == []
   assert settings.differences(here, there) == [
-    "model.message_passing.name: here 'gcn', there 'gin'",
-    "seed: here 0, there 7",
+    "model.message_passing.name='gin', not 'gcn'",
+    "seed=7, not 0",
   ]
   del there["model"]["message_passing"]["name"]
-  assert "here 'gcn', there None" in settings.differences(here, there)[0]
+  assert "name=None, not 'gcn'" in settings.differences(here, there)[0]
 
 
 def _length(schedule="constant", **lengths):
@@ -96,20 +96,20 @@ def _length(schedule="constant", **lengths):
       "cosine",
       {"num_epochs": 4.0},
       {"num_epochs": 3.0},
-      "num_epochs: here 4.0, there 3.0. The length cannot be changed: the"
+      "num_epochs=3.0, not 4.0. Its length cannot be changed because the"
       " schedule 'cosine' spreads over the whole run",
     ),
     (
       "constant",
       {"num_epochs": 3.0},
       {"num_epochs": 4.0},
-      "A run can only be made longer, by num_epochs of more than 4;",
+      "A run can only be extended, by num_epochs above 4;",
     ),
     (
       "constant",
       {"num_steps": 900},
       {"num_epochs": 4.0},
-      "A run can only be made longer, by num_epochs of more than 4;",
+      "A run can only be extended, by num_epochs above 4;",
     ),
   ],
 )
@@ -120,7 +120,7 @@ def test_a_run_can_be_made_longer(tmp_path, schedule, here, there, reason):
   if reason is None:
     settings.check_workdir(tmp_path, here)
     here = {**here, "seed": 1}
-    reason = "seed: here 1, there 0$"  # Nothing of the length.
+    reason = "seed=0, not 1$"  # Nothing of the length.
     assert not settings.is_longer(here, there)
   with pytest.raises(ValueError, match=reason):
     settings.check_workdir(tmp_path, here)
@@ -134,7 +134,7 @@ def test_what_is_measured_on_the_data_is_no_difference():
   assert settings.differences(here, there) == []
   here["model"]["readout"]["delta"] = 2.8
   assert settings.differences(here, there) == [
-    "model.readout.delta: here 2.8, there 2.9"
+    "model.readout.delta=2.9, not 2.8"
   ]
 
 

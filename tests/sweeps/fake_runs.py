@@ -11,7 +11,7 @@ from gnn_readout.sweeps.jobs import LOG, Job, last_line
 
 _ROOT = pathlib.Path(__file__).parents[2]
 
-# It saves every step, goes on from the last, and on SIGTERM ends with status 0.
+# It saves every step, resumes from the last, and on SIGTERM ends with status 0.
 # After a step it waits while its folder has a file `wait`, until it is told to
 # stop, or a file `deaf`, whatever it is told.
 FAKE_RUN = """
@@ -39,7 +39,7 @@ def is_complete(job):
 
 
 def saved_step(job):
-  """The step that a fake run goes on from."""
+  """The step that a fake run resumes from."""
   return len(list(job.folder.glob("saved*")))
 
 

@@ -61,15 +61,19 @@ def test_what_is_no_population_stays_apart():
     ("{file}:_grid", [], "no sweep '_grid' in"),
     ("{file}:get_config", [], "no sweep 'get_config' in"),
     ("{file}x:dozen", [], r"no config file '.*'\. Did you mean 'tiny.py'\?"),
-    ("gnn_readout/files.py:x", [], "no config file: KeyError: 'get_config'"),
-    ("configs/demo.py:x", [], "configs/demo.py has no sweeps, which are fun"),
+    ("gnn_readout/files.py:x", [], "not a config file: KeyError: 'get_config'"),
+    (
+      "configs/demo.py:x",
+      [],
+      "configs/demo.py has no sweeps; a sweep is a fun",
+    ),
     ("{file}:nothing", [], "sweep .*nothing is empty: it yields no run"),
     ("{file}:broken", [], "sweep .*:broken: KeyError: 'rate'"),
     ("{file}:wrong", [], "must yield dictionaries of fields, got 'gin,sum'"),
     ("{file}:unknown", [], "field 'model.readuot.name'. Did .*'model.readout"),
     ("{file}:impossible", [], "run .*seed=-1: seed must not be negative"),
     ("{file}:pair", ["num_epoch=3"], "'num_epoch'. Did you mean 'num_epochs'"),
-    ("{file}:pair", ["num_steps=x"], "num_steps=x: 'x' is not a whole number"),
+    ("{file}:pair", ["num_steps=x"], "num_steps expects an integer, got 'x'"),
     ("{file}:pair", ["num_steps"], "--set takes FIELD=VALUE, got 'num_steps'"),
     ("{file}:pair", ["=3"], "--set takes FIELD=VALUE, got '=3'"),
     ("{file}:pair", ["batching.batch_size=0"], "must be positive, got 0"),
@@ -107,7 +111,7 @@ def test_a_length_takes_the_place_of_the_sweeps_own():
   assert first.name.endswith("-num_epochs=0.0-num_steps=7")
   _, (run, *_) = definitions.read(f"{molpcba.__file__}:table2", ["num_steps=7"])
   assert (run.config.num_epochs, run.config.num_steps) == (0.0, 7)
-  with pytest.raises(ValueError, match="both say how long the run is"):
+  with pytest.raises(ValueError, match="both set the length of the run"):
     definitions.read(sweep, ["num_steps=7", "num_epochs=3"])
 
 

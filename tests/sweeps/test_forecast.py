@@ -40,7 +40,7 @@ def test_without_the_dataset_it_says_that_it_has_no_estimate(tmp_path, capsys):
   assert two.split() == ["two", "new", "1,234"]
   assert rest == [
     "2 runs, 0 done, 2 to do",
-    "no estimate for some runs: their dataset is not there: none.csv: no such"
+    "no estimate for some runs: their dataset is missing: none.csv: no such"
     f" file in {os.getcwd()}",
   ]
   assert not (tmp_path / "w").exists()

@@ -108,7 +108,9 @@ def test_six_runs_through_what_clusters_do(slurm_cluster, tmp_path):
   os.killpg(launcher.pid, signal.SIGINT)
   said, _ = launcher.communicate()
   assert launcher.returncode == 0
-  assert "runs with Slurm already" in said and "SIGINT: waiting for" in said
+  assert (
+    "runs already submitted to Slurm" in said and "SIGINT: waiting for" in said
+  )
   assert not any(" RUNNING" in row or " PENDING" in row for row in _queue())
 
   for folder in folders:

@@ -33,7 +33,9 @@ def test_a_population_is_done_when_all_its_members_are(tmp_path):
     "tiny_one_seed=1.json",
   ]
   other = fakes.run(population="seed=0,1", num_epochs=7.0)
-  with pytest.raises(ValueError, match="seed=0/record.json is of another conf"):
+  with pytest.raises(
+    ValueError, match="seed=0/record.json is the record of a run"
+  ):
     run_spec.state(other, tmp_path / "w")
 
 
@@ -47,7 +49,7 @@ def test_a_run_that_is_to_be_longer_is_not_done(tmp_path):
   longer = fakes.run(num_epochs=4.0)
   assert run_spec.state(longer, tmp_path) == State(False, 30)
   cosine = {"optimizer.schedule": "cosine"}
-  with pytest.raises(ValueError, match="num_epochs: here 4.0, there 3.0"):
+  with pytest.raises(ValueError, match="num_epochs=3.0, not 4.0"):
     run_spec.state(fakes.run(num_epochs=4.0, **cosine), tmp_path)
 
 
@@ -59,8 +61,8 @@ def test_another_config_is_refused_before_anything_starts(tmp_path, file):
     text = json.dumps(settings.as_json(other.config))
   fakes.write(tmp_path / "one" / file, text)
   message = (
-    f"{file} is of another config; num_epochs: here 100.0, there 3.0; seed:"
-    " here 0, there 7"
+    f"{file} is the record of a run with num_epochs=3.0, not 100.0; seed=7,"
+    " not 0"
   )
   with pytest.raises(ValueError, match=message):
     run_spec.state(fakes.run(), tmp_path)
@@ -73,7 +75,7 @@ def test_another_config_is_refused_before_anything_starts(tmp_path, file):
 def test_one_sweep_in_a_folder(tmp_path):
   lock = locks.try_lock(tmp_path)
   locks.sign(lock, 123)
-  message = f"^{tmp_path} is in use by process 123 on .*; wait for its end"
+  message = f"^{tmp_path} is in use by process 123 on .*; wait until it ends"
   with pytest.raises(ValueError, match=message):
     run_sweep([fakes.run()], tmp_path)
   assert not (tmp_path / "one").exists()
@@ -102,10 +104,10 @@ def test_records_are_copied_under_a_name_of_their_own(tmp_path, capsys):
     copy = json.loads(target.read_text())
     assert copy.pop("name") == "tiny_one"
     assert copy.items() <= json.loads(source.read_text()).items()
-  assert "1 done, 0 to go on, 0 new" in capsys.readouterr().out
+  assert "1 done, 0 to resume, 0 new" in capsys.readouterr().out
   text = fakes.record(fakes.run(seed=1))
   target.write_text(text)
-  with pytest.raises(ValueError, match="seed: here 0, there 1"):
+  with pytest.raises(ValueError, match="seed=1, not 0"):
     run_sweep([run], tmp_path / "w", pool.run_jobs, None, None, *records)
   assert target.read_text() == text
 
@@ -123,7 +125,9 @@ def test_runs_of_other_data_are_not_joined(tmp_path, make_store, monkeypatch):
   assert run_sweep(*arguments)
   assert json.loads(copy.read_text())["dataset"] == facts
   store.labels[:, 0] = 1
-  message = "was made on other data than those of 'tiny' now: some labels diff"
+  message = (
+    "was made with data that differ from those of 'tiny' now: some labels diff"
+  )
   with pytest.raises(ValueError, match=f"w/one/record.json {message}"):
     run_sweep(*arguments)
   # A copy of what was done on other data is not written over.

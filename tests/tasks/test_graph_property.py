@@ -178,7 +178,7 @@ def test_edge_features_that_a_network_ignores_are_told(store, config):
   with config.unlocked():
     config.model.message_passing = passing
   assert GraphProperty(config, store)._notes() == [
-    "gin_blocks takes no edge features: they are not used"
+    "gin_blocks does not use edge features; those of the dataset are ignored"
   ]
 
 
@@ -213,7 +213,7 @@ def test_44_fewer_than_a_batch(quick_model, cases, config, tmp_path, capsys):
     of_csv(config, path), tmp_path / "run", cache_dir=tmp_path / "cache"
   )
   said = capsys.readouterr().out
-  assert "the 10 training graphs are one batch: there are fewer than" in said
+  assert "all 10 training graphs form one batch, fewer than" in said
   assert (record["epochs"], record["steps"]) == (11, 11)
   assert record["test"]["scores"].keys() == {"rmse", "mae"}
   # One molecule to test on: the constant's two errors are one number.
@@ -245,7 +245,7 @@ def test_24_several_regression_targets(quick_model, cases, tmp_path, capsys):
   assert record["test"]["value"] == pytest.approx(np.mean([*per_task.values()]))
   problem = tasks.make_problem(of_tu("BOTH"), folder, tmp_path / "c")
   said = "\n".join(problem.describe())
-  assert "learned: BOTH_graph_attributes.txt; labels are there too" in said
+  assert "learned: BOTH_graph_attributes.txt; there are labels too" in said
 
 
 @pytest.mark.parametrize(

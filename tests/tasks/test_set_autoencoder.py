@@ -179,7 +179,7 @@ def test_the_auxiliary_loss_of_a_readout_is_weighted(monkeypatch):
   [
     ({"decoder": "fspol"}, "unknown model.decoder 'fspol'.*'fspool'"),
     ({"readout": {"name": "summ"}}, "Unknown readout 'summ'.*'sum'"),
-    ({"readout": {"name": "sum"}}, "order that the readout 'fspool' finds"),
+    ({"readout": {"name": "sum"}}, "order found by the readout 'fspool'"),
     ({"width": 0}, "model.width must be at least 1, got 0"),
     ({"latent_size": 0}, "model.latent_size must be at least 1, got 0"),
     (

@@ -206,5 +206,5 @@ def test_tasks_that_cannot_be(fields, message):
 
 
 def test_digits_have_no_rotation():
-  with pytest.raises(ValueError, match="input 'phase' describes polygons"):
+  with pytest.raises(ValueError, match="input 'phase' is for polygons"):
     set_prediction.digit_data({"input": "phase"}, PARTS)

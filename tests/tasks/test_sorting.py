@@ -112,5 +112,5 @@ def test_tasks_that_cannot_be(fields, message):
 
 
 def test_a_linear_start_is_of_one_size():
-  with pytest.raises(ValueError, match="that of training, 5, got 6"):
+  with pytest.raises(ValueError, match="must equal set_size=5, got 6"):
     TASKS["sorting"](config("po_la", test_set_size=6).to_dict())

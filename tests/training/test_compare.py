@@ -46,9 +46,12 @@ def test_is_the_comparison_of_their_predictions(evaluations):
 @pytest.mark.parametrize(
   ("change", "message"),
   [
-    ({"dataset": "yours"}, "the dataset of A is 'mine', that of B 'yours'"),
-    ({"split": "valid"}, "the split of A is 'test', that of B 'valid'"),
-    ({"metric": "rocauc"}, "the metric of A is 'ap', that of B 'rocauc'"),
+    (
+      {"dataset": "yours"},
+      "the dataset of A is 'mine' and that of B is 'yours'",
+    ),
+    ({"split": "valid"}, "the split of A is 'test' and that of B is 'valid'"),
+    ({"metric": "rocauc"}, "the metric of A is 'ap' and that of B is 'rocauc'"),
   ],
 )
 def test_what_differs_is_named(evaluations, change, message):
@@ -60,7 +63,7 @@ def test_what_differs_is_named(evaluations, change, message):
 def test_other_graphs_are_refused(evaluations):
   a, b = evaluations
   fewer = Predictions(*(column[1:] for column in b.predictions[:3]))
-  message = "does not hold the same graphs for A .31. and B .30."
+  message = "holds different graphs for A .31. and B .30."
   with pytest.raises(ValueError, match=message):
     compare.compare_evaluations(a, b._replace(predictions=fewer))
 
@@ -70,6 +73,6 @@ def test_other_labels_are_refused(evaluations, label):
   a, b = evaluations
   row = int(np.flatnonzero(b.predictions.labels[:, 1] == 1)[0])
   b.predictions.labels[row, 1] = label
-  message = f"labels of 1 of 31 graphs .*, the first of them graph {3 * row} "
+  message = f"labels of 1 of 31 graphs .*; the first is graph {3 * row} "
   with pytest.raises(ValueError, match=message):
     compare.compare_evaluations(a, b)

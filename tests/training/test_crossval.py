@@ -1,4 +1,4 @@
-"""Protocols select what they say, and a study goes on where it stopped."""
+"""Protocols select what they say, and a study resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def test_a_signal_stops_in_the_middle_of_a_chunk(
     assert crossval.run(config, "fspool2019", tmp_path / "cut") is None
   assert "SIGTERM: saved step 4" in capsys.readouterr().out
   resumed = crossval.run(config, "fspool2019", tmp_path / "cut")
-  assert "going on from the checkpoint of step 4" in capsys.readouterr().out
+  assert "resuming from the checkpoint of step 4" in capsys.readouterr().out
   assert resumed["repeats"] == whole["repeats"]
   # Scores are all that is kept of the members.
   assert not list(tmp_path.rglob("checkpoints"))
@@ -244,7 +244,7 @@ def test_other_settings_in_the_same_folder_are_refused(
 ):
   crossval.run(config, "fspool2019", tmp_path)
   config.num_epochs = 3.0
-  with pytest.raises(ValueError, match=r"num_epochs: here 3\.0, there 2\.0"):
+  with pytest.raises(ValueError, match=r"num_epochs=2\.0, not 3\.0"):
     crossval.run(config, "fspool2019", tmp_path)
 
 
@@ -256,9 +256,7 @@ def test_other_splits_in_the_same_folder_are_refused(
   facts = json.loads(file.read_text())
   facts["fold_of_graph"][0] += 1
   file.write_text(json.dumps(facts))
-  with pytest.raises(
-    ValueError, match=r"seed0.json holds other folds of 'tu/T'"
-  ):
+  with pytest.raises(ValueError, match=r"seed0.json holds the folds of 'tu/T'"):
     crossval.run(config, "fspool2019", tmp_path)
   file.write_text("{")
   with pytest.raises(ValueError, match=r"seed0.json is damaged"):
@@ -270,7 +268,9 @@ def test_other_data_in_the_same_folder_are_refused(
 ):
   crossval.run(config, "fspool2019", tmp_path)
   store.nodes[0] = 6 - store.nodes[0]  # The labels, and so the folds, stay.
-  message = r"repeat0-0.json was made on other data .*: the nodes, edges or fea"
+  message = (
+    r"repeat0-0.json was made with data that differ .*: the nodes, edges or fea"
+  )
   with pytest.raises(ValueError, match=message):
     crossval.run(config, "fspool2019", tmp_path)
 
@@ -324,6 +324,6 @@ def test_a_folder_deleted_under_a_study_is_an_error_and_no_record(
     return done
 
   monkeypatch.setattr(_Trainer, "run", run)
-  with pytest.raises(OSError, match="was deleted while a run was at work"):
+  with pytest.raises(OSError, match="was deleted while a run was using"):
     crossval.run(config, "fspool2019", tmp_path)
   assert not list(tmp_path.rglob("record.json"))

@@ -49,8 +49,8 @@ def test_17_a_file_that_changes_under_a_run(cases, tmp_path, train, evaluate):
   record = train(file, workdir)
   shutil.copy(tmp_path / "v2.csv", file)
   message = (
-    "other data than those of 'data.csv' now: some labels differ; other graphs"
-    " are in train, valid or test; fingerprint: "
+    "data that differ from those of 'data.csv' now: some labels differ;"
+    " train, valid or test hold different graphs; fingerprint: "
   )
   for action in (lambda: train(file, workdir), lambda: evaluate(workdir)):
     with pytest.raises(ValueError, match=message):

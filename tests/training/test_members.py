@@ -44,12 +44,12 @@ def test_values_have_the_type_of_their_field(config):
   ("text", "message"),
   [
     ("sead=1,2", "no field 'sead'. Did you mean 'seed'"),
-    ("seed", "'seed' should be FIELD=VALUE"),
-    ("seed=1 seed=2", "no field be there twice"),
-    ("seed=1,1", "'seed=1,1' holds a value twice"),
-    ("seed=", "seed=: '' is not a whole number"),
-    ("seed=0.5", "seed=0.5: '0.5' is not a whole number"),
-    ("tensorboard=yes", "tensorboard=yes: 'yes' is not true or false"),
+    ("seed", "'seed' must have the form FIELD=VALUE"),
+    ("seed=1 seed=2", "no field given twice"),
+    ("seed=1,1", "'seed=1,1' gives a value twice"),
+    ("seed=", "seed expects an integer, got ''"),
+    ("seed=0.5", "seed expects an integer, got '0.5'"),
+    ("tensorboard=yes", "tensorboard expects true or false, got 'yes'"),
     ("folds=1", "no field 'folds'"),
   ],
 )
@@ -64,7 +64,7 @@ def test_fields_are_checked(config):
   assert config.model.head.dropout_rate == 0.5
   with pytest.raises(ValueError, match="no field 'model.head.dropout'"):
     members.with_fields(config, {"model.head.dropout": 0.25})
-  with pytest.raises(ValueError, match="seed=a: 'a' is not a whole number"):
+  with pytest.raises(ValueError, match="seed expects an integer, got 'a'"):
     members.with_fields(config, {"seed": "a"})
 
 

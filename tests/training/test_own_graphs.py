@@ -64,7 +64,7 @@ def test_a_run_whose_graphs_have_changed_is_not_gone_on_with(
   with pytest.raises(ValueError, match="some labels differ"):
     evaluation.evaluate_checkpoint(tmp_path / "run", "test")
   (tmp_path / "mine").rename(tmp_path / "moved")
-  with pytest.raises(FileNotFoundError, match="--dataset says where the datas"):
+  with pytest.raises(FileNotFoundError, match="give its new place by --dat"):
     evaluation.evaluate_checkpoint(tmp_path / "run", "test")
   write(tmp_path / "moved")
   moved = str(tmp_path / "moved")

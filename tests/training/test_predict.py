@@ -205,11 +205,14 @@ def test_other_data_are_no_ensemble(train, new, tmp_path):
   with pytest.raises(ValueError) as error:
     run(tmp_path, ["run", "labels"], new)
   folders = [tmp_path / name for name in ("run", "labels")]
-  start = f"{folders[0]} and {folders[1]} are no ensemble, they were trained on"
-  assert str(error.value).startswith(
-    f"{start} other data: some labels differ; fingerprint: "
+  start = (
+    f"{folders[0]} and {folders[1]} cannot form an ensemble because they were"
+    " trained on"
   )
-  with pytest.raises(ValueError, match="are one run, given twice"):
+  assert str(error.value).startswith(
+    f"{start} different data: some labels differ; fingerprint: "
+  )
+  with pytest.raises(ValueError, match="are the same run, given twice"):
     run(tmp_path, ["run", "labels/../run"], new)
 
 
@@ -420,8 +423,8 @@ def test_a_checkpoint_of_another_version(train, new, tmp_path, monkeypatch):
   folder = tmp_path / "run" / "checkpoints" / "best"
   assert str(error.value).startswith(f"{folder}/")
   assert str(error.value).endswith(
-    " is of another version of this program: it is written as version 1, and"
-    " this program reads 2"
+    " was written by another version of this program: its format is version"
+    " 1, and this program reads 2"
   )
   file = tmp_path / "run" / "config.json"
   text = json.loads(file.read_text())
@@ -435,9 +438,9 @@ def test_a_checkpoint_of_another_version(train, new, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
   ("workdirs", "output", "wanted", "options", "message"),
   [
-    (["run"], "out.txt", (), {}, r"out.txt': its name has to end in one of"),
-    (["run"], "out.csv", (False, True), {}, "out.csv: a .csv has no place for"),
-    (["run", "two"], "o.npz", (True,), {}, "ensemble of 2 runs has no embed"),
+    (["run"], "out.txt", (), {}, r"out.txt': its name must end in one of"),
+    (["run"], "out.csv", (False, True), {}, "out.csv: a .csv file cannot hold"),
+    (["run", "two"], "o.npz", (True,), {}, "an ensemble has no embeddings"),
     (["none"], "out.csv", (), {}, "none holds no run"),
     (["run"], "out.csv", (), {"checkpoint": "last"}, "mean 'latest'"),
     (
@@ -487,7 +490,7 @@ def test_inputs_that_do_not_fit(train, tmp_path, make_store):
     run(tmp_path, "run", path, "out.npz", smiles_column="file")
   run(tmp_path, "run", path, "out.csv", smiles_column="file")
   path.write_text(f"smiles,file\nCC,{'x' * 70_000}\n" + "C,y\n" * 20_000)
-  with pytest.raises(ValueError, match="has a text of 70,000 characters, to"):
+  with pytest.raises(ValueError, match="has a text of 70,000 characters, and"):
     run(tmp_path, "run", path, "out.npz")
   path.write_text("name\nCC\n")
   with pytest.raises(ValueError, match="again.csv: no column 'smiles'"):
@@ -496,14 +499,16 @@ def test_inputs_that_do_not_fit(train, tmp_path, make_store):
   with pytest.raises(ValueError) as error:
     run(tmp_path, "run", tmp_path / "tiny")
   assert "cannot predict for" in str(error.value)
-  assert "trained on other node feature tables: 174 rows" in str(error.value)
-  with pytest.raises(ValueError, match="--smiles_column=x is for a file of"):
+  assert "trained on different node feature tables: 174 rows" in str(
+    error.value
+  )
+  with pytest.raises(ValueError, match="--smiles_column=x applies to files of"):
     run(tmp_path, "run", tmp_path / "tiny", smiles_column="x")
   with pytest.raises(FileNotFoundError, match="none.csv: no such file"):
     run(tmp_path, "run", tmp_path / "none.csv")
   with pytest.raises(FileNotFoundError, match="none.columns.zip: no such"):
     run(tmp_path, "run", tmp_path / "none.columns.zip")
-  with pytest.raises(ValueError, match="no folder of a store"):
+  with pytest.raises(ValueError, match="not the folder of a store"):
     run(tmp_path, "run", tmp_path / "run")
   with pytest.raises(ValueError, match="unknown dataset 'demoo'"):
     run(tmp_path, "run", "demoo")
@@ -517,7 +522,7 @@ def test_a_task_without_graphs(tmp_path):
   config = settings.as_json(median.get_config("sum")) | {"population": ""}
   (tmp_path / "run" / "config.json").write_text(json.dumps(config))
   with pytest.raises(
-    ValueError, match="learned the task 'median', which draws"
+    ValueError, match="was trained on the task 'median', which draws"
   ):
     run(tmp_path, "run", "any")
 

@@ -221,7 +221,7 @@ def test_batches_of_changing_numbers_suit_members_that_share_them(
   np.testing.assert_allclose(both[1].train, alone.train, rtol=1e-6)
   seeds = [members.with_fields(config, {"seed": seed}) for seed in (0, 1)]
   found = problems(store, seeds)
-  with pytest.raises(ValueError, match="need batching.mode 'bucketed'"):
+  with pytest.raises(ValueError, match="needs batching.mode='bucketed'"):
     next(found[0].stream(found, 0))
 
 

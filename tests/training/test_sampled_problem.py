@@ -181,7 +181,7 @@ def test_a_complete_run_is_not_repeated(whole, config, capsys):
   assert trainer.train(config, workdir) == records
   assert "nothing to do" in capsys.readouterr().out
   config.num_steps = 5
-  with pytest.raises(ValueError, match="config; num_steps: here 5, there 11"):
+  with pytest.raises(ValueError, match="a run with num_steps=11, not 5"):
     trainer.train(config, workdir)
 
 
@@ -282,7 +282,7 @@ def test_chunks_are_the_whole_batch():
     for size in (0, 2)
   ]
   np.testing.assert_allclose(*scores, rtol=1e-5)
-  with pytest.raises(ValueError, match="chunk_size must divide the 6 examples"):
+  with pytest.raises(ValueError, match="chunk_size must divide batch_size=6"):
     _program([0.1], [3], chunk_size=4)
 
 
@@ -313,7 +313,7 @@ def test_a_diverging_member_is_given_up_and_said_to_be(
   failed, fine = trainer.train(config, tmp_path)
   assert "was not finite, at step" in failed["failure"]
   said = capsys.readouterr().out
-  assert f"learning_rate=4.7e+19: {failed['failure']}; it stops" in said
+  assert f"learning_rate=4.7e+19: {failed['failure']}; stopped" in said
   assert 0 < len(failed["curves"]["valid"]) < 11
   assert failed["best"]["step"] == failed["test"]["step"]
   assert fine["failure"] == ""
@@ -346,7 +346,7 @@ def test_a_stopped_run_ends_bit_identical(
     assert f"SIGTERM: saved step {step}" in capsys.readouterr().out
   records = trainer.train(config, tmp_path)
   said = capsys.readouterr().out
-  assert "going on from the checkpoint of step 5" in said
+  assert "resuming from the checkpoint of step 5" in said
   for one, other in zip(expected, records, strict=True):
     for field in ("curves", "best", "test", "config_hash", "describe"):
       assert one[field] == other[field], field

@@ -80,14 +80,14 @@ def test_a_damaged_best_of_a_complete_run_is_made_anew(
   (record,) = trainer.train(config, tmp_path)
   stamp = (tmp_path / "record.json").stat().st_mtime_ns
   _flip(tmp_path, "best")
-  with pytest.raises(Damaged, match="best/.* trained the run makes it anew"):
+  with pytest.raises(Damaged, match="best/.* trained the run writes it again"):
     evaluation.evaluate_checkpoint(tmp_path, "test")
   capsys.readouterr()
   assert trainer.train(config, tmp_path) == [record]
   step = record["best"]["step"]
   said = capsys.readouterr().out
   assert f"best/{step} is damaged: the file " in said
-  assert f"written with; it was made anew, for step {step}\n" in said
+  assert f"written with; it was written again, for step {step}\n" in said
   result = evaluation.evaluate_checkpoint(tmp_path, "test")
   assert result.value == record["test"]["value"]
   assert (tmp_path / "record.json").stat().st_mtime_ns == stamp
@@ -104,7 +104,7 @@ def test_a_damaged_best_is_noticed_at_the_start(
   capsys.readouterr()
   (record,) = trainer.train(config, tmp_path / "cut")
   said = capsys.readouterr().out
-  assert said.index("made anew, for step 5") < said.index("going on from")
+  assert said.index("written again, for step 5") < said.index("resuming from")
   assert record["test"] == whole["test"]
   _assert_equal(*(_arrays(tmp_path / x, "best") for x in ("whole", "cut")))
   # One that is not there at all is made as well.
@@ -121,14 +121,14 @@ def test_a_damaged_latest_falls_back_to_the_best_when_asked(
   best = _arrays(tmp_path, "best")
   _flip(tmp_path, "latest")
   message = (
-    r"latest/8 is damaged: .*; --from_best goes on from the best checkpoint, of"
-    " step 5$"
+    r"latest/8 is damaged: .*; --from_best resumes from the best checkpoint,"
+    r" of step 5$"
   )
   with pytest.raises(Damaged, match=message) as error:
     trainer.train(config, tmp_path)
   assert error.value.flags == ("--from_best",)
   assert checkpoints.latest_step(tmp_path) == 8  # Nothing was changed.
-  # What was gone on with can be stopped and goes on from there.
+  # What was resumed can be stopped, and resumes from there.
   real = batches.train_batches
   seen = []
 
@@ -143,7 +143,7 @@ def test_a_damaged_latest_falls_back_to_the_best_when_asked(
     patch.setattr(batches, "train_batches", watches)
     assert trainer.train(config, tmp_path, from_best=True) is None
   assert seen[0] == 5
-  assert "going on from the best checkpoint, of step 5" in (
+  assert "resuming from the best checkpoint, of step 5" in (
     capsys.readouterr().out
   )
   _assert_equal(best, _arrays(tmp_path, "best"))
@@ -199,7 +199,7 @@ def test_a_complete_run_is_made_longer(
   # Stopped on the way, it is neither complete nor another run.
   _stop(monkeypatch, longer, tmp_path / "run", 16)
   said = capsys.readouterr().out
-  assert "going on from the checkpoint of step 10" in said
+  assert "resuming from the checkpoint of step 10" in said
   (record,) = trainer.train(longer, tmp_path / "run")
   for field in ("curves", "best", "test", "config", "config_hash", "padding"):
     assert record[field] == whole[field], field
@@ -207,7 +207,9 @@ def test_a_complete_run_is_made_longer(
   _assert_equal(*(_arrays(tmp_path / x) for x in ("whole", "run")))
   assert trainer.train(longer, tmp_path / "run") == [record]
   assert "nothing to do" in capsys.readouterr().out
-  with pytest.raises(ValueError, match="here 10, there 20. A run can only be"):
+  with pytest.raises(
+    ValueError, match="num_steps=20, not 10. A run can only be"
+  ):
     trainer.train(config, tmp_path / "run")
 
 

@@ -166,7 +166,7 @@ def test_a_signal_saves_and_the_run_goes_on(
   # A default handler is back in place.
   assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
   resumed = _train(config, tmp_path / "cut")
-  assert "going on from the checkpoint of step 8" in capsys.readouterr().out
+  assert "resuming from the checkpoint of step 8" in capsys.readouterr().out
   assert resumed["curves"] == whole["curves"]
   assert resumed["test"] == whole["test"]
   assert resumed["padding"] == whole["padding"]
@@ -203,14 +203,14 @@ def test_a_complete_run_is_not_trained_again(
   monkeypatch.setattr(trainer, "Trainer", lambda *unused: pytest.fail("made"))
   config.log_every = 1  # Shows more, changes nothing.
   assert _train(config, tmp_path) == record
-  assert "complete: nothing to do" in capsys.readouterr().out
+  assert "complete: there is nothing to do" in capsys.readouterr().out
 
   def missing(*unused):
     raise FileNotFoundError("a.csv: no such file")
 
   monkeypatch.setattr(data, "load_config", missing)
   assert _train(config, tmp_path) == record
-  assert "not there to compare it: a.csv" in capsys.readouterr().out
+  assert "is missing and cannot be compared: a.csv" in capsys.readouterr().out
 
 
 def test_a_workdir_of_another_config_is_refused(tmp_path, store, config):
@@ -219,8 +219,7 @@ def test_a_workdir_of_another_config_is_refused(tmp_path, store, config):
   config.seed = 3
   config.optimizer.learning_rate = 0.5
   message = (
-    "belongs to another config; optimizer.learning_rate: here 0.5, there"
-    " 0.001; seed: here 3, there 0"
+    "holds a run with optimizer.learning_rate=0.001, not 0.5; seed=0, not 3"
   )
   with pytest.raises(ValueError, match=message):
     _train(config, tmp_path)
@@ -232,7 +231,7 @@ def test_what_stops_being_finite_stops_the_run(tmp_path, store, config):
   config.update(log_every=100, eval_every=5, checkpoint_every=1)
   with pytest.raises(ValueError, match="not finite at step 2"):
     _train(config, tmp_path)
-  # Step 2 is on no disk: what is there can be gone on from.
+  # Step 2 is on no disk: what is there can be resumed.
   assert checkpoints.latest_step(tmp_path) == 1
   assert checkpoints.latest_step(tmp_path, "best") is None
 
@@ -389,7 +388,9 @@ def test_a_changed_dataset_is_not_that_of_the_run(
     store.labels[3, 1] = 1 - np.nan_to_num(store.labels[3, 1])
 
   def assert_refused(action, *arguments):
-    with pytest.raises(ValueError, match="on other data .*: some labels diff"):
+    with pytest.raises(
+      ValueError, match="data that differ .*: some labels diff"
+    ):
       action(*arguments)
 
   change()
@@ -458,7 +459,7 @@ def test_a_workdir_deleted_under_the_run_is_an_error_and_no_record(
     return real(self, *args, **kwargs)
 
   monkeypatch.setattr(program.Program, "advance", advance)
-  with pytest.raises(OSError, match="was deleted while a run was at work"):
+  with pytest.raises(OSError, match="was deleted while a run was using"):
     trainer.train(config, workdir)
   assert not list(tmp_path.rglob("record.json"))
 
@@ -475,6 +476,6 @@ def test_a_workdir_deleted_after_the_last_step(
     return real(self, splits, **kwargs)
 
   monkeypatch.setattr(program.Program, "score", score)
-  with pytest.raises(OSError, match="was deleted while a run was at work"):
+  with pytest.raises(OSError, match="was deleted while a run was using"):
     trainer.train(config, workdir)
   assert not list(tmp_path.rglob("record.json"))

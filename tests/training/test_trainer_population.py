@@ -91,7 +91,7 @@ def test_members_are_evaluated_as_runs_are(store, population, tmp_path, capsys):
   assert trainer.train(population, tmp_path) == records
   assert "nothing to do" in capsys.readouterr().out
   population.population = "seed=0,1"
-  with pytest.raises(ValueError, match="population: here 'seed=0,1', there"):
+  with pytest.raises(ValueError, match="population=None, not 'seed=0,1'"):
     trainer.train(population, tmp_path)
 
 
@@ -112,7 +112,7 @@ def test_a_stopped_population_ends_the_same(
     assert trainer.train(population, tmp_path / "cut") is None
   assert "SIGTERM: saved step 8" in capsys.readouterr().out
   resumed = trainer.train(population, tmp_path / "cut")
-  assert "going on from the checkpoint of step 8" in capsys.readouterr().out
+  assert "resuming from the checkpoint of step 8" in capsys.readouterr().out
   for one, other in zip(whole, resumed, strict=True):
     for field in ("curves", "best", "test", "padding", "config_hash"):
       assert one[field] == other[field], field

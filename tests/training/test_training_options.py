@@ -128,7 +128,7 @@ def test_patience_ends_a_run_and_its_members_alike(
   assert best["valid"] == max(score for _, score in curve)
   assert last == ties[-1] + 2 == record["stopped_at"] < 40
   said = capsys.readouterr().out
-  assert f"on valid in 2 evaluations; it stops at step {last}\n" in said
+  assert f"score in 2 evaluations; stopped at step {last}\n" in said
   # It is complete: the same command has nothing to do.
   assert trainer.train(with_fields(config, fields), tmp_path / "alone") == [
     record
@@ -209,7 +209,7 @@ def test_going_on_from_the_best_begins_with_its_average(
   (tmp_path / "record.json").unlink()
   (record,) = trainer.train(longer, tmp_path, from_best=True)
   assert record["restarts"] == [best]
-  assert "going on from the best checkpoint" in capsys.readouterr().out
+  assert "resuming from the best checkpoint" in capsys.readouterr().out
 
 
 def test_members_of_every_option_are_the_runs_alone(tmp_path, store, config):

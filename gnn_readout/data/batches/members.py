@@ -40,7 +40,7 @@ def member_batches(
       alone.
     start_step: The step to start at.
     prefetch: Batches to keep ready in a thread; 0 for no thread.
-    shares: Of plans with several, which shares of each batch to make.
+    shares: For plans with several shares, which shares of each batch to make.
 
   Returns:
     An iterator of batches whose arrays have the member as their first axis;
@@ -53,13 +53,12 @@ def member_batches(
   for plan in plans:
     if plan.mode != "bucketed":
       raise ValueError(
-        "members of a population need batching.mode 'bucketed', got"
-        f" {plan.mode!r}"
+        f"a population needs batching.mode='bucketed', got {plan.mode!r}"
       )
     if plan.steps_per_epoch != first.steps_per_epoch:
       raise ValueError(
-        "members of one program need as many steps per epoch, got"
-        f" {first.steps_per_epoch} and {plan.steps_per_epoch}"
+        "members that train together need the same number of steps per epoch,"
+        f" got {first.steps_per_epoch} and {plan.steps_per_epoch}"
       )
   # Shape k holds the k-th of every plan, of those that have so many.
   most = max(len(plan.budgets) for plan in plans)
@@ -105,7 +104,7 @@ def member_eval_batches(
 
   Args:
     store: The graphs.
-    graphs: For each member, indices of graphs; their numbers may differ.
+    graphs: Indices of graphs for each member; their numbers may differ.
     batch_size: Most graphs of a member in a batch.
 
   Returns:

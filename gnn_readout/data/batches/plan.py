@@ -76,13 +76,13 @@ class BatchPlan:
     mode: 'bucketed', 'paper' or 'evaluation'.
     batch_size: Most graphs in a batch.
     max_nodes: Most nodes in a batch (paper mode, else 0).
-    seed: Of the shuffling.
+    seed: Seed of the shuffling.
     budgets: The shapes, smallest first; no share has another.
     steps_per_epoch: Batches of an epoch; in paper mode, where epochs differ,
       the mean of several, rounded.
     num_shares: D; the shares of a batch have one shape, and which graphs are
       in a batch does not depend on it.
-    whole: With more than one share, the budgets of batches of one.
+    whole: Budgets of batches of one share, if there is more than one.
   """
 
   store: GraphStore
@@ -186,7 +186,7 @@ def make_plan(
     num_buckets: Most shapes; bucketed mode only.
     keep_last: Whether the graphs left over at the end of an epoch make a
       smaller batch; bucketed mode only.
-    seed: Of the shuffling; the shapes do not depend on it.
+    seed: Seed of the shuffling; the shapes do not depend on it.
     num_shares: D, into how many shares of one shape each batch is dealt.
 
   Returns:
@@ -238,8 +238,8 @@ def check_shares(batch_size: int, num_shares: int) -> None:
   """
   if batch_size % num_shares:
     raise ValueError(
-      f"batch_size={batch_size} cannot be dealt to {num_shares} devices in"
-      f" equal shares; it must be a multiple of {num_shares}"
+      f"batch_size={batch_size} cannot be divided evenly among {num_shares}"
+      f" devices; it must be a multiple of {num_shares}"
     )
 
 
@@ -252,10 +252,10 @@ def _dealt_to_shares(
   """Returns the plan of the same batches in D shares each.
 
   Args:
-    plan: Of batches of one share.
+    plan: Plan whose batches have one share.
     num_shares: D.
     num_buckets: Most shapes for what is usual.
-    dealings: Those of some epochs, to see what is usual.
+    dealings: Dealings of some epochs, to see what is usual.
   """
   if num_shares == 1:
     return plan

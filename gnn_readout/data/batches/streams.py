@@ -28,7 +28,7 @@ class TrainBatch(NamedTuple):
   Attributes:
     step: From 0.
     epoch: From 0.
-    batch: Of numpy arrays, see `collate`; their first axis is that of the
+    batch: Batch of numpy arrays, see `collate`; their first axis is that of the
       shares, if the plan has several.
     real: [3] graphs, nodes and edges in all its shares.
   """
@@ -52,7 +52,7 @@ def train_batches(
     start_step: The step to start at; step k gets the same batch wherever the
       iteration started.
     prefetch: Windows of batches to keep ready in a thread; 0 for no thread.
-    shares: Of a plan with several, which shares of each batch to make.
+    shares: For a plan with several shares, which shares of each batch to make.
 
   Returns:
     An iterator of batches. Closing it ends the thread.

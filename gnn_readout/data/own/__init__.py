@@ -1,7 +1,8 @@
 """Graphs of one's own: from arrays, jraph, networkx or PyTorch Geometric.
 
 Each function checks what it is given, makes a `GraphStore` of it and, if it is
-told where, writes its folder. That folder is a dataset by its path.
+told where, writes its folder. That folder is a dataset by its path. They import
+`store`, `building` and `checks`, and none of the libraries.
 """
 
 from gnn_readout.data.own.arrays import from_arrays

@@ -75,15 +75,15 @@ def from_arrays(
       the inverse is added, with the same features. If not, messages run from
       senders to receivers and nowhere else.
     task_type: 'binary', 'multiclass' or 'regression'; None: by the labels.
-    metric: As in `Schema`; None: the usual one of the task.
+    metric: Metric as in `Schema`; None: the usual one of the task.
     task_names: [T]; None: 'label', or 'task_0', 'task_1' and so on.
     split: 'random', 'stratified' by class, 'scaffold' of `smiles`, or 'none'
       for cross-validation; or [G] words such as 'train', 'valid' and 'test'; or
       graph indices by such a word.
-    shares: Of train, valid and test, where they are drawn.
-    seed: Likewise.
+    shares: Shares of train, valid and test, where they are drawn.
+    seed: Seed of the draw.
     smiles: [G], kept with the graphs and written beside their predictions.
-    name: Of the dataset; None: that of the folder.
+    name: Name of the dataset; None: that of the folder.
     notes: Sentences to be printed with the dataset and kept in records.
 
   Returns:
@@ -113,7 +113,7 @@ def from_arrays(
       )
   num_graphs = len(num_nodes)
   if not num_graphs:
-    raise ValueError(f"{name}: there is no graph in it")
+    raise ValueError(f"{name}: it holds no graphs")
   told = list(notes)
   nodes = _features(
     name, "node", int(num_nodes.sum()), node_values, node_categories, node_sizes
@@ -219,9 +219,9 @@ def _features(
   for column, size in enumerate(sizes):
     if not 0 < size <= _MOST_CATEGORIES:
       raise ValueError(
-        f"{name}: column {column} of {kind}_categories has {size:,} categories,"
-        f" at most {_MOST_CATEGORIES:,} can be: a quantity belongs in"
-        f" {kind}_values"
+        f"{name}: column {column} of {kind}_categories has {size:,}"
+        f" categories, but at most {_MOST_CATEGORIES:,} are supported;"
+        f" quantities belong in {kind}_values"
       )
   if not numbers.shape[1]:
     return _Features(codes, sizes)
@@ -318,7 +318,7 @@ def _direction_notes(store: GraphStore) -> list[str]:
     return []
   return [
     f"edges are directed: {alone:,} of {len(keys):,} have no inverse, and"
-    " messages run from sender to receiver alone; undirected=True adds the"
+    " messages run from sender to receiver only; undirected=True adds the"
     " inverses"
   ]
 

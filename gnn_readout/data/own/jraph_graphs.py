@@ -11,6 +11,7 @@ import numpy as np
 from gnn_readout.data.own import parts
 from gnn_readout.data.own.arrays import from_arrays
 from gnn_readout.data.store import GraphStore
+from gnn_readout.wording import counted
 
 if TYPE_CHECKING:  # It imports JAX, which processes that read SMILES do not.
   import jraph
@@ -86,7 +87,8 @@ def _own_labels(tuples: Sequence[jraph.GraphsTuple], name: str | None) -> Any:
     count = len(graphs.n_node)
     if there.shape[:1] != (count,):
       raise ValueError(
-        f"GraphsTuple {i}: labels of shape {there.shape} for {count} graphs"
+        f"GraphsTuple {i}: labels of shape {there.shape} for"
+        f" {counted(count, 'graph')}"
       )
     found.append(there.reshape(count, -1))
   widths = {x.shape[1] for x in found}

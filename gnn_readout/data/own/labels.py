@@ -24,8 +24,9 @@ class Labels(NamedTuple):
   Attributes:
     values: [G, T] float32, NaN = missing; a class is its place in
       `class_names`.
-    task_type: As in `Schema`.
-    class_names: Of a multiclass task, in ascending order; else empty.
+    task_type: Task type as in `Schema`.
+    class_names: Names of the classes of a multiclass task, in ascending order;
+      else empty.
   """
 
   values: np.ndarray
@@ -53,7 +54,7 @@ def read_labels(
     name: What a message begins with.
     labels: [G] or [G, T]; None or NaN is a missing label. None: there are none.
     num_graphs: G.
-    task_type: As in `Schema`; None = by what they are.
+    task_type: Task type as in `Schema`; None derives it from the labels.
 
   Raises:
     ValueError: Their shape is wrong, their kind is not clear, or they are no
@@ -86,7 +87,7 @@ def read_labels(
   if array.dtype.kind == "O":
     word = next(x for x in array.flat if isinstance(x, str))
     raise ValueError(
-      f"{name}: labels such as {word!r} are words: task_type {task_type!r}"
+      f"{name}: labels such as {word!r} are words, but task_type {task_type!r}"
       " takes numbers"
     )
   return Labels(array.astype(np.float32), task_type)
@@ -111,7 +112,7 @@ def _as_array(name: str, labels: Any) -> np.ndarray:
       array = array.astype(object if any(are_words) else np.float64)
     except (TypeError, ValueError):
       raise ValueError(
-        f"{name}: the labels are no numbers, or their rows differ in length"
+        f"{name}: the labels are not numbers, or their rows differ in length"
       ) from None
   if array.dtype.kind not in "biuf":
     raise ValueError(
@@ -140,7 +141,7 @@ def _task_type(name: str, array: np.ndarray) -> str:
   raise ValueError(
     f"{name}: {counted(len(distinct), 'distinct whole number')} in"
     f" {counted(array.shape[1], 'column')} of labels may be classes or"
-    " quantities: say task_type='multiclass' or task_type='regression'"
+    " quantities: set task_type='multiclass' or task_type='regression'"
   )
 
 

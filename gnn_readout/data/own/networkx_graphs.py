@@ -37,9 +37,9 @@ def from_networkx(
     graphs: All undirected, whose edges run both ways, or all directed.
     labels: Which attribute of the graphs holds them, a number, a word or a row
       of numbers; or as `from_arrays` takes them.
-    node_attributes: Those that are features; None: all of the first node.
-    edge_attributes: Those that are features; None: all of the first edge.
-    words: By attribute of nodes or edges all words that it may hold, in graphs
+    node_attributes: Attributes that are features; None: all of the first node.
+    edge_attributes: Attributes that are features; None: all of the first edge.
+    words: By attribute of nodes or edges, all words that it may hold, in graphs
       to come as well; those of any other are what occurs here, in alphabetical
       order.
     **options: Others of `from_arrays`.
@@ -54,8 +54,8 @@ def from_networkx(
   if len(set(kinds)) > 1:
     raise ValueError(
       f"graph {kinds.index(not kinds[0])} is"
-      f" {'undirected' if kinds[0] else 'directed'} and graph 0 is not: take"
-      " graph.to_directed() of all"
+      f" {'undirected' if kinds[0] else 'directed'} and graph 0 is not:"
+      " convert all of them by graph.to_directed()"
     )
   if isinstance(labels, str):
     for i, graph in enumerate(graphs):
@@ -115,7 +115,7 @@ def _features(
 
   Args:
     about: What each is called in a message, and its attributes.
-    names: Of the attributes; None: all that the first has.
+    names: Names of the attributes; None: all that the first has.
     words: What some of them may hold.
 
   Returns:
@@ -158,8 +158,8 @@ def _column(
     for (where, _), value in zip(about, values, strict=True):
       if value not in place:
         raise ValueError(
-          f"{where}: attribute {name!r} is {quoted_value(value)}, which is none"
-          f" of its words.{suggest(value, words)}"
+          f"{where}: attribute {name!r} is {quoted_value(value)}, which is not"
+          f" one of its words.{suggest(value, words)}"
         )
     return np.array([place[value] for value in values]), words
   shape = np.shape(values[0])
@@ -168,6 +168,6 @@ def _column(
     if array.dtype.kind not in "biuf" or array.shape != shape or len(shape) > 1:
       raise ValueError(
         f"{where}: attribute {name!r} is {quoted_value(value)}, expected a"
-        " number, or a vector of as many as others have"
+        " number, or a vector as long as those of the others"
       )
   return np.asarray(values), []

@@ -18,8 +18,8 @@ class Part(NamedTuple):
     num_edges: [g] edges of each.
     senders: [e], counted within the graph.
     receivers: [e], likewise.
-    nodes: By kind, `values` and `categories`, the features [n, F].
-    edges: Likewise, [e, F].
+    nodes: Features [n, F] of the nodes by kind, `values` and `categories`.
+    edges: Features [e, F] of the edges, in the same way.
   """
 
   num_nodes: np.ndarray
@@ -56,7 +56,7 @@ def by_kind(features: Any, where: str) -> dict[str, np.ndarray]:
     if array.ndim != 2 or array.dtype.kind not in "biuf":
       raise ValueError(
         f"{where}: features{of} of type {array.dtype} and shape {array.shape},"
-        " expected a table of numbers, one row each"
+        " expected a table of numbers with one row for each"
       )
     kind = "values" if array.dtype.kind == "f" else "categories"
     found.setdefault(kind, []).append(array)
@@ -115,7 +115,7 @@ def _tables(
     like = like or (name, widths)
     if widths != like[1]:
       raise ValueError(
-        f"{name} has other {kind} features than {like[0]}: {_said(widths)}"
+        f"{name} has different {kind} features than {like[0]}: {_said(widths)}"
         f" against {_said(like[1])}"
       )
     for what, array in table.items():

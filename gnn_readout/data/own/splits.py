@@ -52,8 +52,8 @@ def make_split(
     num_graphs: G.
     classes: [G], what a stratified split has equal shares of.
     smiles: [G], whose scaffolds a split by scaffold keeps together.
-    shares: Of train, valid and test, where they are drawn.
-    seed: Likewise.
+    shares: Shares of train, valid and test, where they are drawn.
+    seed: Seed of the draw.
 
   Raises:
     ValueError: The split cannot be drawn, a word is none of a split, or there

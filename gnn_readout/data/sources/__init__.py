@@ -15,6 +15,7 @@ from gnn_readout.data.sources import (
   mnist,
   molecules,
   omniglot,
+  pubchem,
   smiles,
   text_table,
   tfds,
@@ -62,6 +63,13 @@ SOURCES: tuple[Source, ...] = (
     section="tu",
     options={"features": str, "targets": str, "remove_duplicates": bool},
     archive=tu.archive_of,
+  ),
+  Source(
+    written="pubchem-hts24",
+    known=tuple(pubchem.FILES),
+    matches=lambda name: name in pubchem.FILES,
+    files=pubchem.csv_files,
+    read=lambda name, data_dir: pubchem.read_pubchem(name, data_dir),
   ),
   Source(
     written="PATH.csv, .tsv or .smi (also .gz)",
@@ -159,10 +167,11 @@ def find(dataset: str) -> Source:
   written = ", ".join(source.written for source in SOURCES if source.read)
   known = [name for source in SOURCES for name in source.known]
   raise ValueError(
-    f"unknown dataset {dataset!r}; write one of {written}. Graphs of your own"
-    " are a CSV file of SMILES, a folder that gnn_readout.data.from_arrays or a"
-    " function like it wrote, or texts in the layout of the TU collection in"
-    f" DATA/tu/NAME.{suggest(dataset, known)}"
+    f"unknown dataset {dataset!r}; use one of {written}. Your own graphs can"
+    " be a CSV file of SMILES, a folder written by"
+    " gnn_readout.data.from_arrays or a similar function, or text files in"
+    " the layout of the TU collection in DATA/tu/NAME"
+    f" (docs/own-graphs.md).{suggest(dataset, known)}"
   )
 
 

@@ -49,22 +49,24 @@ def members(
   total = sum(info.file_size for info in infos)
   if total > max_unpacked:
     raise ValueError(
-      f"{path} would unpack to {total:,} bytes, more than the "
-      f"{max_unpacked:,.0f} allowed: raise --max_unpacked_gb if you trust it."
+      f"{path} would unpack to {total:,} bytes, more than the"
+      f" {max_unpacked:,.0f} allowed: raise --max_unpacked_gb if you trust the"
+      " file."
     )
   seen = set()
   for info in infos:
     name, kind = info.filename, stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
       raise ValueError(
-        f"{path} holds {quoted(name)}, no file or folder: refused."
+        f"{path} is refused: {quoted(name)} in it is neither a file nor a"
+        " folder."
       )
     if not paths.is_below(name):
       raise ValueError(
-        f"{path} holds {quoted(name)}, out of its folder: refused."
+        f"{path} is refused: {quoted(name)} in it lies outside its folder."
       )
     if name in seen:
-      raise ValueError(f"{path} holds {quoted(name)} twice: refused.")
+      raise ValueError(f"{path} is refused: it holds {quoted(name)} twice.")
     seen.add(name)
   found = [m for m in infos if m.filename.startswith(f"{inside}/")]
   if not found:
@@ -79,7 +81,7 @@ def damage_named(path: pathlib.Path, member: str = "") -> Iterator[None]:
   """Turns the errors of a broken zip into a ValueError that names it.
 
   Args:
-    path: Of the zip.
+    path: Path of the zip.
     member: What is read of it, if that is one member.
   """
   try:
@@ -91,8 +93,9 @@ def damage_named(path: pathlib.Path, member: str = "") -> Iterator[None]:
       raise
     where = f"{member}: " if member else ""
     raise ValueError(
-      f"{path} is not a whole, readable zip ({where}{brief(str(error), 200)}):"
-      " delete it and run the same command again."
+      f"{path} is not a complete, readable zip file"
+      f" ({where}{brief(str(error), 200)}): delete it and run the same command"
+      " again."
     ) from error
 
 

@@ -17,7 +17,7 @@ class Archive(NamedTuple):
   """The files that a dataset is fetched as, mostly zips.
 
   Attributes:
-    urls: Of the files.
+    urls: URLs of the files.
     folder: Where the dataset goes, below the data folder.
     inside: The folder of the only zip that becomes `folder`; a zip that was
       put beside `folder` by hand is used as it is. Empty: the zips stay zips
@@ -41,7 +41,7 @@ def check_present(
   """Raises FileNotFoundError for a missing file, and says how to get it.
 
   Args:
-    paths: Of the files that the dataset is made from.
+    paths: Paths of the files that the dataset is made from.
     dataset: One that `launch.download` fetches.
     data_dir: Where the datasets are.
   """

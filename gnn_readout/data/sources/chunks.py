@@ -24,7 +24,7 @@ def in_chunks(
   """Returns `function` of runs of items, in order.
 
   Args:
-    function: Of a few items, at the top level of a module.
+    function: A function of a few items, at the top level of a module.
     items: Any number of texts.
     num_workers: Processes; None = one per core. Few items take one.
   """
@@ -40,8 +40,8 @@ def chunks(
 
   Args:
     function: As `in_chunks` takes it.
-    items: Likewise.
-    num_workers: Likewise.
+    items: As `in_chunks` takes it.
+    num_workers: As `in_chunks` takes it.
   """
   parts = [items[i : i + _CHUNK] for i in range(0, len(items), _CHUNK)]
   workers = min(num_workers or _num_cores(), len(parts))
@@ -52,7 +52,10 @@ def chunks(
         yield result
         done += 1
     except BrokenProcessPool:
-      logging.warning("A process for SMILES died; going on in one process.")
+      logging.warning(
+        "A process that reads SMILES died; the rest is read in a single"
+        " process."
+      )
   yield from (function(part) for part in parts[done:])
 
 

@@ -42,7 +42,7 @@ class _Grammar(NamedTuple):
     field: What a whole field looks like, without blanks around it.
     plain: The bytes of a file that Arrow reads just as `field` would have it.
     empty: Texts that stand for a missing number.
-    dtype: Of the numbers.
+    dtype: Type of the numbers.
   """
 
   what: str
@@ -86,7 +86,7 @@ def read_integers(
     num_columns: Fields per row.
     num_rows: If given, the rows that there must be.
     reason: Why so many, for the error message.
-    dtype: Of the result.
+    dtype: Type of the result.
     sizes: If given, one per column: values must be below.
     loose: Whether blanks around a field, a sign before it and blank lines at
       the end are allowed.

@@ -105,8 +105,8 @@ def download(
   if archive.inside:
     if molecules.is_standin(folder):
       raise ValueError(
-        f"{folder} holds a {molecules.STANDIN} for {dataset}: delete it, or use"
-        " another data folder for the real one"
+        f"{folder} holds a {molecules.STANDIN} for {dataset}: delete it, or"
+        " choose another --data_dir for the real dataset"
       )
     if folder.is_dir() and any(folder.iterdir()):
       print(f"{dataset} is already there: {folder}")
@@ -148,7 +148,7 @@ def _read_known(known: pathlib.Path) -> dict[str, Any]:
     return {}
   except ValueError as error:
     raise ValueError(
-      f"{known} is damaged: {error}; delete it to trust what comes next"
+      f"{known} is damaged: {error}; delete it to trust the next download"
     ) from error
 
 
@@ -160,9 +160,10 @@ def _compare(known: pathlib.Path, url: str, path: pathlib.Path) -> None:
   now = _facts(path)
   if now != before:
     raise ValueError(
-      f"{path} is not what was fetched before: it has {now['bytes']:,} bytes"
-      f" and SHA-256 {now['sha256']}, {known} says {json.dumps(before)}; delete"
-      " the file to fetch it again, or that entry if it was published anew"
+      f"{path} is not the file that was downloaded before: it has"
+      f" {now['bytes']:,} bytes and SHA-256 {now['sha256']}, {known} says"
+      f" {json.dumps(before)}; delete the file to download it again, or that"
+      " entry if a new version was published"
     )
 
 
@@ -180,10 +181,10 @@ def _mirrored(url: str, base_url: str | None) -> str:
 
 
 def fetch(url: str, path: pathlib.Path, timeout: float = 30.0) -> None:
-  """Downloads `url` to `path`, going on from `path`.part if that is there.
+  """Downloads `url` to `path`, resuming from `path`.part if that is there.
 
   Args:
-    url: Of a file, http or https.
+    url: URL of a file, http or https.
     path: Where the file goes when all of it has come.
     timeout: Seconds without an answer after which the server counts as gone.
 
@@ -272,7 +273,7 @@ def fetch_wheel(
     if not wheel.is_file():
       found = ", ".join(sorted(file.name for file in wheel.parent.iterdir()))
       raise OSError(
-        f"pip brought {found or 'nothing'}, expected {path.name}. {advice}"
+        f"pip downloaded {found or 'nothing'}, expected {path.name}. {advice}"
       )
     os.replace(wheel, path)
 
@@ -287,7 +288,7 @@ class _SameScheme(urllib.request.HTTPRedirectHandler):
     url = arguments[-1]
     if urllib.parse.urlsplit(url).scheme != self._scheme:
       raise OSError(
-        f"it sends on to {url}, which is not {self._scheme}: refused"
+        f"the redirect to {url} is refused because it is not {self._scheme}"
       )
     return super().redirect_request(*arguments)
 
@@ -339,8 +340,8 @@ def _extent(
   match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", extent)
   if not match or int(match[1]) != start:
     raise OSError(
-      f"{response.url} was asked for the bytes from {start} on and sent "
-      f"{extent!r}: delete {part} and run the same command again."
+      f"{response.url} was asked for the bytes from {start} onwards and sent"
+      f" {extent!r}: delete {part} and run the same command again."
     )
   return start, None if match[2] == "*" else int(match[2])
 

@@ -47,8 +47,8 @@ class _Feature(NamedTuple):
   """A feature of atoms or bonds.
 
   Attributes:
-    read: Of an atom or a bond, a whole number.
-    place: That number -> its place in the vocabulary, of whole arrays.
+    read: A function that returns a whole number for an atom or a bond.
+    place: Maps that number to its place in the vocabulary, of whole arrays.
     shows: Only a SMILES in which this is found has it; None: any may.
     otherwise: What is read in all others.
   """
@@ -84,7 +84,7 @@ def stream_columns(
 
   Args:
     smiles: As `molecules_to_columns` takes it.
-    num_workers: Likewise.
+    num_workers: As `molecules_to_columns` takes it.
   """
   return chunks(columns_of, smiles, num_workers)
 

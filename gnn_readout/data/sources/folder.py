@@ -28,9 +28,9 @@ def store_files(path: str) -> list[pathlib.Path]:
     raise FileNotFoundError(f"{path}: no such folder{here}")
   if not (folder / META).is_file():
     raise ValueError(
-      f"{path}: no folder of a store, as there is no {META} in it:"
+      f"{path}: not the folder of a store, as it has no {META};"
       " gnn_readout.data.from_arrays, from_jraph, from_networkx and from_pyg"
-      " write one"
+      " write such folders"
     )
   return [folder / META]
 

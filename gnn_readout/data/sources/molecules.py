@@ -38,9 +38,9 @@ class Task(NamedTuple):
   """What OGB says of a dataset; the split is by scaffold for all of them.
 
   Attributes:
-    task_type: As in `Schema`.
-    num_tasks: Likewise.
-    metric: Likewise.
+    task_type: Task type as in `Schema`.
+    num_tasks: Number of tasks.
+    metric: Metric as in `Schema`.
     archive: The name of its zip, and of the folder in it.
   """
 
@@ -111,7 +111,7 @@ def ogb_files(
   """Returns the files of a dataset by what they hold, such as `'node-feat'`.
 
   Args:
-    name: Such as `'ogbg-molhiv'`.
+    name: Name, such as `'ogbg-molhiv'`.
     data_dir: The folder that holds `ogb/`.
 
   Raises:

@@ -28,6 +28,7 @@ from gnn_readout.data.sources import archives
 from gnn_readout.data.sources.base import Archive, check_present
 from gnn_readout.errors import suggest
 from gnn_readout.files import atomic_write_bytes
+from gnn_readout.wording import counted
 
 # The zip to train on, and the one whose other alphabets are tested on.
 DATASETS = {
@@ -170,8 +171,8 @@ def _by_character(
       continue
     if len(key) != 2 or not name.endswith(".png"):
       raise ValueError(
-        f"{path}: {info.filename} is no drawing:"
-        f" expected {folder}/ALPHABET/CHARACTER/NAME.png."
+        f"{path}: {info.filename} is not a drawing: expected"
+        f" {folder}/ALPHABET/CHARACTER/NAME.png."
       )
     characters.setdefault(tuple(key), []).append(info)
   if not characters:
@@ -179,8 +180,8 @@ def _by_character(
   for (alphabet, name), infos in characters.items():
     if len(infos) != NUM_DRAWINGS:
       raise ValueError(
-        f"{path}: {path.stem}/{alphabet}/{name} has {len(infos)} drawings,"
-        f" expected {NUM_DRAWINGS}."
+        f"{path}: {path.stem}/{alphabet}/{name} has"
+        f" {counted(len(infos), 'drawing')}, expected {NUM_DRAWINGS}."
       )
   return characters
 
@@ -194,7 +195,7 @@ def _decode(data: bytes, where: str) -> np.ndarray:
     if image.size == (_ORIGINAL, _ORIGINAL):
       image.load()
   except Exception as error:  # Pillow's are of many kinds.
-    raise ValueError(f"{where} is no whole PNG image.") from error
+    raise ValueError(f"{where} is not a complete PNG image.") from error
   if image.size != (_ORIGINAL, _ORIGINAL):
     width, height = image.size
     raise ValueError(

@@ -13,6 +13,7 @@ import numpy as np
 
 from gnn_readout.data.sources.chunks import in_chunks
 from gnn_readout.data.sources.molecules import SPLITS
+from gnn_readout.wording import counted
 
 if TYPE_CHECKING:
   from rdkit import Chem
@@ -44,7 +45,7 @@ def scaffold_split(
 
   Args:
     smiles: M valid SMILES strings.
-    shares: Of train, valid and test.
+    shares: Shares of train, valid and test.
     num_workers: Processes; None = one per core.
 
   Returns:
@@ -82,9 +83,10 @@ def scaffold_split(
     )
   if len(groups) < len(SPLITS):
     raise ValueError(
-      f"the {len(keys):,} rows hold {len(keys) - repeated:,} molecules"
-      f" in {len(groups)} groups of one scaffold, too few for {len(SPLITS)}"
-      " splits: a column 'split' may say which row is in which"
+      f"{counted(len(keys), 'row')} with"
+      f" {counted(len(keys) - repeated, 'molecule')} in"
+      f" {counted(len(groups), 'group')} of one scaffold are too few for"
+      f" {len(SPLITS)} splits: a column 'split' may assign the rows to splits"
     )
   return ScaffoldSplit(
     {s: np.sort(np.asarray(i, np.int32)) for s, i in splits.items()},
@@ -122,7 +124,7 @@ def _core(molecule: Chem.Mol, margin: int = 0) -> Chem.Mol:
   """Returns the rings, what joins them and what is double bonded to these.
 
   Args:
-    molecule: With rings.
+    molecule: Molecule with rings.
     margin: So many bonds of what hangs from them are kept, for RDKit to take
       off in its own way.
   """

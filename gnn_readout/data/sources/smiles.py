@@ -47,13 +47,13 @@ def smiles_to_store(
   """Builds a store from SMILES.
 
   Args:
-    name: Of the dataset.
+    name: Name of the dataset.
     smiles: G SMILES strings.
     labels: [G, tasks], NaN = missing.
     task_names: One per column of `labels`.
     splits: Indices into `smiles` by split name.
     task_type: `'binary'`, `'multiclass'` or `'regression'`.
-    metric: As in `Schema`.
+    metric: Metric as in `Schema`.
     num_workers: Processes; None = one per core.
 
   Returns:
@@ -97,7 +97,7 @@ def read_csv(
       where an empty field is a missing label; None = by looking, see
       `targets.read_targets`.
     task_type: `'binary'`, `'multiclass'` or `'regression'`; None = by looking.
-    metric: As in `Schema`; None = the first of `METRICS[task_type]`.
+    metric: Metric as in `Schema`; None = the first of `METRICS[task_type]`.
     on_invalid: `'error'` or `'skip'` rows with a SMILES that RDKit refuses.
     num_workers: Processes; None = one per core.
     split: Shares of train, valid and test, where no column says.
@@ -199,7 +199,7 @@ def find_smiles(
   """Returns the column of SMILES, or says which may be meant.
 
   Args:
-    table: Of the file.
+    table: Table in the file.
     names: What it may be called, the likeliest first.
     option: The one that names it.
 
@@ -214,7 +214,7 @@ def find_smiles(
   if likely:
     hint = f"{likely[0]!r} looks like one: {option}={likely[0]!r}"
   else:
-    hint = f"{option} names the column of SMILES, and none looks like one"
+    hint = f"{option} names the column of SMILES, but no column looks like one"
   raise ValueError(
     f"{table.path}: no column {names[0]!r}; {hint}. Its columns are"
     f" {', '.join(table.columns)}"

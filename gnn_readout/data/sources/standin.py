@@ -1,7 +1,7 @@
 """A stand-in for ogbg-molpcba where the real one is not at hand.
 
-As many graphs in the same files, so that all of the data's way can be
-rehearsed at full size: real molecules, of ogbg-molhiv and therefore each of
+As many graphs in the same files, so that the whole data pipeline can be tried
+at full size in a dry run: real molecules, of ogbg-molhiv and therefore each of
 them about ten times, with labels that are made up. No score on it means
 anything. The release note of the folder says so, and because of it the name of
 the dataset, in whatever is printed or recorded, ends with `(stand-in)`.
@@ -76,7 +76,7 @@ def write_standin(
   folder = molecules.ogb_folder(NAME, output)
   if folder.exists() and not molecules.is_standin(folder):
     raise ValueError(
-      f"{folder} is there and holds no stand-in: choose another output folder"
+      f"{folder} exists and is not a stand-in: choose another --output"
     )
   rng = np.random.default_rng(seed)
   store = molecules.read_ogb(SOURCE, data_dir)

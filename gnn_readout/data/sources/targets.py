@@ -47,8 +47,8 @@ class Targets(NamedTuple):
     labels: [M, T] float32, NaN = missing; a class is its place in
       `class_names`.
     names: [T] of the columns.
-    task_type: As in `Schema`.
-    class_names: Of a multiclass task, else empty.
+    task_type: Task type as in `Schema`.
+    class_names: Names of the classes of a multiclass task, else empty.
     notes: What else is worth telling.
   """
 
@@ -72,7 +72,7 @@ def read_targets(
   other numbers are a regression.
 
   Args:
-    table: Of the file.
+    table: Table in the file.
     chosen: The columns of labels, or their names with commas between; None =
       those that can be nothing else.
     others: Columns with another use.
@@ -200,8 +200,8 @@ def _choose(
   if not of_one_kind and len(found - {"binary"}) and found != {"real"}:
     listed = [f"{name} ({KINDS[kinds[name]]})" for name in numeric]
     raise ValueError(
-      f"{table.path}: it is not clear which columns are labels, they are not"
-      f" of one kind: {', '.join(listed)}; {_option(kinds)}"
+      f"{table.path}: it is unclear which columns are labels, as they are of"
+      f" several kinds: {', '.join(listed)}; {_option(kinds)}"
     )
   if numeric:
     return numeric
@@ -219,7 +219,7 @@ def _choose(
 
 def _option(names: Sequence[str]) -> str:
   example = ",".join(itertools.islice(names, 2)) or "NAME"
-  return f"say which are labels, as --config.csv.label_columns={example!r} does"
+  return f"name the label columns, as in --config.csv.label_columns={example!r}"
 
 
 def _share_of_numbers(table: Table, name: str) -> float:
@@ -254,7 +254,7 @@ def _task_type(
   found = set(told.values())
   if not told:
     raise ValueError(
-      f"{table.path}: there is no label in the column {', '.join(names)}"
+      f"{table.path}: there are no labels in the column {', '.join(names)}"
     )
   if "words" in found or (len(names) == 1 and _are_classes(table, names[0])):
     return "multiclass"
@@ -262,7 +262,7 @@ def _task_type(
     other = [name for name, kind in told.items() if kind != "binary"]
     raise ValueError(
       f"{table.path}: the columns {', '.join(other)} are not 0 or 1 as the"
-      f" others are: choose others with --config.csv.label_columns, or say"
+      " others are: choose others with --config.csv.label_columns, or set"
       " --config.csv.task_type"
     )
   return "binary" if found == {"binary"} else "regression"
@@ -335,7 +335,7 @@ def read_split(
   """Returns the column that splits a table, and what it says of each row.
 
   Args:
-    table: Of the file.
+    table: Table in the file.
     chosen: The column; None = the one that is called `split`, however it is
       written, if there is one.
     others: Columns with another use.
@@ -363,8 +363,8 @@ def read_split(
     likely = [n for n in table.columns if n not in others and _splits(table, n)]
     if likely:
       raise ValueError(
-        f"{table.path}: the column {likely[0]!r} seems to say the split, but is"
-        " not called split: choose it with"
+        f"{table.path}: the column {likely[0]!r} seems to hold the split, but"
+        " is not called split: choose it with"
         f" --config.csv.split_column={likely[0]!r}, or rename it"
       )
     return None

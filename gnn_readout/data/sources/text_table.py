@@ -63,9 +63,9 @@ class Table(NamedTuple):
   """Fields as text, by column.
 
   Attributes:
-    path: Of the file.
+    path: Path of the file.
     rows: [M] the number of each row, counted from 1 after the header.
-    columns: By name; those without a name are left out.
+    columns: Columns by name; those without a name are left out.
   """
 
   path: str
@@ -159,7 +159,7 @@ def _read_text(path: str | os.PathLike[str]) -> bytes:
   if len(text) > _MAX_BYTES:
     raise ValueError(f"it holds more than {_MAX_BYTES >> 20:,} MB of text")
   if text.startswith((b"\xff\xfe", b"\xfe\xff")):
-    raise ValueError("it is UTF-16: save it as UTF-8")
+    raise ValueError("it is encoded as UTF-16: save it as UTF-8")
   text = text.removeprefix(b"\xef\xbb\xbf")
   ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
   lengths = np.diff(ends, prepend=-1, append=len(text))
@@ -188,8 +188,8 @@ def _decoded(text: bytes) -> str:
   except UnicodeDecodeError as error:
     row = text.count(b"\n", 0, error.start)
     raise ValueError(
-      f"{_place(row)}: the byte 0x{text[error.start]:02x} is no UTF-8: save the"
-      " file as UTF-8"
+      f"{_place(row)}: the byte 0x{text[error.start]:02x} is not valid UTF-8:"
+      " save the file as UTF-8"
     ) from None
 
 
@@ -247,7 +247,7 @@ def _header(text: bytes, delimiter: str) -> tuple[int, list[str]]:
     with _long_fields():
       return end, next(csv.reader([line], delimiter=delimiter, strict=True), [])
   except csv.Error as error:
-    raise ValueError(f"the header: {error}: is a quote not closed?") from None
+    raise ValueError(f"the header: {error}: is a quote left open?") from None
 
 
 def _check_header(header: Sequence[str], delimiter: str) -> None:
@@ -346,7 +346,7 @@ def _records(text: str, delimiter: str) -> Iterator[list[str]]:
         return
       except csv.Error as error:
         raise ValueError(
-          f"{_place(row)}: {error}: a quote is not closed, or stands in the"
+          f"{_place(row)}: {error}: a quote is left open, or stands in the"
           " middle of a field"
         ) from None
       row += 1
@@ -362,7 +362,7 @@ def _check_lines(field: str, row: int, width: int, delimiter: str) -> None:
   ):
     raise ValueError(
       f"row {row} has a field of {len(inner) + 2} lines that look like rows: a"
-      f" quote is not closed, {quoted(field)}"
+      f" quote is left open, {quoted(field)}"
     )
 
 

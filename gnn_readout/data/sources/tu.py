@@ -84,7 +84,7 @@ def tu_files(name: str, data_dir: str | PathLike[str]) -> list[pathlib.Path]:
   """Returns the files that a dataset is made from: the zip, or the texts.
 
   Args:
-    name: Such as `'MUTAG'`.
+    name: Name, such as `'MUTAG'`.
     data_dir: The folder that holds `tu/`.
 
   Raises:
@@ -122,13 +122,14 @@ def read_tu(
   there is nothing else, or real numbers: the attributes and the labels one-hot.
 
   Args:
-    name: Such as `'MUTAG'`.
+    name: Name, such as `'MUTAG'`.
     data_dir: The folder that holds `tu/NAME.zip` or `tu/NAME/`.
-    features: Of the nodes: `'label'`; `'attribute'`, real numbers, the labels
-      one-hot beside them; `'degree'`, the number of edges that reach a node, as
-      a category; `'constant'`, the same category for all. By default as Xu et
-      al. 2019 have it: the degree for IMDB and COLLAB, a constant for REDDIT,
-      else the labels if there are any, then the attributes, then the degree.
+    features: Features of the nodes: `'label'`; `'attribute'`, real numbers, the
+      labels one-hot beside them; `'degree'`, the number of edges that reach a
+      node, as a category; `'constant'`, the same category for all. By default
+      as Xu et al. 2019 have it: the degree for IMDB and COLLAB, a constant for
+      REDDIT, else the labels if there are any, then the attributes, then the
+      degree.
     targets: What is learned of a graph: its `'label'`, a class, or its
       `'attribute'`, numbers; by default the attributes if there are any.
     remove_duplicates: Whether to leave out graphs that repeat an earlier one as
@@ -275,8 +276,8 @@ class _Files(NamedTuple):
       kind = name.removeprefix(start)
       if near := difflib.get_close_matches(kind, kinds, 1, _ALIKE):
         raise ValueError(
-          f"{self.root / name}: no file of this name is read; if it should be"
-          f" {start}{near[0]}, call it so, or else delete it"
+          f"{self.root / name}: no file of this name is read; rename it to"
+          f" {start}{near[0]} if that is meant, or delete it"
         )
     return [name for name in others if "readme" not in name.lower()]
 
@@ -306,8 +307,8 @@ class _Files(NamedTuple):
         f"{what}_attributes",
         large,
         lambda row: (
-          f"{np.abs(attributes[row]).max():g} is too large for a feature, at"
-          f" most {LARGEST:g}: its square is beyond float32"
+          f"{np.abs(attributes[row]).max():g} is too large for a feature,"
+          f" which may be at most {LARGEST:g}: its square is beyond float32"
         ),
       )
     return _Descriptions(labels, attributes)
@@ -341,7 +342,7 @@ def _read_targets(
   if len(there) > 1:
     (other,) = there - {kind}
     notes.append(
-      f"learned: {files.path(f'graph_{kind}s').name}; {other}s are there too:"
+      f"learned: {files.path(f'graph_{kind}s').name}; there are {other}s too:"
       f" --config.tu.targets={other}"
     )
   labels, task = _TARGETS[kind](files)

@@ -47,7 +47,7 @@ def windows(
 
   Args:
     smiles: [D].
-    schema: Of the dataset that the model was trained on.
+    schema: Schema of the dataset that the model was trained on.
     num_workers: Processes; None = one per core. Few molecules take one.
   """
   schema = dataclasses.replace(schema, split_from="none", notes=())

@@ -60,7 +60,9 @@ def without_duplicates(store: GraphStore) -> GraphStore:
     store: The graphs, without splits.
   """
   if store.splits:
-    raise ValueError(f"{store.schema.name} is split: its graphs are counted.")
+    raise ValueError(
+      f"{store.schema.name} is counted as a whole, but it has a split."
+    )
   _, first = np.unique(wl_hashes(store), return_index=True)
   keep = np.zeros(store.num_graphs, bool)
   keep[first] = True

@@ -12,9 +12,10 @@ class Line(NamedTuple):
   """Scores against inner steps.
 
   Attributes:
-    name: Of dataset and model.
+    name: Name of the dataset and the model.
     metric: What is scored.
-    points: Mean and sample deviation (None for a single seed) by steps.
+    points: Mean and sample standard deviation (None for a single seed) by
+      steps.
   """
 
   name: str
@@ -28,7 +29,7 @@ def inner_steps(ours: Sequence[Line], published: Line) -> dict[str, bytes]:
   Datasets and metrics are not the same: what compares is the shape.
 
   Args:
-    ours: At least one.
+    ours: Our lines, at least one.
     published: Table E.1.
 
   Returns:

@@ -1,4 +1,4 @@
-"""How the inner loop of Equilibrium Aggregation fares, drawn from records.
+"""The inner loop of Equilibrium Aggregation during training, from records.
 
 Two figures for a run: whether the inner loop converges (Figure 5 of the paper)
 and what becomes of its learned parameters (Figure 6, C.1 in the supplement).
@@ -53,7 +53,7 @@ def convergence(record: Record) -> dict[str, bytes]:
   norm.
 
   Args:
-    record: With the curves, see `has_curves`.
+    record: Record with the curves, see `has_curves`.
 
   Returns:
     The files, by name extension: 'png' and 'svg'.
@@ -79,7 +79,7 @@ def inner_parameters(record: Record) -> dict[str, bytes]:
   weight softplus(lambda) of the regulariser |y|^2, against the training step.
 
   Args:
-    record: With the curves, see `has_curves`.
+    record: Record with the curves, see `has_curves`.
 
   Returns:
     The files, by name extension: 'png' and 'svg'.

@@ -24,7 +24,7 @@ def draw(smiles: str, weights: np.ndarray, caption: str = "") -> str:
   """Returns an SVG of a molecule.
 
   Args:
-    smiles: Of the molecule.
+    smiles: SMILES of the molecule.
     weights: [n] or [n, H] of its atoms; of several the mean counts.
     caption: A line below it; a second one says what the colours mean.
 
@@ -94,7 +94,7 @@ def write(
     folder: Made if need be.
     rows: [M] the numbers.
     smiles: [M].
-    weights: Of the atoms of each.
+    weights: Weights of the atoms of each molecule.
     captions: [M], a line below each.
 
   Returns:

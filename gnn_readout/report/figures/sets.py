@@ -19,7 +19,7 @@ class Panel(NamedTuple):
   Attributes:
     title: What holds in all of it.
     axis: What varies.
-    lines: By label, the points.
+    lines: Points of each line, by label.
   """
 
   title: str
@@ -33,7 +33,7 @@ def ranked(
   """Draws the test scores of rows below one another, the best on top.
 
   Args:
-    rows: In this order; several seeds have an interval.
+    rows: Rows in the order of the bars; several seeds have an interval.
     name: What each is called.
 
   Returns:
@@ -62,7 +62,7 @@ def panels(given: Sequence[Panel], metric: str) -> dict[str, bytes]:
   """Draws lines in diagrams that share the vertical axis.
 
   Args:
-    given: At least one.
+    given: Panels, at least one.
     metric: What the lines are of.
 
   Returns:

@@ -86,7 +86,8 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
   names of one figure differ in them even where they share the readout.
 
   Args:
-    names: Such as 'sum' and 'equilibrium, squared', in the figure's order.
+    names: Names, such as 'sum' and 'equilibrium, squared', in the figure's
+      order.
   """
   result: dict[str, Look] = {}
   free = list(range(len(_SHAPES)))
@@ -126,7 +127,7 @@ def plain(text: str) -> str:
   """Returns a text of a record for a figure: short, and never a formula.
 
   Args:
-    text: Such as the name of a dataset, in which dollars may stand.
+    text: Text, such as the name of a dataset, in which dollars may stand.
   """
   shown = "".join(c if c.isprintable() else "\ufffd" for c in text)
   if len(shown) > _LONGEST:

@@ -69,7 +69,7 @@ def error_by_width(rows: Sequence[Selection]) -> dict[str, bytes]:
     axes.set_xticks(widths, list(map(str, widths)))
     axes.xaxis.minorticks_off()
     axes.set_xlabel("embedding size D")
-    axes.set_ylabel("mean squared error, test")
+    axes.set_ylabel("test mean squared error")
     figure.legend(loc="outside upper center", ncols=3)
     return style.save(figure)
 

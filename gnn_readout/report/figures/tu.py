@@ -14,8 +14,8 @@ _SHARE = 0.8  # Of the room of a dataset, for the marks of that with most.
 def accuracies(rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
   """Draws the accuracies of each dataset, a mark for each row.
 
-  Lines are sample deviations; a diamond is the published mean. The axis holds
-  what is drawn, and need not begin at 0: no bar says that it does.
+  Lines are sample standard deviations; a diamond is the published mean. The
+  axis holds what is drawn, and need not begin at 0: no bar says that it does.
 
   Args:
     rows: From `crossvals.rows`; those of another metric are left out.
@@ -83,7 +83,7 @@ def _mark(
   x: float,
   look: style.Look,
 ) -> Any:
-  """Draws a mean and its deviation, of fractions, in percent."""
+  """Draws a mean and its standard deviation, of fractions, in percent."""
   value, deviation = (row[column] for column in columns)
   return axes.errorbar(
     x,
@@ -99,4 +99,4 @@ def _mark(
 def _plus_minus(row: dict[str, Any]) -> str:
   if row["deviation"] is None:
     return ""
-  return f", deviation {100 * row['deviation']:.1f}"
+  return f", std {100 * row['deviation']:.1f}"

@@ -51,16 +51,16 @@ def display(row: dict[str, Any]) -> dict[str, str]:
     else readout,
     "protocol": protocol,
     "test": _score(row["metric"], row["test"], row["deviation"]),
-    "over": counted(row["count"], row["counted"]),
+    "mean over": counted(row["count"], row["counted"]),
     "published": _score(
       "accuracy", row["published"], row["published_deviation"]
     ),
-    "apart, in published deviations": "" if away is None else f"{away:+.1f}",
+    "difference / published std": "" if away is None else f"{away:+.1f}",
     "epochs to converge": _epochs(row["converged"], row["converged_deviation"]),
     "published epochs": _epochs(
       row["published_converged"], row["published_converged_deviation"]
     ),
-    "points x folds x repeats x epochs": (
+    "grid points x folds x repeats x epochs": (
       f"{row['grid_points']} x {row['folds']} x {row['repeats']} x"
       f" {row['epochs']:g}"
     ),
@@ -70,7 +70,7 @@ def display(row: dict[str, Any]) -> dict[str, str]:
 
 def display_long(row: dict[str, Any]) -> dict[str, str]:
   """Returns `display` with the published number's source and the command."""
-  more = {"source of the published": row["source"] or ""}
+  more = {"source of the published number": row["source"] or ""}
   return {**display(row), **more, "command": row["command"]}
 
 
@@ -145,7 +145,7 @@ def _row(record: Record) -> dict[str, Any]:
 
 
 def _reduced(record: Record) -> str:
-  """What is smaller than in the published runs, and the run's own note."""
+  """Says what is smaller than in the published runs, and the run's note."""
   protocol, model = record["protocol"], _model(record)
   sizes = [(protocol["repeats"], protocol["repeats_published"], "repeats")]
   size = published.tu_size(record["dataset"]["name"], model)
@@ -204,7 +204,7 @@ def _model_name(model: str, eps: str) -> str:
 
 
 def _score(metric: str, value: float | None, deviation: float | None) -> str:
-  """Percent if it is an accuracy."""
+  """Returns a score, in percent if it is an accuracy."""
   if metric != "accuracy":
     return f"{METRIC_NAMES.get(metric, metric)} " + markup.plus_minus(
       value, deviation

@@ -10,17 +10,19 @@ from typing import Any
 from gnn_readout.records import METRIC_NAMES, Record, group
 from gnn_readout.report import markup
 from gnn_readout.report.results import published
+from gnn_readout.report.results.selection import Selection
 
 # OGB's length and width, which configs/molpcba.py has as well.
 _EPOCHS = int(published.number("ogb_epochs"))
 WIDTH = int(published.number("ogb_width"))
 
 CAPTION = (
-  "Mean and sample deviation over the seeds. The learning rate is the one of"
-  " those that ran with the best mean validation score. `reduced` says what is"
-  f" smaller than OGB's {WIDTH} wide and {_EPOCHS} epochs; runs of less than an"
-  " epoch are made for their speed, and left out. All runs and their commands"
-  " are in [runs.md](runs.md)."
+  "Scores are the mean and sample standard deviation over the seeds. Each row"
+  " uses the learning rate with the best mean validation score; `best of`"
+  " says how many were tried. `reduced` lists settings below OGB's (width"
+  f" {WIDTH}, {_EPOCHS} epochs). Runs of less than one epoch only measure"
+  " speed and are left out. All runs and their commands are in"
+  " [runs.md](runs.md)."
 )
 
 
@@ -47,10 +49,15 @@ def reduced(record: Record, width: int | None = WIDTH) -> str:
   actual = record["config"]["model"]["message_passing"]["width"]
   words = []
   if width and actual < width:
-    words.append(f"{actual} of {width} wide")
+    words.append(f"width {actual} of {width}")
   if record["epochs"] < _EPOCHS:
     words.append(f"{record['epochs']:.3g} of {_EPOCHS} epochs")
   return ", ".join(words)
+
+
+def learning_rate(row: Selection) -> str:
+  """Returns such as '0.001 (best of 3)', or '0.001' if no other was tried."""
+  return f"{row.learning_rate:g}" + f" (best of {row.rates})" * (row.rates > 1)
 
 
 def model_name(record: Record) -> str:
@@ -74,9 +81,9 @@ def rows(records: Iterable[Record]) -> list[dict[str, Any]]:
     records: From `runs`.
 
   Returns:
-    Rows of plain values, sorted, all with the same keys. Deviations are
-    sample standard deviations over seeds, None for a single one. Runs that
-    were given up without a score have none.
+    Rows of plain values, sorted, all with the same keys. The columns
+    `*_deviation` are sample standard deviations over seeds, None for a single
+    one. Runs that were given up without a score have none.
   """
   order = operator.itemgetter(
     "dataset", "model", "width", "readout", "steps", "learning_rate", "command"

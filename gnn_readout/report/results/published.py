@@ -19,7 +19,7 @@ class Published(NamedTuple):
   """One published number of molecules.csv.
 
   Attributes:
-    dataset: Such as 'ogbg-molpcba'.
+    dataset: Dataset, such as 'ogbg-molpcba'.
     model: Message passing, with '+virtual_node' where there is one; '' where
       the source does not say.
     readout: '' where the source does not say or the model has its own.
@@ -49,14 +49,16 @@ class PublishedTu(NamedTuple):
   """Published numbers of a model on a dataset of the TU collection, tu.csv.
 
   Attributes:
-    dataset: Such as 'tu/MUTAG'.
+    dataset: Dataset, such as 'tu/MUTAG'.
     model: 'gin' (of the thesis) or 'gin0' (of Xu et al.).
     readout: Its name. The sum or the mean is that of GIN-Base.
     accuracy: A fraction.
-    deviation: Sample deviation over ten repeats, None where there is none.
-    epochs: To the best validation accuracy, None where not given.
-    epochs_deviation: Likewise.
-    run_epochs: Of a run (section A.3.4 of the thesis).
+    deviation: Sample standard deviation over ten repeats, None where there is
+    none.
+    epochs: Number of epochs to the best validation accuracy, None where not
+      given.
+    epochs_deviation: Standard deviation of those, None where not given.
+    run_epochs: Number of epochs of a run (section A.3.4 of the thesis).
     grid_points: From which hyper-parameters were chosen.
     source: Publication and table.
   """
@@ -98,7 +100,7 @@ def number(name: str) -> float:
   """Returns a published number that stands in a sentence, not in a table.
 
   Args:
-    name: That of a row of numbers.csv.
+    name: Name of a row of numbers.csv.
   """
   return _numbers()[name]
 
@@ -119,8 +121,8 @@ def polygon_loss(metric: str, variant: str, num_points: int) -> float | None:
   Args:
     metric: 'direct', 'chamfer' or 'hungarian' (tables 5.1, 5.2 and 5.3 of the
       thesis); each a mean over points and coordinates.
-    variant: That of `configs/polygons.py`, or 'random', which is not a model:
-      the same polygon in another rotation.
+    variant: Variant of `configs/polygons.py`, or 'random', which is not a
+      model: the same polygon in another rotation.
     num_points: n.
   """
   return _polygons().get((metric, variant, num_points))
@@ -142,7 +144,7 @@ def digit_accuracy(readout: str, noise: float, epochs: int) -> float | None:
   Args:
     readout: Its name.
     noise: Standard deviation of the points' noise.
-    epochs: Of training from scratch on 60,000 digits.
+    epochs: Number of epochs of training from scratch on 60,000 digits.
   """
   return _digits().get((readout, noise, epochs))
 
@@ -215,7 +217,7 @@ def tu_size(dataset: str, model: str) -> tuple[int, int] | None:
   """Returns epochs and points of the grid of the published runs.
 
   Args:
-    dataset: Such as 'tu/MUTAG'.
+    dataset: Dataset, such as 'tu/MUTAG'.
     model: 'gin' (of the thesis) or 'gin0' (of Xu et al.).
   """
   row = tu(dataset, model, base_readout(dataset))
@@ -226,7 +228,7 @@ def tu(dataset: str, model: str, readout: str | None) -> PublishedTu | None:
   """Returns what was published of a model, None if nothing was.
 
   Args:
-    dataset: Such as 'tu/MUTAG'.
+    dataset: Dataset, such as 'tu/MUTAG'.
     model: 'gin' (of the thesis) or 'gin0' (of Xu et al.).
     readout: Its name.
   """

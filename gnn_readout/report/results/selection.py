@@ -1,4 +1,4 @@
-"""Of several learning rates the one that counts."""
+"""Selection of one learning rate of several, by validation scores."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class Selection(NamedTuple):
 
   @property
   def best(self) -> Record:
-    """The run of the best validation score."""
+    """The run with the best validation score."""
     return min(self.runs, key=lambda run: _sign(run) * run["best"]["valid"])
 
   @property
   def learning_rate(self) -> float:
-    """The one that counts."""
+    """The selected learning rate."""
     return field(self.record, _RATE)
 
   @property
   def metric(self) -> str:
-    """Such as 'rocauc'."""
+    """Name of the metric, such as 'rocauc'."""
     return self.record["test"]["metric"]
 
   @property
@@ -69,7 +69,7 @@ def select(records: Iterable[Record]) -> list[Selection]:
   learning rate with a run that failed counts only if there is no other.
 
   Args:
-    records: Of runs, in any order.
+    records: Records of runs, in any order.
 
   Returns:
     Those that have a score.

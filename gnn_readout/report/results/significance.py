@@ -16,12 +16,18 @@ from gnn_readout.statistics import holm, t_tests
 from gnn_readout.statistics.t_tests import LEVEL, TTest
 
 RULE = (
-  "Two results are said to differ if Student's t test of their seeds has"
-  f" p < {LEVEL}, after Holm's correction where several are compared in one"
-  f" sentence; the interval is that of a single comparison, at {1 - LEVEL:.0%}."
-  " Of a result with one seed nothing is said."
+  "Two results differ significantly if Student's t test of their seeds has p"
+  f" < {LEVEL}, after Holm's correction where one sentence compares several."
+  f" The {1 - LEVEL:.0%} confidence intervals are those of a single"
+  " comparison, without that correction. Results with one seed are not"
+  " compared."
 )
-VERDICTS = {1: "ahead", 0: "within noise", -1: "behind", None: "not compared"}
+VERDICTS = {
+  1: "ahead",
+  0: "not significant",
+  -1: "behind",
+  None: "not compared",
+}
 
 
 class Result(NamedTuple):
@@ -42,7 +48,8 @@ class Comparison(NamedTuple):
   Attributes:
     first: Named first, whether it is ahead or behind.
     second: What it is compared with.
-    metric: Such as 'rocauc'; of 'rmse' and 'mae' the lower is the better.
+    metric: Metric, such as 'rocauc'; of 'rmse' and 'mae' the lower is the
+      better.
     test: How much better the first is; None if one of the two has one seed.
     p: Corrected for all comparisons that are made at once.
   """
@@ -55,7 +62,7 @@ class Comparison(NamedTuple):
 
   @property
   def verdict(self) -> int | None:
-    """1 if `first` is ahead, -1 if behind, 0 within noise, None not said."""
+    """1 if `first` is ahead, -1 if behind, 0 not significant, None not said."""
     if self.test is None:
       return None
     if self.p >= LEVEL:
@@ -66,7 +73,7 @@ class Comparison(NamedTuple):
     """Returns a clause that says how `first` compares with `second`."""
     names = f"{self.first.name} and {self.second.name}"
     if self.test is None:
-      return f"{names} are not compared, one of them has a single seed"
+      return f"{names} are not compared because one of them has a single seed"
     scale, unit, digits = 100, "points", ".1f"
     if self.metric in LOWER_IS_BETTER:
       scale, unit, digits = 1, METRIC_NAMES[self.metric], ".3g"
@@ -80,7 +87,8 @@ class Comparison(NamedTuple):
     )
     if not self.verdict:
       return (
-        f"the difference between {names}, {size} ({numbers}), is within noise"
+        f"the difference between {names}, {size} ({numbers}), is not"
+        " significant"
       )
     side = "ahead of" if self.verdict > 0 else "behind"
     return (
@@ -95,7 +103,7 @@ def compare(
 
   Args:
     pairs: What is compared at once.
-    metric: Of all of them.
+    metric: Metric of all of them.
   """
   sign = -1 if metric in LOWER_IS_BETTER else 1
   tests = [

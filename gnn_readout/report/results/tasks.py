@@ -14,7 +14,7 @@ from gnn_readout.report.results.selection import Selection, select
 
 
 class Length(NamedTuple):
-  """For how long a row was trained."""
+  """How long a row was trained."""
 
   steps: int
   batch_size: int
@@ -25,8 +25,8 @@ def rows(records: Iterable[Record], task: str) -> list[Selection]:
   """Returns the rows of a task, sorted by label, width and steps.
 
   Args:
-    records: Of all kinds, in any order.
-    task: Such as 'median'.
+    records: Records of all kinds, in any order.
+    task: Task, such as 'median'.
   """
   found = select(r for r in records if r.get("problem") == task)
   return sorted(

@@ -33,7 +33,7 @@ class Ablation(NamedTuple):
   Attributes:
     table: Its name.
     what: What varies.
-    field: Of the config.
+    field: Field of the config.
     setting: What `published` and a reader call a value of it.
     sweep: The function of configs/molpcba.py that yields the runs.
     width: What is not reduced, None if it is smaller on purpose.
@@ -88,15 +88,15 @@ def make(records: Sequence[Record]) -> list[Block]:
     drawn = figures.inner_steps(_lines(found["E.1"]), _published_line())
     caption = (
       "Validation score against the number of inner steps of Equilibrium"
-      " Aggregation: ours above, table E.1 of the paper below, on another"
-      " dataset and by another metric"
+      " Aggregation: our runs above; below, table E.1 of the paper, which has"
+      " another dataset and another metric"
     )
     made["E.1"].append(Figure("inner_steps", caption, drawn))
   made["E.2"] = _time_blocks(times)
   intro = (
-    f"The paper's numbers are on validation. {molecules.CAPTION}"
-    f" {significance.RULE} Compared are the largest and the smallest value of a"
-    " table."
+    f"The paper reports validation scores. {molecules.CAPTION}"
+    f" {significance.RULE} In each table the largest value is compared with"
+    " the smallest."
   )
   return [intro, *(block for table in sorted(made) for block in made[table])]
 
@@ -108,7 +108,7 @@ def groups(
 
   Args:
     entries: From `select`.
-    ablation: Of `ABLATIONS`.
+    ablation: A row of `ABLATIONS`.
 
   Returns:
     Groups of at least two, by value, sorted by it.
@@ -131,7 +131,7 @@ def table_rows(
   """Returns a table, by column title; last, what has no run.
 
   Args:
-    ablation: Of `ABLATIONS`.
+    ablation: A row of `ABLATIONS`.
     its_groups: From `groups`.
   """
   levels = _published(ablation.table)
@@ -147,7 +147,7 @@ def table_rows(
         "message passing": model,
         ablation.what: ablation.setting(value),
         "reduced": molecules.reduced(record, ablation.width),
-        "learning rate": f"{entry.learning_rate:g} (of {entry.rates})",
+        "learning rate": molecules.learning_rate(entry),
         "seeds": str(len(entry.runs)),
         "metric": METRIC_NAMES.get(entry.metric, entry.metric),
         "valid": markup.plus_minus(*markup.mean_deviation(entry.valids)),
@@ -173,7 +173,7 @@ def sentence(
   rule is that of `significance`.
 
   Args:
-    ablation: Of `ABLATIONS`.
+    ablation: A row of `ABLATIONS`.
     its_groups: From `groups`.
   """
   said = []
@@ -242,7 +242,7 @@ def time_rows(
           "inner steps": str(key[1] or ""),
           "hardware": str(record["hardware"].get("device", "")),
           "hours": f"{_hours(entry):.1f}",
-          "of sum": f"{_hours(entry) / base:.2f}",
+          "relative to sum": f"{_hours(entry) / base:.2f}",
           **_hour_cells(levels, key),
         }
       )
@@ -259,8 +259,8 @@ def _blocks(
   ablation: Ablation, its_groups: Sequence[dict[float, Selection]]
 ) -> list[Block]:
   caption = (
-    f"Table {ablation.table}: {ablation.what}; published are validation scores"
-    f" on {_PAPER_DATASET}"
+    f"Table {ablation.table}: {ablation.what}; the published numbers are"
+    f" validation scores on {_PAPER_DATASET}"
   )
   rows = table_rows(ablation, its_groups)
   return [Table(caption, rows), sentence(ablation, its_groups)]
@@ -275,15 +275,19 @@ def _time_blocks(its_groups: Sequence[Sequence[Selection]]) -> list[Block]:
   for group in its_groups:
     last = group[-1]
     said.append(
-      f"On {last.record['dataset']['name']}, a step with {_steps(last)} inner"
-      f" steps takes {_hours(last) / _hours(group[0]):.1f} times as long as one"
-      " with sum."
+      f"On {last.record['dataset']['name']}, a training step with"
+      f" {counted(_steps(last), 'inner step')} takes"
+      f" {_hours(last) / _hours(group[0]):.1f} times as long as one of the sum"
+      " readout."
     )
   return [table, " ".join(said)]
 
 
 def _no_runs(sweep: str) -> str:
-  return f"No runs of ours yet: `{SWEEP.format(sweep)}`"
+  return (
+    "There are no runs of ours yet; this command makes them:"
+    f" `{SWEEP.format(sweep)}`"
+  )
 
 
 def _published(table: str) -> dict[tuple[str, str], float]:
@@ -312,7 +316,7 @@ def _hour_cells(
   hours = levels.get(key)
   return {
     "published hours": "" if hours is None else f"{hours:.1f}",
-    "published, of sum": (
+    "published, relative to sum": (
       "" if hours is None else f"{hours / levels['sum', 0]:.2f}"
     ),
   }

@@ -32,14 +32,14 @@ def set_prediction(records: Sequence[Record]) -> list[Block]:
     "n": "num_points",
     "input": "input",
     "steps": "model.num_steps",
-    "steps in testing": "model.test_num_steps",
+    "test steps": "model.test_num_steps",
   }
   groups = set_rows.by_setting(found, ("data", "num_points", "input"), decoder)
   return [
-    "Sets decoded from a vector: by DSPN, whose encoder pools with the readout,"
-    " by an MLP and by an LSTM. The test score is a loss of squares,"
-    " `set_loss` by Huber's function, which is what table 6.1 of the thesis"
-    " has of digits. Scores with a number behind them are after so many steps."
+    "Sets are decoded from a vector by DSPN, whose encoder pools with the"
+    " readout, by an MLP or by an LSTM. The test score is a squared loss;"
+    " `set_loss` uses Huber's function, as table 6.1 of the thesis does for"
+    " digits. Scores with a number behind them are after so many steps."
     f" {set_rows.HOW.format(task='set_prediction')}",
     *(
       sentence

@@ -1,4 +1,4 @@
-"""Figures 5 and 6 of the paper: how the inner loop of a run fares."""
+"""Figures 5 and 6 of the paper: the inner loop of a run during training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gnn_readout.report.results import molecules
 # What is said of a run, by curve.
 _SAID = {
   "inner_mean_max_norm": (
-    "the max-norm of the last inner gradient, mean of the batch,"
+    "the max-norm of the last inner gradient (mean over the batch)"
   ),
   "inner_learning_rate": "the learning rate",
   "inner_momentum": "the momentum",
@@ -43,7 +43,7 @@ def make(records: Sequence[Record]) -> list[Block]:
       Pair(
         Figure(
           f"{name}_convergence",
-          f"{title}: the last inner gradient, and the auxiliary loss",
+          f"{title}: the last inner gradient and the auxiliary loss",
           figures.convergence(record),
         ),
         Figure(
@@ -55,9 +55,10 @@ def make(records: Sequence[Record]) -> list[Block]:
       statement(record),
     ]
   intro = (
-    "Left, does the inner loop converge (Figure 5 of the paper); right, its"
-    " learned parameters (Figure 6 there, C.1 in the supplement). Of several"
-    " configurations the best on validation, of several seeds the lowest."
+    "The left figures show whether the inner loop converges (Figure 5 of the"
+    " paper), the right ones its learned parameters (Figure 6 of the paper,"
+    " Figure C.1 of the supplement). Of several configurations the one with"
+    " the best validation score is shown, and of its seeds the lowest."
   )
   return made and [intro, *made]
 
@@ -73,8 +74,8 @@ def statement(record: Record) -> str:
     (first, start), *_, (last, end) = record["curves"]["diagnostics"][name]
     said.append(f"{what} goes from {start:.2g} to {end:.2g}")
   return (
-    f"Between step {first:,} and step {last:,} {'; '.join(said)}. This is one"
-    " run; others may do otherwise."
+    f"Between step {first:,} and step {last:,}, {'; '.join(said)}. This is a"
+    " single run; others may differ."
   )
 
 
@@ -86,7 +87,7 @@ def drawn(records: Iterable[Record]) -> list[Record]:
   less than an epoch are not drawn.
 
   Args:
-    records: Of all kinds, in any order.
+    records: Records of all kinds, in any order.
   """
   shown = [
     record

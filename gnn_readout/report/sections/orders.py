@@ -20,11 +20,12 @@ def sorting(records: Sequence[Record]) -> list[Block]:
   found = sorted(
     rows(records, "sorting"), key=lambda row: (label(row), _sizes(row))
   )
-  fields = {"N": "set_size", "N in testing": "test_set_size"}
+  fields = {"N": "set_size", "test N": "test_set_size"}
   return found and [
-    "Shares of sets without a number at a wrong place, by interval, decoded by"
-    " the Hungarian method on -P as published, and on -log P. Published: PO-U"
-    f" makes no mistake anywhere. {set_rows.HOW.format(task='sorting')}",
+    "Share of the sets that are sorted without a mistake, by interval of the"
+    " numbers, decoded by the Hungarian method on -P as published and on -log"
+    " P. The published PO-U makes no mistake on any interval."
+    f" {set_rows.HOW.format(task='sorting')}",
     *_sorted(found, "-P", is_log=False),
     *_sorted(found, "-log P", is_log=True),
     *set_rows.table(found, "sorting", fields, extra=_shares),

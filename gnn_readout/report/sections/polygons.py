@@ -37,14 +37,15 @@ def make(records: Sequence[Record]) -> list[Block]:
   seeds = sorted({record["seed"] for record in scored})
   commands = list(dict.fromkeys(record["command"] for record in scored))
   text = (
-    "Losses of reconstructed polygons on rotations drawn anew, in hundredths,"
-    " for sets of n points; means over points and coordinates, then over"
-    f" {counted(len(seeds), 'seed')}, tested at the step that was best on"
-    f" validation by the Hungarian loss; {counted(scored[0]['steps'], 'step')}"
-    f" of {counted(scored[0]['config']['batch_size'], 'set')}. `random` is the"
-    " loss of the same polygon in another rotation. The direct loss means"
-    " nothing for a decoder that keeps no order. Made by the likes of"
-    f" {markup.code(commands[0])}."
+    "Losses of reconstructed polygons, in hundredths, on newly drawn"
+    " rotations and for sets of n points: means over points and coordinates,"
+    f" then over {counted(len(seeds), 'seed')}. Each run is tested at the step"
+    " with the best Hungarian loss on validation, of"
+    f" {counted(scored[0]['steps'], 'training step')} with batches of"
+    f" {counted(scored[0]['config']['batch_size'], 'set')}. `random` is the"
+    " loss of the same polygon in another rotation. The direct loss is"
+    " meaningless for a decoder that does not keep the order. Commands such"
+    f" as {markup.code(commands[0])} make these runs."
   )
   blocks: list[Block] = [text]
   blocks += [
@@ -55,9 +56,9 @@ def make(records: Sequence[Record]) -> list[Block]:
   knots = _knots(scored)
   if knots:
     title = (
-      "What FSPool learned: weight by rank (Figure 5.7), a panel for each"
-      " feature; the weights start from standard normal draws, and most of what"
-      " is seen here is still that"
+      "Learned weights of FSPool by rank (Figure 5.7 of the thesis), one"
+      " panel per feature; the weights are initialised from a standard normal"
+      " distribution, which is most of what is seen here"
     )
     drawn = fspool.rank_weights(knots)
     blocks.append(Figure("polygons_rank_weights", title, drawn))
@@ -68,7 +69,7 @@ def table(records: Sequence[Record], metric: str) -> list[dict[str, str]]:
   """Returns a row for each variant, and one for what the thesis has of it.
 
   Args:
-    records: With a score.
+    records: Records with a score.
     metric: A key of `TABLES`.
   """
   cells: dict[str, dict[int, list[float]]] = {}
@@ -106,9 +107,9 @@ def _statement(records: Sequence[Record]) -> list[str]:
   if not factors:
     return []
   return [
-    "By the Hungarian loss the worst seed of FSPool and FSUnpool is"
-    f" {min(factors):,.0f} to {max(factors):,.0f} times lower than the best"
-    f" seed of an MLP, at {len(factors)} numbers of points."
+    "The Hungarian loss of the worst seed of FSPool with FSUnpool is"
+    f" {min(factors):,.0f} to {max(factors):,.0f} times lower than that of the"
+    f" best seed of an MLP, over {counted(len(factors), 'set size')}."
   ]
 
 

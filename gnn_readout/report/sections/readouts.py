@@ -8,8 +8,11 @@ from typing import Any
 from gnn_readout.records import Record
 from gnn_readout.report import markup
 from gnn_readout.report.blocks import Block, Table
+from gnn_readout.wording import counted
 
 _TOLERANCE = 1e-3  # Of float32 values, relative to the largest.
+# What a reader sees of a check, by its name in the records.
+_CHECKS = {"order": "order", "company": "batch", "padding": "padding"}
 
 
 def make(records: Sequence[Record]) -> list[Block]:
@@ -26,7 +29,7 @@ def make(records: Sequence[Record]) -> list[Block]:
     return _blocks(record)
   except KeyError as error:
     raise ValueError(
-      f"record {record['name']!r}: field {error} is missing; measure again:"
+      f"record {record['name']!r}: field {error} is missing; measure again by:"
       f" {record['command']}"
     ) from error
 
@@ -37,30 +40,29 @@ def _blocks(record: Record) -> list[Block]:
   base = next(row for row in rows if row["name"] == "sum")
   device = hardware["device"]
   if hardware["platform"] == "cpu":
-    device = f"{hardware['cpu_count']} cores ({device})"
+    device = f"{counted(hardware['cpu_count'], 'core')} ({device})"
   return [
-    f"Every readout of the table `READOUTS`, by itself: {given['graphs']}"
-    f" graphs of {given['dataset']}, {given['width']} wide,"
-    f" {given['dtype']}, default arguments. Times are relative to"
+    "Every readout of the table `READOUTS` is measured by itself, with its"
+    f" default arguments, on {given['graphs']} graphs of {given['dataset']} at"
+    f" width {given['width']} in {given['dtype']}. Times are relative to"
     f" `sum`, which takes {base['forward']:.1f} µs forward and"
-    f" {base['training']:.1f} µs for the gradient per molecule on {device}, jax"
-    f" {record['versions']['jax']}; memory is what the gradient needs besides"
-    f" its arguments and results, and 'large' the same for {large['graphs']}"
-    f" graphs of {large['dataset'].removeprefix('tu/')}, {large['width']} wide,"
-    f" {large['nodes']:,} nodes in all and"
-    f" {large['largest']:,} in the largest: no readout lays sets out side by"
-    f" side. Checked: the values stay the same, to {_TOLERANCE:g} of the"
-    " largest, when the elements of a set change places (order), when a set is"
-    " alone in its batch (company), and when there is more padding, filled with"
-    " NaN (padding). The contract tests check the same and more in double"
-    " precision."
-    f" Made by {markup.code(record['command'])}.",
+    f" {base['training']:.1f} µs for the gradient per molecule on {device},"
+    f" jax {record['versions']['jax']}. `MiB` is the memory that the gradient"
+    " needs besides its arguments and results; `large, MiB` is the same for"
+    f" {large['graphs']} graphs of {large['dataset'].removeprefix('tu/')} at"
+    f" width {large['width']}, with {large['nodes']:,} nodes in all and"
+    f" {large['largest']:,} in the largest graph. `checked` lists what leaves"
+    f" the values unchanged, up to {_TOLERANCE:g} of the largest value:"
+    " another order of the elements (order), other sets in the batch (batch),"
+    " and more padding, filled with NaN (padding). The contract tests check"
+    " the same and more in double precision. The command was"
+    f" {markup.code(record['command'])}.",
     Table("Readouts by themselves", [_cells(row, base) for row in rows]),
   ]
 
 
 def _cells(row: dict[str, Any], base: dict[str, Any]) -> dict[str, str]:
-  checked = [k for k, v in row["deviations"].items() if v < _TOLERANCE]
+  checked = [_CHECKS[k] for k, v in row["deviations"].items() if v < _TOLERANCE]
   return {
     "readout": f"`{row['name']}`",
     "formula": row["formula"],

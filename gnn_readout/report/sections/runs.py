@@ -21,7 +21,7 @@ def make(records: Sequence[Record]) -> list[Block]:
     shown = [crossvals.display_long(row) for row in rows]
     blocks.append(Table("Cross-validation on the TU collection", shown))
   intro = (
-    "Rows differ in more than the seed. Deviations are sample deviations over"
-    " the seeds."
+    "Runs that differ only in the seed share a row, which gives the mean and"
+    " sample standard deviation over the seeds."
   )
   return blocks and [intro, *blocks]

@@ -18,9 +18,10 @@ from gnn_readout.statistics.t_tests import LEVEL, half_width, two_samples
 Name = Callable[[Selection], str]
 _LONG = ("note", "command")  # Too long for a table to look at.
 HOW = (
-  "Of the learning rates the best on validation; mean and, of several seeds,"
-  f" half of Student's {1 - LEVEL:.0%} interval."
-  " Commands are in [{task}.csv]({task}.csv)."
+  "Each row uses the learning rate with the best mean validation score, and"
+  " gives the mean and, for several seeds, half the width of Student's"
+  f" {1 - LEVEL:.0%} confidence interval."
+  " The command of every row is in [{task}.csv]({task}.csv)."
 )
 
 
@@ -115,7 +116,7 @@ def ranking(
   if len(most) < 3:
     return []
   title = (
-    f"Test scores, {setting}; bars are {1 - LEVEL:.0%} intervals of the seeds"
+    f"Test scores, {setting}; bars are {1 - LEVEL:.0%} confidence intervals"
   )
   return [Figure(f"{task}_ranking", title, figures.ranked(most, name))]
 
@@ -144,7 +145,7 @@ def table(
   notes = sorted({row["note"] for row in cells if row["note"]})
   return [
     Table("Scores", short),
-    *(f"Reduced: {note}." for note in notes),
+    *(f"Reduced settings: {note}." for note in notes),
     File(f"{task}.csv", markup.csv_table(cells)),
   ]
 

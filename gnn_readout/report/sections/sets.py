@@ -41,16 +41,16 @@ def counting(records: Sequence[Record]) -> list[Block]:
         "counting_panels",
         "Accuracy against the side of the squares and against the noise (Figure"
         " 3.6 of the thesis)",
-        figures.panels(panels, "accuracy, test"),
+        figures.panels(panels, "test accuracy"),
       )
     )
   groups = set_rows.by_setting(found, ("side", "noise"))
   most = max(groups, key=lambda setting: len(groups[setting]))
   size = field(found[0].record, "set_size")
   return [
-    f"How many of {size} overlapping squares are objects, by the counting"
-    " module, by the sum of the scores, and by readouts; guessing is right with"
-    f" probability {1 / (size + 1):.2g}."
+    f"The task is to tell how many of {size} overlapping squares are objects."
+    " The counting module, the sum of the scores and several readouts are"
+    f" compared; guessing is right with probability {1 / (size + 1):.2g}."
     f" {set_rows.HOW.format(task='counting')}",
     *set_rows.leader(most, groups[most], "counts"),
     *_module(found),
@@ -69,8 +69,9 @@ def mnist_sets(records: Sequence[Record]) -> list[Block]:
   groups = set_rows.by_setting(found, ("noise", "dataset", "num_steps"))
   most = max(groups, key=lambda setting: len(groups[setting]))
   return [
-    "Which digit a set of points shows. Published are accuracies from scratch"
-    f" on {_PUBLISHED_DIGITS:,} digits after as many steps (Zhang 2020)."
+    "The task is to tell which digit a set of points shows. The published"
+    " numbers are accuracies of models trained from scratch on"
+    f" {_PUBLISHED_DIGITS:,} digits for as many epochs (Zhang 2020)."
     f" {set_rows.HOW.format(task='mnist_sets')}",
     *set_rows.leader(most, groups[most], "classifies"),
     *set_rows.ranking(groups, "mnist_sets"),

@@ -46,7 +46,9 @@ def make(records: Sequence[Record]) -> list[Block]:
     rows = [_baseline_cells(entry) for entry in base]
     blocks.append(Table("OGB's own models, mean readout", rows))
     blocks.append(baseline_sentence(base))
-  caption = f"Table 2; published are test scores on {_PAPER_DATASET}"
+  caption = (
+    f"Table 2; the published numbers are test scores on {_PAPER_DATASET}"
+  )
   return [*blocks, Table(caption, table_rows(ours)), sentence(ours)]
 
 
@@ -96,10 +98,7 @@ def sentence(entries: Sequence[Selection]) -> str:
     others = [e for e in group if e not in equilibrium]
     if equilibrium and others:
       said.append(_comparisons(equilibrium[0], others))
-  return " ".join(said) or (
-    "No two runs differ in nothing but the readout and have equilibrium as one"
-    " of them: nothing to compare."
-  )
+  return " ".join(said) or ("There is no equilibrium run to compare with.")
 
 
 def baseline_sentence(entries: Sequence[Selection]) -> str:
@@ -115,8 +114,8 @@ def baseline_sentence(entries: Sequence[Selection]) -> str:
     dataset = entry.record["dataset"]["name"]
     said.append(f"{_model_readout(entry)[0]} on {dataset} {away:+.1f}")
   return (
-    "From the published mean to ours, in published deviations of a seed:"
-    f" {', '.join(said)}."
+    "Our mean minus the published one, divided by the published standard"
+    f" deviation over seeds: {', '.join(said)}."
   )
 
 
@@ -139,7 +138,7 @@ def _comparisons(first: Selection, others: Sequence[Selection]) -> str:
   for test, valid in zip(tests, valids, strict=True):
     clauses.append(test.clause())
     if test.verdict != valid.verdict:
-      clauses[-1] += f" (on validation {significance.VERDICTS[valid.verdict]})"
+      clauses[-1] += f" (on validation: {significance.VERDICTS[valid.verdict]})"
   words = [first.record["dataset"]["name"], _model_readout(first)[0]]
   if molecules.reduced(first.record):
     words.append(molecules.reduced(first.record))
@@ -186,7 +185,7 @@ def _cells(entry: Selection) -> dict[str, str]:
     "message passing": model,
     "readout": readout,
     "reduced": molecules.reduced(record),
-    "learning rate": f"{entry.learning_rate:g} (of {entry.rates})",
+    "learning rate": molecules.learning_rate(entry),
     "seeds": str(len(entry.runs)),
     "metric": METRIC_NAMES.get(entry.metric, entry.metric),
     "valid": markup.plus_minus(*markup.mean_deviation(entry.valids)),

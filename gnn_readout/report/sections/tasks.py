@@ -27,14 +27,14 @@ def median(records: Sequence[Record]) -> list[Block]:
     for name in ("steps", "seeds", "mean_factor", "best_factor")
   )
   return found and [
-    f"Published, a figure without numbers: after {steps:,.0f} steps the error"
-    f" of Equilibrium Aggregation is about {mean:.0f} times (mean of"
+    f"The paper shows a figure without numbers: after {steps:,.0f} steps the"
+    f" error of Equilibrium Aggregation is about {mean:.0f} times (mean of"
     f" {seeds:.0f} seeds) and {best:.0f} times (best seed) lower than that of"
     f" sum and attention. {_how('median')}",
     Figure(
       "median_error",
-      "Test error against the embedding size: means over the seeds, and faint"
-      " the single seeds",
+      "Test error against the embedding size: means over the seeds; single"
+      " seeds are drawn faintly",
       figures.error_by_width(found),
     ),
     *_scores(found, "median"),
@@ -51,13 +51,13 @@ def omniglot(records: Sequence[Record]) -> list[Block]:
     for name in ("num_classes", "set_size")
   )
   return [
-    f"Sets of {size} drawings, of one to {most} characters, each number as"
-    f" likely as any other: guessing is right with probability {1 / most:g}."
-    f" {_how('omniglot')}",
+    f"Each set holds {size} drawings of one to {most} characters, every number"
+    " of characters being equally likely, so that guessing is right with"
+    f" probability {1 / most:g}. {_how('omniglot')}",
     Figure(
       "omniglot_curves",
-      "Accuracy against the training step, on what is trained on and on"
-      " characters kept out; the dotted line is guessing",
+      "Accuracy against the training step, on the training characters"
+      " (dashed) and on held-out ones (solid); the dotted line is guessing",
       figures.learning_curves(found, 1 / most),
     ),
     *_scores(found, "omniglot"),
@@ -80,10 +80,12 @@ def display(row: Selection) -> dict[str, str]:
     "seeds": str(len(row.runs)),
     "failed": str(row.failed),
     f"test {metric}": test,
-    "of the best seed": f"{best['test']['value']:.3g} (seed {best['seed']})",
+    f"test {metric}, best seed": (
+      f"{best['test']['value']:.3g} (seed {best['seed']})"
+    ),
     f"valid {metric}": f"{statistics.fmean(row.valids):.3g}",
     "steps": f"{best['steps']:,}",
-    "sets a step": f"{best['config'].get('batch_size', '')}",
+    "batch size": f"{best['config'].get('batch_size', '')}",
     "parameters": f"{best['num_parameters']:,}",
     "note": best["note"],
     "command": best["command"],
@@ -94,10 +96,10 @@ def statement(found: Sequence[Selection]) -> list[str]:
   """Returns a sentence on how Equilibrium Aggregation compares, if it ran.
 
   Compared are rows of one width that were trained for as long. Errors are
-  compared by their ratio, scores by their difference in points. Two are within
-  noise if Student's t test of their seeds, of the logarithms of errors, has
-  p >= 0.05 after Holm's correction for all that is compared. Of a row with a
-  single seed nothing is said.
+  compared by their ratio, scores by their difference in points. Two are not
+  significant if Student's t test of their seeds, of the logarithms of errors,
+  has p >= 0.05 after Holm's correction for all that is compared. Of a row with
+  a single seed nothing is said.
 
   Args:
     found: From `rows`.
@@ -126,30 +128,32 @@ def statement(found: Sequence[Selection]) -> list[str]:
     mean, base_mean = statistics.fmean(row.tests), statistics.fmean(base.tests)
     size = f"{100 * (mean - base_mean):+.1f} points"
     if row.record["lower_is_better"]:
-      size = f"{mean / base_mean:.2g} times"
+      ratio = mean / base_mean
+      size = f"{ratio:.2f}x" if ratio < 10 else f"{ratio:,.0f}x"
     remarks = [] if width(row) is None else [f"D = {width(row)}"]
     if several:
       remarks.append(f"{row.record['steps']:,} steps")
     if p >= t_tests.LEVEL:
-      remarks.append("within noise")
+      remarks.append("not significant")
     note = f" ({', '.join(remarks)})" if remarks else ""
     clauses.setdefault(label(row), []).append(size + note)
   if not clauses:
     return []
-  parts = [f"of {name} {', '.join(x)}" for name, x in clauses.items()]
+  parts = [f"{name} {', '.join(x)}" for name, x in clauses.items()]
   return [
-    f"Against that of equilibrium, the test {found[0].metric} is"
-    f" {'; '.join(parts)}. Within noise is what Student's t test of the seeds"
-    f" does not tell apart at p < {t_tests.LEVEL} after Holm's correction for"
+    f"Test {found[0].metric} relative to equilibrium: {'; '.join(parts)}. A"
+    " difference is not significant if Student's t test of the seeds has p >="
+    f" {t_tests.LEVEL} after Holm's correction for"
     f" {counted(len(compared), 'comparison')}."
   ]
 
 
 def _how(task: str) -> str:
   return (
-    "Of the learning rates the best on validation, mean and sample standard"
-    " deviation over the seeds; `failed` counts runs of all learning rates. The"
-    f" command of every row is in [{task}.csv]({task}.csv)."
+    "Each row uses the learning rate with the best mean validation score, and"
+    " gives the mean and sample standard deviation over the seeds; `failed`"
+    " counts the failed runs of all learning rates. The command of every row"
+    f" is in [{task}.csv]({task}.csv)."
   )
 
 
@@ -164,6 +168,9 @@ def _scores(found: Sequence[Selection], task: str) -> list[Block]:
   return [
     Table("Scores", short),
     *statement(found),
-    *(f"Reduced, {', '.join(names)}: {note}." for note, names in noted.items()),
+    *(
+      f"Reduced settings of {', '.join(names)}: {note}."
+      for note, names in noted.items()
+    ),
     File(f"{task}.csv", markup.csv_table(cells)),
   ]

@@ -14,11 +14,12 @@ from gnn_readout.report.results.folds import Paired, compare
 from gnn_readout.statistics import holm
 from gnn_readout.statistics.t_tests import LEVEL
 from gnn_readout.statistics.wilcoxon import MIN_PAIRS, signed_rank
+from gnn_readout.wording import counted
 
-_INTERVAL = f"{1 - LEVEL:.0%} interval"
+_INTERVAL = f"{1 - LEVEL:.0%} confidence interval"
 _CELLS = dict.fromkeys(
-  ("repeats x folds", "second better, level, worse", "mean difference",
-   _INTERVAL, "p", "p, corrected", "finding"), ""
+  ("repeats x folds", "folds won / tied / lost by the second",
+   "mean difference", _INTERVAL, "p", "p, corrected", "finding"), ""
 )  # fmt: skip
 
 
@@ -29,19 +30,21 @@ def make(records: Sequence[Record]) -> list[Block]:
     return []
   found = crossvals.rows(runs)
   blocks: list[Block] = [
-    "Test accuracy in percent, mean and sample deviation over repeats or, where"
-    " the protocol has one repeat only, over folds. Published: Zhang 2020"
-    f" (thesis), table 5.10; of GIN-0 Xu et al. 2019 as quoted there. {BASE}"
-    " pools with the mean on social networks and with the sum elsewhere. What"
-    " is selected on test is too good, and not comparable with the rest."
-    " `reduced` says what is smaller than in the published runs."
+    "Test accuracy in percent: mean and sample standard deviation over the"
+    " repeats or, where the protocol has a single repeat, over the folds. The"
+    " published numbers are those of table 5.10 of Zhang 2020 (thesis); those"
+    f" of GIN-0 are from Xu et al. 2019, as quoted there. {BASE} pools with"
+    " the mean on social networks and with the sum elsewhere. Rows selected"
+    " on the test folds are optimistic; do not compare them with the others."
+    " `reduced` lists the settings that are smaller than in the published"
+    " runs."
   ]
   if any(row["metric"] == "accuracy" for row in found):
     blocks.append(
       Figure(
         "tu_accuracy",
-        "Test accuracy of readouts, with sample deviations where there are"
-        " several repeats; diamonds are published",
+        "Test accuracy of readouts, with sample standard deviations where"
+        " there are several repeats; diamonds are the published numbers",
         figures.accuracies(found),
       )
     )
@@ -51,12 +54,14 @@ def make(records: Sequence[Record]) -> list[Block]:
   compared = pair_rows(runs)
   if compared:
     blocks += [
-      "Readouts compared two by two, by the corrected resampled t test (Nadeau"
-      " and Bengio 2003) over the test scores of the folds, which are the same"
-      " for both. The correction is for what folds have in common: most of what"
-      " they train on, and of different repeats what they test on. Two are said"
-      f" to differ if p < {LEVEL} after Holm's correction for all pairs of a"
-      " dataset, model and protocol; the interval is that of a single pair.",
+      "Readouts are compared in pairs by the corrected resampled t test"
+      " (Nadeau and Bengio 2003) on the test scores of the folds, which are"
+      " the same for both. The correction accounts for the overlap between"
+      " the training sets of the folds and, across repeats, between their"
+      f" test sets. Two readouts differ significantly if p < {LEVEL} after"
+      " Holm's correction over all pairs of a dataset, model and protocol;"
+      " the confidence interval is that of a single pair, without Holm's"
+      " correction.",
       Table("Paired comparison over folds", compared),
     ]
   return [
@@ -145,14 +150,19 @@ def _paired_cells(
   if test.difference < 0:
     ahead, behind = behind, ahead
   differ = p < LEVEL
-  finding = f"{ahead} is ahead of {behind}" if differ else "no difference shown"
+  finding = (
+    f"{ahead} is ahead of {behind}" if differ else "no significant difference"
+  )
   if found.repeats < found.of:
-    finding += f"; splits differ in {found.of - found.repeats} more repeats"
+    finding += (
+      "; the splits differ in"
+      f" {counted(found.of - found.repeats, 'more repeat')}"
+    )
   scale = 100 if first["test"]["metric"] == "accuracy" else 1
   return {
     "repeats x folds": f"{found.repeats} x {first['protocol']['num_folds']}",
-    "second better, level, worse": (
-      f"{found.wins}, {found.ties}, {found.losses}"
+    "folds won / tied / lost by the second": (
+      f"{found.wins} / {found.ties} / {found.losses}"
     ),
     "mean difference": f"{scale * test.difference:+.2f}",
     _INTERVAL: f"[{scale * test.low:+.2f}, {scale * test.high:+.2f}]",
@@ -164,7 +174,9 @@ def _paired_cells(
 
 def _across(gaps: Sequence[float]) -> str:
   ahead = sum(gap > 0 for gap in gaps)
-  text = f"{FSPOOL} is ahead of {BASE} on {ahead} of {len(gaps)}"
+  text = (
+    f"{FSPOOL} is ahead of {BASE} on {ahead} of {counted(len(gaps), 'dataset')}"
+  )
   if len(gaps) < MIN_PAIRS:
     return (
       f"{text}. Fewer than {MIN_PAIRS} datasets are too few for a test:"
@@ -174,6 +186,6 @@ def _across(gaps: Sequence[float]) -> str:
     published.number, ("wilcoxon_ahead", "wilcoxon_datasets", "wilcoxon_p")
   )
   return (
-    f"{text}, p = {signed_rank(gaps):.3f} (the thesis: {ahead:.0f} of {of:.0f},"
-    f" p = {p:.2f})."
+    f"{text}, p = {signed_rank(gaps):.3f} (the thesis reports {ahead:.0f} of"
+    f" {of:.0f}, p = {p:.2f})."
   )

@@ -55,7 +55,9 @@ def test_members_need_plans_that_fit(nasty_store):
   plans = [
     batches.make_plan(nasty_store, "train", batch_size=size) for size in (3, 7)
   ]
-  with pytest.raises(ValueError, match="as many steps per epoch, got"):
+  with pytest.raises(
+    ValueError, match="the same number of steps per epoch, got"
+  ):
     batches.member_batches(plans)
   with pytest.raises(ValueError, match="start_step must not be negative"):
     batches.member_batches(plans[:1], -1)

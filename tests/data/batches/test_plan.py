@@ -233,7 +233,9 @@ def test_the_last_shape_holds_any_share(nasty_store):
 
 
 def test_shares_that_cannot_be_equal(nasty_store):
-  with pytest.raises(ValueError, match="batch_size=7 cannot be dealt to 2 dev"):
+  with pytest.raises(
+    ValueError, match="batch_size=7 cannot be divided evenly among 2 dev"
+  ):
     batches.make_plan(nasty_store, "train", batch_size=7, num_shares=2)
 
 

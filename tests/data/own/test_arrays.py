@@ -66,7 +66,7 @@ BAD = {
   ),
   "a quantity as a category": (
     changed("node_categories", 0, 10**6),
-    "column 0 of node_categories has 1,000,001 categories, at most 100,000",
+    "column 0 of node_categories has 1,000,001 categories, but at most 100,000",
   ),
   "categories that are no whole numbers": (
     {"node_categories": np.zeros(sum(graphs.arrays(GRAPHS)["num_nodes"]))},
@@ -86,7 +86,7 @@ BAD = {
   ),
   "labels of three axes": ({"labels": np.zeros((G, 1, 1))}, r"\(11, 1, 1\)"),
   "a label that is not finite": (changed("labels", 4, np.inf), "inf"),
-  "no graphs": ({"num_nodes": [], "num_edges": []}, "there is no graph in it"),
+  "no graphs": ({"num_nodes": [], "num_edges": []}, "it holds no graphs"),
   "an edge in both directions": (
     {
       **{"num_nodes": [2] * G, "num_edges": [2] + [0] * (G - 1)},
@@ -121,7 +121,7 @@ def test_directed_edges_stay_directed_and_it_is_said():
   assert len(store.senders) == total and not store.schema.symmetric
   assert store.schema.notes[0] == (
     f"edges are directed: {total} of {total} have no inverse, and messages run"
-    " from sender to receiver alone; undirected=True adds the inverses"
+    " from sender to receiver only; undirected=True adds the inverses"
   )
 
 
@@ -219,9 +219,13 @@ def test_a_few_whole_numbers_are_classes():
   ("labels", "task_type", "words"),
   [
     ([[0, 1], [1, 0]], "multiclass", "one column of labels, not 2"),
-    (["a", "b"], "binary", "'a' are words: task_type 'binary' takes numbers"),
+    (
+      ["a", "b"],
+      "binary",
+      "'a' are words, but task_type 'binary' takes numbers",
+    ),
     (["a", 1.5], None, "neither all numbers nor all words"),
-    ([[0.5, None], [{}, 3]], None, "labels are no numbers, or their rows"),
+    ([[0.5, None], [{}, 3]], None, "labels are not numbers, or their rows"),
     ([1e300, 0.5], None, r"graph 0 is 1e\+300, beyond float32"),
   ],
 )
@@ -314,7 +318,7 @@ def test_splits_that_cannot_be(split, others, words):
 
 def test_a_split_outside_of_the_graphs_is_named():
   with pytest.raises(
-    ValueError, match="'test' names graph 11, but there are 11"
+    ValueError, match="'test' names graph 11, but the dataset has 11"
   ):
     made(split={"train": [0], "valid": [1], "test": [11]})
   with pytest.raises(ValueError, match="'valid' is empty"):

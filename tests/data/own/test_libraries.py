@@ -46,7 +46,8 @@ def test_words_that_may_occur_are_numbered_in_their_order():
   graphs = some()
   graphs[1].nodes[2]["element"] = "c"
   with pytest.raises(
-    ValueError, match="graph 1, node 2: .* 'c', which is none of its words. Kn"
+    ValueError,
+    match="graph 1, node 2: .* 'c', which is not one of its words. Kn",
   ):
     data.from_networkx(None, graphs, words=words)
 
@@ -151,8 +152,8 @@ def test_graphs_with_other_features_than_the_first():
   graphs = [tuple_of((3, 1)), tuple_of((2,), nodes=np.ones((2, 2), int))]
   with pytest.raises(
     ValueError,
-    match="graph 2 has other node features than graph 0: 2 categories against"
-    " 2 values",
+    match="graph 2 has different node features than graph 0: 2 categories"
+    " against 2 values",
   ):
     data.from_jraph(None, graphs)
 

@@ -200,7 +200,7 @@ def test_starts_over_when_the_part_is_too_long(server, tmp_path):
 def test_wrong_range_is_named_and_part_kept(server, tmp_path, extent):
   _cut(server, tmp_path)
   server.extent = extent
-  with pytest.raises(OSError, match="from 40009 on and sent"):
+  with pytest.raises(OSError, match="from 40009 onwards and sent"):
     _get(server, tmp_path)
   assert (tmp_path / "ogb/pcba.zip.part").stat().st_size == 40_009
 
@@ -240,7 +240,9 @@ def test_what_comes_later_must_be_the_same(server, tmp_path):
   whole = server.body
   server.body = _zip(MEMBERS | {"pcba/raw/edge.csv.gz": b"another"})
   for _ in range(2):  # The zip stays where it is; the message says what to do.
-    with pytest.raises(ValueError, match="is not what was fetched") as error:
+    with pytest.raises(
+      ValueError, match="is not the file that was downloaded"
+    ) as error:
       _get(server, tmp_path)
     message = str(error.value)
     for words in (
@@ -259,7 +261,7 @@ def test_what_comes_later_must_be_the_same(server, tmp_path):
 
 def test_a_broken_zip_is_not_written_down(server, tmp_path):
   whole, server.body = server.body, b"<html>log in</html>"
-  with pytest.raises(ValueError, match="not a whole, readable zip"):
+  with pytest.raises(ValueError, match="not a complete, readable zip"):
     _get(server, tmp_path)
   assert not (tmp_path / "downloads.json").exists()
   (tmp_path / "ogb" / "pcba.zip").unlink()
@@ -378,7 +380,7 @@ def _refused(root, members, match, **kwargs):
   ["/tmp/evil", "../evil", "pcba/../../evil", "pcba/raw/..", "pcba\\..\\evil"],
 )
 def test_member_out_of_its_folder(tmp_path, name):
-  _refused(tmp_path, MEMBERS | {name: b"evil"}, "out of its folder")
+  _refused(tmp_path, MEMBERS | {name: b"evil"}, "lies outside its folder")
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
@@ -386,7 +388,9 @@ def test_link_or_device(tmp_path, kind):
   info = zipfile.ZipInfo("pcba/raw/link")
   info.create_system = 3
   info.external_attr = (kind | 0o777) << 16
-  _refused(tmp_path, MEMBERS | {info: b"/etc"}, "no file or folder")
+  _refused(
+    tmp_path, MEMBERS | {info: b"/etc"}, "is neither a file nor a folder"
+  )
 
 
 def test_too_large_unless_allowed(tmp_path):
@@ -475,7 +479,7 @@ def _flipped(name="pcba/raw/a"):
   ("body", "match"),
   [
     (_zip({"other/1.png": b""}), "no folder 'images_background' but other"),
-    (b"<html>log in</html>", "not a whole, readable zip"),
+    (b"<html>log in</html>", "not a complete, readable zip"),
     (_flipped("images_background/1.png"), "1.png: Bad CRC-32"),
   ],
   ids=["other", "html", "flipped"],
@@ -509,7 +513,7 @@ def _encrypted():
   ids=["empty", "html", "truncated", "flipped", "encrypted"],
 )
 def test_broken_zip(tmp_path, data):
-  _refused(tmp_path, data, "not a whole, readable zip")
+  _refused(tmp_path, data, "not a complete, readable zip")
 
 
 def _launch(*flags):

@@ -61,7 +61,7 @@ def test_folders_that_are_none(tmp_path):
     data.load(str(tmp_path / "nowhere"))
   with pytest.raises(FileNotFoundError, match=r"\./x: no such folder in /"):
     data.load("./x")
-  with pytest.raises(ValueError, match="there is no meta.json in it: gnn_read"):
+  with pytest.raises(ValueError, match="as it has no meta.json; gnn_read"):
     data.load(str(tmp_path))
 
 
@@ -124,7 +124,7 @@ BAD = {
   ),
   "split": (
     lambda s: ("split_test", np.array([11], np.int32)),
-    "the split 'test' names graph 11, but there are 11 graphs",
+    "the split 'test' names graph 11, but the dataset has 11 graphs",
   ),
 }  # fmt: skip
 
@@ -173,5 +173,7 @@ def test_a_folder_is_packed_and_opened_elsewhere(folder, tmp_path):
 def test_a_fold_of_what_is_split_is_refused(folder):
   config = graphs_config.get_config()
   config.update(dataset=str(folder), fold=3)
-  with pytest.raises(ValueError, match="fold=3, but .*mine has a split of its"):
+  with pytest.raises(
+    ValueError, match="fold=3 cannot be used: .*mine has its own"
+  ):
     data.load_config(config)

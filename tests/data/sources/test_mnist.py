@@ -101,17 +101,22 @@ def test_a_wheel_of_another_package(tmp_path):
   with pytest.raises(ValueError, match=f"{WHEEL} holds no {MEMBER}"):
     mnist.read_wheel(path)
   path.write_bytes(path.read_bytes()[:-99])
-  with pytest.raises(ValueError, match=f"{WHEEL} is not a whole, readable zip"):
+  with pytest.raises(
+    ValueError, match=f"{WHEEL} is not a complete, readable zip"
+  ):
     mnist.read_wheel(path)
 
 
 @pytest.mark.parametrize(
   ("data", "words"),
   [
-    (b"text", "is not a whole gzip file"),
-    (idx(np.zeros((3, 28, 28)))[:-9], "is not a whole gzip file"),
-    (gzip.compress(b"PNG?"), "is no IDX file of bytes: it starts with 50 4e"),
-    (gzip.compress(b""), "is no IDX file"),
+    (b"text", "is not a complete gzip file"),
+    (idx(np.zeros((3, 28, 28)))[:-9], "is not a complete gzip file"),
+    (
+      gzip.compress(b"PNG?"),
+      "is not an IDX file of bytes: it starts with 50 4e",
+    ),
+    (gzip.compress(b""), "is not an IDX file"),
     (
       gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 5, 1, 2])),
       r"must hold 5 bytes for an array of shape [5], got 2",

@@ -266,7 +266,9 @@ def test_empty_split(folder, split):
 
 def test_split_out_of_range(folder):
   folder.change("test", 1, 0, 7)
-  with pytest.raises(ValueError, match="'test' names graph 7, but there are 7"):
+  with pytest.raises(
+    ValueError, match="'test' names graph 7, but the dataset has 7"
+  ):
     read(folder)
 
 

@@ -165,9 +165,9 @@ BLANK = np.zeros((105, 105), bool)
 @pytest.mark.parametrize(
   ("change", "words"),
   [
-    ({LAST: b"text"}, f"{LAST} is no whole PNG image"),
-    ({LAST: b""}, f"{LAST} is no whole PNG image"),
-    ({LAST: ONE[LAST][:-300]}, f"{LAST} is no whole PNG image"),
+    ({LAST: b"text"}, f"{LAST} is not a complete PNG image"),
+    ({LAST: b""}, f"{LAST} is not a complete PNG image"),
+    ({LAST: ONE[LAST][:-300]}, f"{LAST} is not a complete PNG image"),
     ({LAST: png(BLANK[:101])}, f"{LAST} has 105x101 pixels, expected 105x105"),
     ({LAST: None}, "F/Greek/character01 has 19 drawings, expected 20"),
     (
@@ -176,12 +176,12 @@ BLANK = np.zeros((105, 105), bool)
     ),
     (
       {"F/Greek/a.png": b""},
-      "F/Greek/a.png is no drawing: expected F/ALPHABET",
+      "F/Greek/a.png is not a drawing: expected F/ALPHABET",
     ),
-    ({"F/Greek/character01/a.txt": b""}, "a.txt is no drawing"),
+    ({"F/Greek/character01/a.txt": b""}, "a.txt is not a drawing"),
     (dict.fromkeys(ONE) | {"F/": b""}, "there is no drawing in F/"),
     (dict.fromkeys(ONE), "holds no folder 'F' but nothing"),
-    ({"../evil.png": b""}, "out of its folder: refused"),
+    ({"../evil.png": b""}, "lies outside its folder"),
   ],
 )
 def test_a_damaged_zip_names_the_member(tmp_path, change, words):
@@ -195,7 +195,7 @@ def test_a_damaged_zip_names_the_member(tmp_path, change, words):
 def test_a_broken_zip_is_named(tmp_path):
   path = write_zip(tmp_path / "F.zip", ONE)
   path.write_bytes(path.read_bytes()[:-101])
-  with pytest.raises(ValueError, match="F.zip is not a whole, readable zip"):
+  with pytest.raises(ValueError, match="F.zip is not a complete, readable zip"):
     omniglot.read_zip(path)
 
 

@@ -159,7 +159,7 @@ def die_in_a_worker(chunk):
 def test_a_dead_process_is_survived(few_are_many, caplog):
   sizes = chunks.in_chunks(die_in_a_worker, VARIED, 2)
   assert sizes == [7, 7, 7, 4]
-  assert "going on in one process" in caplog.text
+  assert "the rest is read in a single process" in caplog.text
 
 
 def make_store(**changes):
@@ -303,7 +303,7 @@ def test_csv_lists_ten_invalid_molecules(write):
   [
     (0, 1, "molecule", "no column 'smiles'"),
     (3, 2, "yes", "row 3, column 'active': 'yes' is not a number"),
-    (3, 2, "7", "it is not clear which columns are labels"),
+    (3, 2, "7", "it is unclear which columns are labels"),
   ],
 )
 def test_csv_names_what_is_wrong(write, row, column, text, words):

@@ -101,9 +101,9 @@ def test_unknown_names_are_told_what_may_be_written():
   assert {"demo", "ogbg-molNAME", "tu/NAME"} < set(rows)
   with pytest.raises(
     ValueError,
-    match=rf"'tu-MUTAG'; write one of {re.escape(', '.join(rows))}\. .*"
-    r"own are a CSV file of SMILES, a folder .* or texts .* Did you mean"
-    r" 'tu/MUTAG'",
+    match=rf"'tu-MUTAG'; use one of {re.escape(', '.join(rows))}\. .*"
+    r"own graphs can be a CSV file of SMILES, a folder .* or text files .* Did"
+    r" you mean 'tu/MUTAG'",
   ):
     sources.find("tu-MUTAG")
 

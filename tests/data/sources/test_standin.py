@@ -154,7 +154,7 @@ def test_only_a_stand_in_is_replaced(source, tmp_path):
   assert molecules.read_ogb("ogbg-molpcba", tmp_path).num_graphs == 37
   (folder / "RELEASE_v1.txt").write_text("")
   before = _content(folder)
-  with pytest.raises(ValueError, match="holds no stand-in: choose another"):
+  with pytest.raises(ValueError, match="is not a stand-in: choose another"):
     standin.write_standin(source, tmp_path, 31)
   assert _content(folder) == before
 
@@ -188,6 +188,6 @@ def test_the_binary_says_that_it_is_not_real(source, tmp_path):
   )
   assert done.returncode == 0, done.stderr
   assert "ogbg-molpcba (stand-in) is ready: " in done.stdout
-  assert "Not the real dataset: 101 molecules" in done.stdout
+  assert "It is not the real dataset: 101 molecules" in done.stdout
   release = tmp_path / "ogb" / "ogbg_molpcba" / "RELEASE_v1.txt"
   assert "with seed 5" in release.read_text()

@@ -82,7 +82,7 @@ def test_columns_that_are_no_labels():
     targets(table, "Ipc")
   with pytest.raises(ValueError, match="row 1, column 'name': 'aspirin' is"):
     targets(table, "name")
-  with pytest.raises(ValueError, match="no label in the column nothing"):
+  with pytest.raises(ValueError, match="no labels in the column nothing"):
     targets(table, "nothing")
 
 
@@ -94,7 +94,7 @@ def test_several_columns():
   table = make_table(rings=[0, 2], weight=["1.5"], y=["0.5"])
   with pytest.raises(
     ValueError,
-    match=r"not clear .*: rings \(whole numbers\), weight \(numbers\), y"
+    match=r"unclear .*: rings \(whole numbers\), weight \(numbers\), y"
     r" \(numbers\); .*--config\.csv\.label_columns=",
   ):
     targets(table)
@@ -113,7 +113,7 @@ def test_several_columns():
 def test_a_slip_among_numbers_is_named_and_the_option():
   table = make_table(y=[*range(11), ">10"], z=["0", "1"])
   with pytest.raises(
-    ValueError, match=r"row 12, column 'y': '>10' is not a number; say which"
+    ValueError, match=r"row 12, column 'y': '>10' is not a number; name the"
   ):
     targets(table)
   assert targets(table, "z").names == ("z",)
@@ -174,7 +174,7 @@ def test_other_words_of_a_split_are_refused(text):
 def test_a_split_by_another_name_is_chosen_and_never_ignored():
   table = make_table(fold=WORDS, y=["0", "1"])
   with pytest.raises(
-    ValueError, match="'fold' seems to say the split.*split_column='fold'"
+    ValueError, match="'fold' seems to hold the split.*split_column='fold'"
   ):
     read_split(table, None, [])
   name, split = read_split(table, "fold", [])

@@ -100,15 +100,15 @@ def test_a_quote_that_is_not_closed(write):
   rows = [f"{'C' * (i + 1)},{i},x" for i in range(200)]
   head = "smiles,y,note\n"
   open_end = [*rows[:50], 'C,1,"oh', *rows[50:]]
-  with pytest.raises(ValueError, match="row 51: .*: a quote is not closed"):
+  with pytest.raises(ValueError, match="row 51: .*: a quote is left open"):
     read_table(write(head + "\n".join(open_end)))
   closed = [*open_end[:150], 'C,1,"so"', *open_end[150:]]
-  with pytest.raises(ValueError, match="row 51: .*: a quote is not closed"):
+  with pytest.raises(ValueError, match="row 51: .*: a quote is left open"):
     read_table(write(head + "\n".join(closed)))
   swallowed = [*open_end[:150], 'C,1,so"', *open_end[150:]]
   with pytest.raises(ValueError, match="row 51 has a field of 101 lines that"):
     read_table(write(head + "\n".join(swallowed)))
-  with pytest.raises(ValueError, match=r"the header: .* not closed"):
+  with pytest.raises(ValueError, match=r"the header: .* left open"):
     read_table(write('smiles,"y\n' + "\n".join(rows)))
 
 
@@ -168,7 +168,9 @@ def test_not_text(tmp_path):
     with pytest.raises(ValueError, match=f"{path}: row 2: the byte 0xff is no"):
       read_table(path)
   path.write_text("smiles,y\nC,1\n", encoding="utf-16")
-  with pytest.raises(ValueError, match="it is UTF-16: save it as UTF-8"):
+  with pytest.raises(
+    ValueError, match="it is encoded as UTF-16: save it as UTF-8"
+  ):
     read_table(path)
 
 

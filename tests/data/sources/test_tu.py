@@ -210,7 +210,7 @@ def test_both_files_of_targets(write):
   store = read(folder)
   assert store.schema.task_type == "regression"
   assert any(
-    "learned: T_graph_attributes.txt; labels are there too" in line
+    "learned: T_graph_attributes.txt; there are labels too" in line
     for line in store.describe()
   )
   store = read(folder, targets="label")
@@ -284,7 +284,7 @@ def test_a_renamed_member_is_not_missed(tmp_path):
 )
 def test_a_name_with_a_slip_is_no_silent_loss(write, name, meant):
   folder = write(FILES | {name: "1\n" * 14})
-  with pytest.raises(ValueError, match=f"T_{name}.txt: no .* be {meant}, call"):
+  with pytest.raises(ValueError, match=f"T_{name}.txt: no .* to {meant} if"):
     read(folder)
 
 
@@ -344,7 +344,7 @@ def test_lines_may_end_as_on_windows_and_the_last_one_anyhow(write):
     (
       "node_attributes",
       "1, 2\n" * 8 + "1, 1e30\n",
-      "row 9: 1e+30 is too large for a feature, at most 1e+15",
+      "row 9: 1e+30 is too large for a feature, which may be at most 1e+15",
     ),
     ("graph_attributes", "1\n" * 4 + "inf\n", "row 5, column 1: 'inf'"),
   ],
@@ -387,9 +387,9 @@ def hostile(name, text="evil"):
 @pytest.mark.parametrize(
   ("members", "words"),
   [
-    (hostile("/tmp/evil"), "'/tmp/evil', out of its folder"),
-    (hostile("../evil"), "'../evil', out of its folder"),
-    (hostile("T/../../evil"), "out of its folder"),
+    (hostile("/tmp/evil"), "'/tmp/evil' in it lies outside its folder"),
+    (hostile("../evil"), "'../evil' in it lies outside its folder"),
+    (hostile("T/../../evil"), "lies outside its folder"),
     ({"U/U_A.txt": ""}, "no folder 'T' but U"),
     ({}, "no folder 'T' but nothing"),
   ],

@@ -28,7 +28,7 @@ def test_marks_are_at_our_means_and_the_published_ones(crossval, drawn):
   }
   assert values == pytest.approx(
     {
-      "MUTAG, sum, deviation 0.7": 85.5,
+      "MUTAG, sum, std 0.7": 85.5,
       "MUTAG, sum, published": 85.0,
       "MUTAG, equilibrium": 60,
       "NCI1, fspool": 65,
@@ -47,5 +47,5 @@ def test_marks_are_at_our_means_and_the_published_ones(crossval, drawn):
   # On a scale on which a point is seen.
   low, high = axes.get_ylim()
   assert 50 < low < 60 and 85.5 < high < 95
-  assert b"<title>MUTAG, sum, deviation 0.7: 85.5</title>" in data["svg"]
+  assert b"<title>MUTAG, sum, std 0.7: 85.5</title>" in data["svg"]
   assert data == tu.accuracies(rows)

@@ -23,17 +23,17 @@ def test_what_a_row_says(crossval):
     "readout": "sum (GIN-Base)",
     "protocol": "fspool2019",
     "test": "85.5 ± 0.7",
-    "over": "2 repeats",
+    "mean over": "2 repeats",
     "published": "85.0 ± 1.5",
-    "apart, in published deviations": "+0.3",
+    "difference / published std": "+0.3",
     "epochs to converge": "50 ± 14",
     "published epochs": "244 ± 95",
-    "points x folds x repeats x epochs": "4 x 2 x 2 x 100",
+    "grid points x folds x repeats x epochs": "4 x 2 x 2 x 100",
     "reduced": "2 of 10 repeats; 100 of 500 epochs; 4 of 8 points; short",
   }
   more = crossvals.display_long(row)
   assert more["command"] == record["command"]
-  assert "table 5.10" in more["source of the published"]
+  assert "table 5.10" in more["source of the published number"]
 
 
 def test_how_far_the_published_number_is(crossval):
@@ -41,8 +41,8 @@ def test_how_far_the_published_number_is(crossval):
   away = (0.805 - 0.85) / 0.015
   assert row["difference_in_deviations"] == pytest.approx(away, abs=1e-3)
   shown = crossvals.display(row)
-  assert shown["apart, in published deviations"] == "-3.0"
-  assert (shown["test"], shown["over"]) == ("80.5", "1 repeat")
+  assert shown["difference / published std"] == "-3.0"
+  assert (shown["test"], shown["mean over"]) == ("80.5", "1 repeat")
 
 
 def test_another_eps_is_another_model(crossval):
@@ -64,8 +64,8 @@ def test_another_protocol_has_no_published_number_of_this_one(crossval):
   )
   shown = crossvals.display(row)
   assert (shown["model"], shown["published"]) == ("GIN-0", "89.4")
-  assert (shown["test"], shown["over"]) == ("85.0 ± 7.1", "2 folds")
-  assert shown["apart, in published deviations"] == ""
+  assert (shown["test"], shown["mean over"]) == ("85.0 ± 7.1", "2 folds")
+  assert shown["difference / published std"] == ""
 
 
 def test_rows_are_in_the_order_of_the_table(crossval):

@@ -166,6 +166,6 @@ def test_runs_are_those_on_graphs(record, task, crossval, card):
 
 
 def test_what_is_reduced(molecule):
-  assert molecules.reduced(molecule()) == "128 of 300 wide, 20 of 100 epochs"
+  assert molecules.reduced(molecule()) == "width 128 of 300, 20 of 100 epochs"
   assert molecules.reduced(molecule(), width=None) == "20 of 100 epochs"
   assert molecules.reduced(molecule(width=300, epochs=100.0)) == ""

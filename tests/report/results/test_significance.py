@@ -1,4 +1,4 @@
-"""The rule by which two results are said to differ."""
+"""The rule by which two results differ significantly."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_one_seed_says_nothing():
   single, several = significance.compare(pairs, "ap")
   assert single.verdict is None
   assert single.clause() == (
-    "a and b are not compared, one of them has a single seed"
+    "a and b are not compared because one of them has a single seed"
   )
   # What is not compared does not count among the comparisons.
   assert [several] == significance.compare(pairs[1:], "ap")

@@ -79,7 +79,7 @@ def test_the_sentence_compares_the_largest_with_the_smallest(molecule, steps):
   said = ablations.sentence(E1, _groups(steps))
   assert said == (
     "On ogbg-moltox21, gcn, validation: the model with 15 steps and the one"
-    " with 1 step are not compared, one of them has a single seed."
+    " with 1 step are not compared because one of them has a single seed."
   )
   again = molecule("equilibrium", 1, valid=0.71, num_steps=1, aux_weight=1.0)
   said = ablations.sentence(E1, _groups([*steps, again]))
@@ -125,8 +125,8 @@ def test_table_e2_needs_the_papers_batches(molecule):
   ]
   groups = ablations.time_groups(select(records))
   rows = ablations.time_rows(groups)
-  titles = ("inner steps", "hours", "of sum", "published hours",
-            "published, of sum")  # fmt: skip
+  titles = ("inner steps", "hours", "relative to sum", "published hours",
+            "published, relative to sum")  # fmt: skip
   found = [tuple(row[title] for title in titles) for row in rows]
   assert found == [
     ("", "2.8", "1.00", "5.5", "1.00"),

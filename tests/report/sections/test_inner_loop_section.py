@@ -40,9 +40,9 @@ def test_one_record_for_each_dataset_model_and_readout(
   ]
   assert all(set(f.data) == {"png", "svg"} for pair in pairs for f in pair)
   assert blocks[6].startswith(
-    "Between step 101 and step 909 the max-norm of the last inner gradient,"
-    " mean of the batch, goes from 0.03 to 0.0033; the learning rate goes from"
-    " 0.14 to 0.25;"
+    "Between step 101 and step 909, the max-norm of the last inner gradient"
+    " (mean over the batch) goes from 0.03 to 0.0033; the learning rate goes"
+    " from 0.14 to 0.25;"
   )
   assert "seed 1" in blocks[4] and records[1]["command"] in blocks[4]
   drawn = inner_loop.drawn(records)

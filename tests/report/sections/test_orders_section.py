@@ -43,7 +43,7 @@ def test_mosaics_are_beside_what_is_published(on_sets):
     for seed in (0, 1)
   ]  # fmt: skip
   _, *sentences, table, note, file = orders.mosaics(records)
-  assert note == "Reduced: short."
+  assert note == "Reduced settings: short."
   assert sentences[0].startswith(
     "Of 2 at dataset mnist-sets, side 3 po_la restores best, test accuracy 0.7"
   )

@@ -18,9 +18,9 @@ def test_the_card(card, molecule):
   line = next(x for x in text.splitlines() if x.startswith("| `max`"))
   assert "| 2.5 | 1.5 |" in line  # Relative to the sum.
   assert "2.0 µs forward" in text and "3.0 µs for the gradient" in text
-  assert "on 3 cores (a machine), jax 1;" in text
-  assert "by itself: 7 graphs of some, 5 wide, float64, default" in text
-  assert "for 3 graphs of LARGE, 2 wide, 70 nodes in all and 30 in" in text
+  assert "on 3 cores (a machine), jax 1." in text
+  assert "on 7 graphs of some at width 5 in float64." in text
+  assert "3 graphs of LARGE at width 2, with 70 nodes in all and 30 in" in text
 
 
 def test_the_newest_record_counts(card):

@@ -57,12 +57,12 @@ def test_the_sentence(molecule):
   ]
   # A deviation of 0.01 each: a standard error of 0.816 points.
   assert table2.sentence(_members(records)) == (
-    "On ogbg-moltox21, gcn, 128 of 300 wide, 20 of 100 epochs: equilibrium is"
+    "On ogbg-moltox21, gcn, width 128 of 300, 20 of 100 epochs: equilibrium is"
     " ahead of sum by 10.0 points ([7.7, 12.3], p = 0.00077 with 4 degrees of"
     " freedom); equilibrium is ahead of attention by 5.0 points ([2.7, 7.3],"
-    " p = 0.0072 with 4 degrees of freedom) (on validation within noise); the"
-    " difference between equilibrium and pna, 1.0 points ([-1.3, 3.3],"
-    " p = 0.29 with 4 degrees of freedom), is within noise."
+    " p = 0.0072 with 4 degrees of freedom) (on validation: not significant);"
+    " the difference between equilibrium and pna, 1.0 points ([-1.3, 3.3],"
+    " p = 0.29 with 4 degrees of freedom), is not significant."
   )
   longer = [
     r for r in records if r["config"]["model"]["readout"]["name"] == "sum"
@@ -70,7 +70,9 @@ def test_the_sentence(molecule):
   for record in longer:
     record["config"]["num_epochs"] = 7
   assert "of sum" not in table2.sentence(_members(records))
-  assert "nothing to compare" in table2.sentence(_members(longer))
+  assert table2.sentence(_members(longer)) == (
+    "There is no equilibrium run to compare with."
+  )
 
 
 def test_ogbs_models(molecule):
@@ -81,8 +83,8 @@ def test_ogbs_models(molecule):
   ]
   entries = table2.baselines(select(records))
   assert table2.baseline_sentence(entries) == (
-    "From the published mean to ours, in published deviations of a seed: gcn on"
-    " ogbg-molhiv -1.1, gin on ogbg-molhiv -4.0."
+    "Our mean minus the published one, divided by the published standard"
+    " deviation over seeds: gcn on ogbg-molhiv -1.1, gin on ogbg-molhiv -4.0."
   )
   text = markdown(Section("table2", "title", table2.make(records)))
   assert "| 0.7500 | 0.7606 ± 0.0097 (OGB leaderboard) |" in text

@@ -20,10 +20,10 @@ def test_what_a_reader_sees(medians):
     "seeds": "3",
     "failed": "0",
     "test mse": "0.0938 ± 0.031",
-    "of the best seed": "0.0626 (seed 0)",
+    "test mse, best seed": "0.0626 (seed 0)",
     "valid mse": "0.0626",
     "steps": "1,009",
-    "sets a step": "64",
+    "batch size": "64",
     "parameters": "4,321",
     "note": "short",
     "command": medians[0]["command"],
@@ -42,7 +42,7 @@ def test_the_section(medians):
   assert figure.data["png"].startswith(b"\x89PNG")
   assert "command" not in table.rows[0]
   assert said == [*tasks.statement(rows(medians, "median")),
-                  "Reduced, equilibrium, sum: short."]  # fmt: skip
+                  "Reduced settings of equilibrium, sum: short."]  # fmt: skip
   assert isinstance(file, File)
   lines = list(csv.DictReader(io.StringIO(file.text)))
   assert lines == [tasks.display(row) for row in rows(medians, "median")]
@@ -53,7 +53,9 @@ def test_another_task(task, medians):
   record = task(problem="omniglot")
   record["config"]["sets"] = {"num_classes": 4, "set_size": 7}
   blocks = tasks.omniglot([*medians, record])
-  assert blocks[0].startswith("Sets of 7 drawings, of one to 4 characters,")
+  assert blocks[0].startswith(
+    "Each set holds 7 drawings of one to 4 characters,"
+  )
   assert "guessing is right with probability 0.25." in blocks[0]
   assert blocks[1].name == "omniglot_curves"
   assert len(blocks[2].rows) == 1
@@ -81,10 +83,10 @@ def test_the_sentence_compares_with_equilibrium(task):
   )
   (sentence,) = tasks.statement(found)
   assert sentence == (
-    "Against that of equilibrium, the test mse is of attention 1.2 times (D ="
-    " 8, within noise); of sum 40 times (D = 8). Within noise is what Student's"
-    " t test of the seeds does not tell apart at p < 0.05 after Holm's"
-    " correction for 2 comparisons."
+    "Test mse relative to equilibrium: attention 1.25x (D = 8, not"
+    " significant); sum 40x (D = 8). A difference is not significant if"
+    " Student's t test of the seeds has p >= 0.05 after Holm's correction for"
+    " 2 comparisons."
   )
   assert tasks.statement(rows(runs("sum", [1.0, 2.0]), "median")) == []
 
@@ -111,8 +113,8 @@ def test_only_runs_of_one_length_are_compared(task):
   )
   (said,) = tasks.statement(found)
   assert said.startswith(
-    "Against that of equilibrium, the test mse is of attention 4 times (D = 8,"
-    " 3,001 steps); of sum 3 times (D = 8, 1,009 steps). Within noise is"
+    "Test mse relative to equilibrium: attention 4.00x (D = 8, 3,001 steps);"
+    " sum 3.00x (D = 8, 1,009 steps). A difference is not significant if"
   )
   rates = [tasks.display(row)["learning rate"] for row in found]
   assert rates == ["0.001, cosine", "0.001", "0.001, cosine", "0.001"]
@@ -125,4 +127,4 @@ def test_scores_are_compared_in_points(task):
     for seed, value in enumerate(values)
   ]
   found = rows(records, "median")
-  assert "of sum -10.0 points (D = 8)" in tasks.statement(found)[0]
+  assert ": sum -10.0 points (D = 8)" in tasks.statement(found)[0]

@@ -26,8 +26,8 @@ def test_only_the_readout_may_differ_in_a_pair(crossval):
   ]
   (row,) = tu.pair_rows(crossvals.runs([*others, base]))
   assert (row["first"], row["second"]) == ("GIN-Base", "FSPool")
-  assert row["finding"] == "no difference shown"
-  assert row["second better, level, worse"] == "0, 2, 0"
+  assert row["finding"] == "no significant difference"
+  assert row["folds won / tied / lost by the second"] == "0 / 2 / 0"
 
 
 def test_what_a_comparison_finds(crossval):
@@ -37,7 +37,7 @@ def test_what_a_comparison_finds(crossval):
   (row,) = tu.pair_rows(crossvals.runs(records))
   assert row["finding"] == "GIN-Base is ahead of FSPool"
   assert row["mean difference"] == "-13.00"
-  assert row["95% interval"] == "[-15.94, -10.06]"
+  assert row["95% confidence interval"] == "[-15.94, -10.06]"
   assert row["p"] == row["p, corrected"] == "0.000"
   records[0]["repeats"][0]["folds_hash"] = "other"
   (other,) = tu.pair_rows(crossvals.runs(records))
@@ -66,7 +66,7 @@ def test_pairs_of_a_dataset_are_corrected_together(crossval):
   first = next(row for row in rows if row["dataset"] == "MUTAG")
   assert first["p"] == alone["p"]
   assert float(first["p, corrected"]) > float(alone["p, corrected"])
-  assert first["finding"] == "no difference shown"
+  assert first["finding"] == "no significant difference"
 
 
 def test_a_single_fold_is_not_compared(crossval):
@@ -86,9 +86,9 @@ def test_across_datasets(crossval):
   names = published.tu_datasets()
   few = [r for n, name in enumerate(names[:5]) for r in both(name, 0.01 + n)]
   said = tu.across_datasets(few)
-  assert "FSPool is ahead of GIN-Base on 5 of 5. Fewer than 6" in said
+  assert "FSPool is ahead of GIN-Base on 5 of 5 datasets. Fewer than 6" in said
   said = tu.across_datasets([*few, *both(names[5], -0.3)])
-  assert "on 5 of 6, p = 0.094" in said  # 2 (1 + 1 + 1) / 2^6, rank 2.
+  assert "on 5 of 6 datasets, p = 0.094" in said  # 2 (1 + 1 + 1) / 2^6, rank 2.
   assert "no dataset has both" in tu.across_datasets(few[:1])
 
 
