@@ -90,15 +90,15 @@ def leader(
     elif next(corrected) >= LEVEL:
       noise.append(name(row))
   text = (
-    f"Of {len(found)} at {setting} {name(first)} {does} best, test"
-    f" {first.metric} {statistics.fmean(first.tests):.3g}"
+    f"At {setting}, {name(first)} {does} best of {len(found)}, with a test"
+    f" {first.metric} of {statistics.fmean(first.tests):.3g}"
   )
   if noise:
     text += f"; within noise of it: {', '.join(noise)}"
   if unknown and len(unknown) == len(others):
-    text += "; not compared, for want of seeds"
+    text += "; too few seeds ran to tell them apart"
   elif unknown:
-    text += f"; not compared, for want of seeds: {', '.join(unknown)}"
+    text += f"; too few seeds ran to compare it with {', '.join(unknown)}"
   return [f"{text}."]
 
 

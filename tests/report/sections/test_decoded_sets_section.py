@@ -18,8 +18,8 @@ def test_decoders_of_digits_are_beside_table_6_1(on_sets):
   ]  # fmt: skip
   _, best, _, table, *_ = decoded_sets.set_prediction(records)
   assert best == (
-    "Of 3 at data digits, input set dspn fspool decodes best, test mse 0.105;"
-    " within noise of it: lstm."
+    "At data digits, input set, dspn fspool decodes best of 3, with a test mse"
+    " of 0.105; within noise of it: lstm."
   )
   shown = [(row["model"], row["published"]) for row in table.rows]
   assert shown == [
@@ -38,8 +38,8 @@ def test_noisy_digits(on_sets):
     for name, decoder, value in (("sum", "mlp", 0.3), ("max", "lstm", 0.2))
   ]  # fmt: skip
   _, one, other, table, *_ = decoded_sets.denoising(records)
-  assert one.startswith("Of 2 at noise 0.0 max,lstm reconstructs best")
-  assert other.endswith("test mse 0.2; not compared, for want of seeds.")
+  assert one.startswith("At noise 0.0, max,lstm reconstructs best of 2")
+  assert other.endswith("mse of 0.2; too few seeds ran to tell them apart.")
   published = {
     (row["model"], row["noise"]): row["published"] for row in table.rows
   }

@@ -45,7 +45,7 @@ def test_mosaics_are_beside_what_is_published(on_sets):
   _, *sentences, table, note, file = orders.mosaics(records)
   assert note == "Reduced settings: short."
   assert sentences[0].startswith(
-    "Of 2 at dataset mnist-sets, side 3 po_la restores best, test accuracy 0.7"
+    "At dataset mnist-sets, side 3, po_la restores best of 2, with a test"
   )
   assert "within noise" not in sentences[0]
   assert isinstance(table, Table)

@@ -33,8 +33,8 @@ def test_counting(on_sets):
   )
   assert "guessing is right with probability 0.091" in text
   assert best == (
-    "Of 4 at side 0.5, noise 0.0 max counts best, test accuracy 0.7; not"
-    " compared, for want of seeds: module."
+    "At side 0.5, noise 0.0, max counts best of 4, with a test accuracy of 0.7;"
+    " too few seeds ran to compare it with module."
   )
   assert isinstance(panels, Figure) and panels.name == "counting_panels"
   assert functions.name == "counting_functions_side_noise_0"
@@ -82,7 +82,7 @@ def test_digits_are_beside_the_published_numbers(on_sets):
     for seed, value in enumerate((low, low + 0.1))
   ]
   _, best, ranking, table, *_ = sets.mnist_sets(records)
-  assert best.startswith("Of 3 at noise 0.05, dataset mnist-sets fspool")
+  assert best.startswith("At noise 0.05, dataset mnist-sets, fspool")
   assert ranking.name == "mnist_sets_ranking"
   published = {row["model"]: row["published"] for row in table.rows}
   assert published == {"fspool": "0.919", "pna": "", "sum": "0.727"}
