@@ -75,7 +75,7 @@ def test_scaling_is_the_same_in_logarithms(spread, rounds):
     np.testing.assert_allclose(
       got, wanted, rtol=1e-10, atol=1e-11, err_msg=name
     )
-    assert name != "slope" or np.any(np.abs(got) > 1e-4)
+    assert spread > 1 or np.any(np.abs(got) > 1e-4)  # Else near a permutation.
 
 
 def test_single_precision_is_good_to_5_digits_of_double():
