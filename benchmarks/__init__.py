@@ -26,6 +26,7 @@ BENCHMARKS = {
   "readout": "a training step with one readout, against its peers",
   "readout_card": "every readout by itself: time, memory and what it keeps",
   "readouts": "every readout by itself, against PyTorch Geometric's",
+  "sets": "a training step of DSPN or PO-U, against the authors' layout",
   "train": "a training step of a config, against peers or another readout",
 }
 

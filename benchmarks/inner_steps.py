@@ -101,7 +101,7 @@ def _published() -> dict[tuple[str, int], float]:
   """Returns hours relative to sum, by readout and steps."""
   hours = {
     (row.readout, int(row.setting.split()[0]) if row.setting else 0): row.value
-    for row in published.PUBLISHED
+    for row in published.molecules()
     if row.metric == "hours"
   }
   return {key: value / hours["sum", 0] for key, value in hours.items()}

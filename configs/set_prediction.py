@@ -35,7 +35,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ml_collections
-from ml_collections import config_dict
 
 from configs import common
 
@@ -80,10 +79,9 @@ def get_config(variant: str = "polygons,dspn") -> ml_collections.ConfigDict:
   config.model.element_widths = (256, 256) if is_digits else (64, 64)
   config.model.decoder_width = 256 if is_digits else 64  # For mlp and lstm.
   config.model.readout = common.readout(words["READOUT"] or "fspool", READOUTS)
+  config.model.pairs = False  # Whether pairs of elements are pooled.
   config.model.num_steps = 10  # T
-  config.model.test_num_steps = config_dict.placeholder(
-    int
-  )  # None: as in training.
+  config.model.test_num_steps = ()  # Scored after each; (): as in training.
   config.model.inner_learning_rate = 25.0  # eta, per set.
   config.model.momentum = 0.0
 
@@ -136,10 +134,9 @@ def readouts(readout_names: Sequence[str]) -> Iterator[dict[str, Any]]:
 def steps() -> Iterator[dict[str, Any]]:
   """More steps in testing than in training, by two losses."""
   for is_all in (True, False):
-    for test_steps in (10, 20, 30):
-      for readout in ("fspool", "sum", "max"):
-        yield {
-          "variant": f"polygons,dspn,{readout}",
-          "loss_of_all_steps": is_all,
-          "model.test_num_steps": test_steps,
-        }
+    for readout in ("fspool", "sum", "max"):
+      yield {
+        "variant": f"polygons,dspn,{readout}",
+        "loss_of_all_steps": is_all,
+        "model.test_num_steps": (10, 20, 30),
+      }

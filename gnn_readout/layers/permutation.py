@@ -17,7 +17,9 @@ Predict Sets with Deep Neural Networks" (thesis), chapter 4.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import haiku as hk
 import jax
@@ -29,6 +31,7 @@ from gnn_readout.minimisation import minimise
 
 STARTS = ("uniform", "linear")
 _SMALLEST_NORM = 1e-10
+_EXACT = jax.lax.Precision.HIGHEST  # Else a GPU rounds factors to 10 bits.
 
 
 def log_sinkhorn(logits: Array, num_rounds: int) -> Array:
@@ -44,6 +47,81 @@ def log_sinkhorn(logits: Array, num_rounds: int) -> Array:
     for axis in (-1, -2):
       logits = logits - jax.nn.logsumexp(logits, axis, keepdims=True)
   return logits
+
+
+def scaled_log_sinkhorn(logits: Array, num_rounds: int) -> Array:
+  """Returns the same as `log_sinkhorn`, in a fraction of the time.
+
+  With K = exp(logits - max of the row) a round is a = 1 / (K b) and
+  b = 1 / (K^T a), and at the end log P = log K + log a + log b: two products
+  with a vector instead of two times N^2 exponentials. Where the logits of a row
+  lie too far apart for that, so that K and the products might vanish, it is
+  computed as `log_sinkhorn` does. It has derivatives in reverse mode alone.
+
+  Args:
+    logits: [..., N, N].
+    num_rounds: L, at least 1.
+  """
+  highest = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
+  # A product of K, a and b is at least the square of the smallest K by N.
+  smallest = 0.45 * jnp.log(jnp.finfo(logits.dtype).tiny)
+  centred = logits - highest
+  return jax.lax.cond(
+    jnp.all(centred > smallest),
+    # Members of a population compute both, of which one must not overflow.
+    lambda x: _scaled(jnp.where(x > smallest, x, smallest), num_rounds),
+    lambda x: log_sinkhorn(x, num_rounds),
+    centred,
+  )
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _scaled(centred: Array, num_rounds: int) -> Array:
+  return _scaled_forward(centred, num_rounds)[0]
+
+
+def _scaled_forward(centred: Array, num_rounds: int) -> tuple[Array, Any]:
+  """Returns log P, and what its derivative needs: K, a_t, b_0 and b_t."""
+  kernel = jnp.exp(centred)
+  rows, columns = [], [jnp.ones_like(centred[..., 0])]
+  for _ in range(num_rounds):
+    rows.append(1 / _times(kernel, columns[-1]))
+    columns.append(1 / _times(kernel.mT, rows[-1]))
+  log_p = centred + jnp.log(rows[-1])[..., None]
+  log_p += jnp.log(columns[-1])[..., None, :]
+  return log_p, (kernel, rows, columns)
+
+
+def _scaled_backward(num_rounds: int, saved: Any, slopes: Array) -> Any:
+  """Returns the derivative by log K.
+
+  Each scaling is minus the logarithm of a sum of terms K_ij a_i b_j, and so its
+  derivative by log K is the outer product of two vectors, times K. All of them
+  together are one product of matrices of 2 L columns.
+  """
+  kernel, rows, columns = saved
+  by_row, by_column = jnp.sum(slopes, axis=-1), jnp.sum(slopes, axis=-2)
+  left, right = [], []
+  for t in reversed(range(num_rounds)):
+    a, after, before = rows[t], columns[t + 1], columns[t]
+    left += [a]
+    right += [after * by_column]
+    by_row = by_row - a * _times(kernel, right[-1])
+    left += [a * by_row]
+    right += [before]
+    by_column = -before * _times(kernel.mT, left[-1])
+    by_row = jnp.zeros_like(by_row)
+  outer = jnp.matmul(
+    jnp.stack(left, axis=-1), jnp.stack(right, axis=-2), precision=_EXACT
+  )  # [..., N, N]
+  return (slopes - kernel * outer,)
+
+
+_scaled.defvjp(_scaled_forward, _scaled_backward)
+
+
+def _times(matrix: Array, vector: Array) -> Array:
+  return jnp.matmul(matrix, vector[..., None], precision=_EXACT)[..., 0]
 
 
 def normalised(costs: Array) -> Array:
@@ -141,7 +219,7 @@ def optimised(
   def project(logits: Array) -> Array:
     if to_log_permutation is not None:
       return to_log_permutation(logits)
-    return log_sinkhorn(logits, num_rounds)
+    return scaled_log_sinkhorn(logits, num_rounds)
 
   def gradient(y: Array) -> Array:
     p = jnp.exp(project(y.reshape(shape)))

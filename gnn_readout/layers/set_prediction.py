@@ -16,7 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from gnn_readout.graphs import Sets, make_sets
@@ -27,6 +29,37 @@ def huber(x: Array) -> Array:
   """Returns x^2 / 2 where |x| < 1, and |x| - 1/2 elsewhere."""
   size = jnp.abs(x)
   return jnp.where(size < 1, x * x / 2, size - 0.5)
+
+
+def with_mask(elements: Array, mask: Array, num_slots: int) -> Array:
+  """Returns sets [S, m, d + 1] whose last feature is the mask.
+
+  Padding, and the slots that are left over, are 0 in all features.
+
+  Args:
+    elements: [S, n, d].
+    mask: [S, n], in [0, 1].
+    num_slots: m, at least n.
+
+  Raises:
+    ValueError: If there are more elements than slots, or a value of the mask,
+      as far as it is known, is outside [0, 1]; the message names the place.
+  """
+  size = elements.shape[1]
+  if size > num_slots:
+    raise ValueError(
+      f"sets of {size} elements need as many slots, got {num_slots}."
+    )
+  if not isinstance(mask, jax.core.Tracer):
+    known = np.asarray(mask, np.float64)
+    for place in np.argwhere(~((known >= 0) & (known <= 1)))[:1]:
+      raise ValueError(
+        f"a mask must lie in [0, 1], got {known[tuple(place)]:g} for element"
+        f" {place[1]} of set {place[0]}."
+      )
+  mask = jnp.asarray(mask, elements.dtype)[..., None]  # [S, n, 1]
+  sets = jnp.concatenate([jnp.where(mask > 0, elements, 0), mask], axis=-1)
+  return jnp.pad(sets, ((0, 0), (0, num_slots - size), (0, 0)))
 
 
 def encode_dense(encode: Callable[[Array, Sets], Array], sets: Array) -> Array:

@@ -12,11 +12,13 @@ from typing import Any
 from gnn_readout.errors import suggest
 from gnn_readout.tasks import (
   counting,
+  denoising,
   median,
   mnist_sets,
   mosaics,
   omniglot,
   polygons,
+  scenes,
   set_prediction,
   sorting,
 )
@@ -28,11 +30,13 @@ from gnn_readout.tasks.graph_property import GraphProperty
 TASKS: dict[str, Callable[..., Problem]] = {
   "graph_property": GraphProperty.from_config,
   "counting": counting.make_task,
+  "denoising": denoising.make_task,
   "median": median.make_task,
   "mnist_sets": mnist_sets.make_task,
   "mosaics": mosaics.make_task,
   "omniglot": omniglot.make_task,
   "polygons": polygons.make_task,
+  "scenes": scenes.make_task,
   "set_prediction": set_prediction.make_task,
   "sorting": sorting.make_task,
 }

@@ -300,6 +300,7 @@ class SampledProblem(Problem):
     metric: str,
     lower_is_better: bool,
     describe_params: Callable[[hk.Params], dict[str, Any]] = lambda params: {},
+    summarise: Callable[[dict[str, Any]], dict[str, float]] | None = None,
   ):
     """Collects the functions.
 
@@ -324,6 +325,9 @@ class SampledProblem(Problem):
       lower_is_better: Whether a smaller metric is a better one.
       describe_params: A function that returns what of the parameters to keep in
         a record.
+      summarise: What `evaluate` returned, stacked over all batches of a split,
+        -> its scores, where one is no mean over batches. `evaluate` may then
+        return any tree of arrays. None: the mean of each.
     """
     self.name, self.config = name, config
     self.init, self.sample, self.loss, self.evaluate = (
@@ -336,6 +340,7 @@ class SampledProblem(Problem):
     self.fixed = fixed
     self.metric, self.lower_is_better = metric, lower_is_better
     self.describe_params = describe_params
+    self.summarise = summarise or _means
 
   @property
   def num_steps(self) -> int:
@@ -409,13 +414,12 @@ class SampledProblem(Problem):
 
     def score(member, split, predictions):
       del member
-      scalars = predictions[place[split]]
-      means = {name: float(np.mean(x)) for name, x in scalars.items()}
-      if not np.isfinite(means[self.metric]):
+      values = self.summarise(predictions[place[split]])
+      if not np.isfinite(values[self.metric]):
         raise ValueError(
           f"the {self.metric} on the {split} examples was not finite"
         )
-      return Scores(means, {})
+      return Scores(values, {})
 
     return Exam(batches, is_shared=True, score=score)
 
@@ -460,6 +464,10 @@ def draw_batches(
   size = jax.tree.leaves(jax.eval_shape(sample, key))[0].shape[0]
   keys = jax.random.split(key, -(-num_sets // size))
   return jax.jit(lambda keys: jax.lax.map(sample, keys))(keys)
+
+
+def _means(outputs: Mapping[str, np.ndarray]) -> dict[str, float]:
+  return {name: float(np.mean(x)) for name, x in outputs.items()}
 
 
 def _cut(batches: Any, chunk_size: int) -> Any:

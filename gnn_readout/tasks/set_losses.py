@@ -43,20 +43,30 @@ def _costs(predicted: Array, target: Array, cost: Cost) -> Array:
   return jnp.mean(cost(gaps), axis=-1)
 
 
-def chamfer(predicted: Array, target: Array, cost: Cost = jnp.square) -> Array:
+def chamfer(
+  predicted: Array,
+  target: Array,
+  cost: Cost = jnp.square,
+  mask: Array | None = None,
+) -> Array:
   """Returns [S]: mean_i min_j c_ij + mean_j min_i c_ij (eq. 5.2).
 
   c_ij = mean_d (x_id - y_jd)^2. It is 0 for sets that differ in nothing but how
-  often a point is there.
+  often a point is there, and for empty ones.
 
   Args:
     predicted: [S, n, d], in any order.
     target: [S, n, d], in any order.
     cost: Cost of a difference, elementwise, instead of the square.
+    mask: [S, n] bool, false where neither set has a point; None: all are.
   """
   costs = _costs(predicted, target, cost)
-  nearest = costs.min(axis=1) + costs.min(axis=2)  # [S, n]
-  return jnp.mean(nearest, axis=-1)
+  if mask is None:
+    nearest = costs.min(axis=1) + costs.min(axis=2)  # [S, n]
+    return jnp.mean(nearest, axis=-1)
+  far = jnp.where(mask[:, :, None] & mask[:, None], costs, _LARGEST_COST)
+  nearest = jnp.where(mask, far.min(axis=1) + far.min(axis=2), 0)  # [S, n]
+  return jnp.sum(nearest, axis=-1) / jnp.maximum(jnp.sum(mask, axis=-1), 1)
 
 
 def hungarian(

@@ -30,12 +30,13 @@ import numpy as np
 from jax import Array
 
 from gnn_readout.data.sources import mnist
-from gnn_readout.graphs import Sets
+from gnn_readout.graphs import Sets, make_sets
 from gnn_readout.layers.mlp import check_widths
 from gnn_readout.layers.set_prediction import (
   encode_dense,
   huber,
   predict_sets,
+  with_mask,
 )
 from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
 from gnn_readout.tasks.base import SampledProblem
@@ -54,25 +55,45 @@ class Examples(NamedTuple):
 
   Attributes:
     sets: [S, n, d + 1], the last feature the mask.
-    inputs: [S, I], what describes each; None if nothing does.
+    inputs: [S, ...], what describes each; None if nothing does.
   """
 
   sets: Array
   inputs: Array | None
 
 
+def describe_by_mlp(inputs: Array, model: Mapping[str, Any]) -> Array:
+  """Returns vectors [S, L] of inputs [S, I], in a Haiku transform."""
+  widths = (model["width"],) * 2
+  return xavier_mlp("describer", *widths, model["latent_size"])(inputs)
+
+
+def means(outputs: Mapping[str, Any]) -> dict[str, float]:
+  """Returns the mean of every loss over all batches of a split."""
+  return {name: float(np.mean(x)) for name, x in outputs["losses"].items()}
+
+
 class Data(NamedTuple):
-  """Where sets come from.
+  """Where sets come from, and what is special about them.
 
   Attributes:
     sample: (key, S) -> Examples to train on.
     sample_valid: (key, S) -> Examples to select by.
     sample_test: (key, S) -> Examples to report.
+    describe: F, (inputs [S, ...], model) -> [S, L], in a Haiku transform.
+    compare: (predicted [S, n, d + 1], target) -> what `summarise` scores by,
+      any tree of arrays.
+    summarise: Of a split, {'losses': by name, [K]; 'compared': what `compare`
+      returned, a list with an entry for each of `test_num_steps`, all arrays
+      stacked over K batches} -> scores.
   """
 
   sample: Callable[[Array, int], Examples]
   sample_valid: Callable[[Array, int], Examples]
   sample_test: Callable[[Array, int], Examples]
+  describe: Callable[[Array, Mapping[str, Any]], Array] = describe_by_mlp
+  compare: Callable[[Array, Array], Any] = lambda predicted, target: ()
+  summarise: Callable[[Mapping[str, Any]], dict[str, float]] = means
 
 
 # What a polygon is described by: (rotation [S], n) -> angle [S] of the input.
@@ -102,11 +123,11 @@ def polygon_data(config: Mapping[str, Any]) -> Data:
     corners = angle[:, None] + 2 * jnp.pi * jnp.arange(size) / size  # [S, n]
     corners = jax.random.permutation(order_key, corners, 1, independent=True)
     points = polygons(corners)  # [S, n, 2]
-    ones = jnp.ones_like(points[..., :1])
+    ones = jnp.ones(points.shape[:2])
     inputs = None
     if describe is not None:
       inputs = polygons(describe(angle, size))  # [S, 2]
-    return Examples(jnp.concatenate([points, ones], axis=-1), inputs)
+    return Examples(with_mask(points, ones, size), inputs)
 
   return Data(draw, draw, draw)
 
@@ -130,16 +151,12 @@ def digit_data(
 
   def sampler(name: str) -> Callable[[Array, int], Examples]:
     numbers, sizes = found[name]
-    missing = size - numbers.shape[1]
-    numbers = jnp.asarray(np.pad(numbers, ((0, 0), (0, missing))))
-    sizes = jnp.asarray(sizes)
+    numbers, sizes = jnp.asarray(numbers), jnp.asarray(sizes)
 
     def draw(key: Array, num_sets: int) -> Examples:
       chosen = jax.random.randint(key, (num_sets,), 0, len(sizes))
       points, mask = as_points(numbers[chosen], sizes[chosen], side)
-      sets = jnp.concatenate([points, jnp.ones_like(points[..., :1])], axis=-1)
-      sets = jnp.where(mask[..., None], sets, 0)  # [S, n, 3]
-      return Examples(sets, None)
+      return Examples(with_mask(points, mask, size), None)
 
     return draw
 
@@ -202,11 +219,15 @@ def make_task(
       message names it.
   """
   del cache_dir
-  _check(config)
-  return prediction(config, DATA[config["data"]](config, data_dir))
+  for name, known in (("data", DATA), ("input", INPUTS)):
+    check_known(name, config[name], known)
+  data = DATA[config["data"]](config, data_dir)
+  return prediction("set_prediction", config, data)
 
 
-def prediction(config: Mapping[str, Any], data: Data) -> SampledProblem:
+def prediction(
+  name: str, config: Mapping[str, Any], data: Data
+) -> SampledProblem:
   """Returns the task of predicting given sets.
 
   With z = F(input), or z = g(Y) where there is no input, and Y^0, ..., Y^T what
@@ -216,30 +237,42 @@ def prediction(config: Mapping[str, Any], data: Data) -> SampledProblem:
 
   the first term of the last step alone unless `loss_of_all_steps`. Set losses
   are by Huber's function, means over features and elements; the metric is the
-  set loss of squares at the last step, after `test_num_steps` steps.
+  set loss of squares at the last step. Where `test_num_steps` are several, the
+  first is what a run is judged by; scores after the others have their number of
+  steps in the name, as `hungarian_20`.
 
   Args:
+    name: Of the task.
     config: As `make_task` takes it.
     data: Where sets come from.
+
+  Raises:
+    ValueError: If a field has an impossible value; the message names it.
   """
+  _check(config)
   model = config["model"]
-  latent, width = model["latent_size"], model["width"]
+  latent, is_paired = model["latent_size"], model["pairs"]
   set_loss = functools.partial(SET_LOSSES[config["loss"]], cost=huber)
   example = jax.eval_shape(lambda key: data.sample(key, 1), jax.random.key(0))
   shape = example.sets.shape[1:]  # (n, d + 1)
   readout, aux_weight = split_weight(model["readout"])
-  readout |= arguments_from_data(readout, np.array([shape[0]]))
+  count = shape[0] ** 2 if is_paired else shape[0]  # Of what is pooled.
+  readout |= arguments_from_data(readout, np.array([count]))
 
   def encode(elements: Array, sets: Sets, is_training: bool):
+    if is_paired:
+      elements, sets = _pairs(elements, shape[0])
     widths = (*model["element_widths"], latent)
-    elements = xavier_mlp("element_encoder", *widths)(elements)  # [S n, L]
+    elements = xavier_mlp("element_encoder", *widths)(
+      elements
+    )  # [S n, L] or [S n^2, L]
     pool = make_readout(output_size=latent, **readout)
-    aggregate = pool(elements / shape[0], sets, is_training)
+    aggregate = pool(elements / count, sets, is_training)
     return aggregate.values, aggregate.aux_loss
 
   encoder = hk.transform(encode)
   describer = hk.without_apply_rng(
-    hk.transform(lambda x: xavier_mlp("describer", width, width, latent)(x))
+    hk.transform(lambda inputs: data.describe(inputs, model))
   )
   is_dspn = model["decoder"] == "dspn"
   decode = BASELINES.get(model["decoder"])
@@ -248,19 +281,19 @@ def prediction(config: Mapping[str, Any], data: Data) -> SampledProblem:
   )
 
   def init(key: Array) -> hk.Params:
-    keys = jax.random.split(key, 5)
-    examples = data.sample(keys[0], 1)
+    keys = jax.random.split(key, 4)
+    examples = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), example)
     z = jnp.zeros((1, latent))
 
     def of_sets(elements, sets):
-      return encoder.init(keys[1], elements, sets, True)
+      return encoder.init(keys[0], elements, sets, True)
 
     params = encode_dense(of_sets, examples.sets)
     if examples.inputs is not None:
-      params |= describer.init(keys[2], examples.inputs)
+      params |= describer.init(keys[1], examples.inputs)
     if not is_dspn:
-      return params | baseline.init(keys[3], z)
-    start = jax.random.uniform(keys[4], shape)
+      return params | baseline.init(keys[2], z)
+    start = jax.random.uniform(keys[3], shape)
     return params | {_START: {"sets": start.at[:, -1].set(0.5)}}
 
   def predicted(params, key, batch, is_training, num_steps):
@@ -296,19 +329,25 @@ def prediction(config: Mapping[str, Any], data: Data) -> SampledProblem:
     return total + aux_weight * jnp.mean(aux), scalars
 
   def evaluate(params, batch):
-    steps = model["test_num_steps"] or model["num_steps"]
-    sets, *_ = predicted(params, None, batch, False, steps)
-    scores = {"set_loss": jnp.mean(set_loss(sets[-1], batch.sets))}
-    for name in config["scores"]:
-      scores[name] = jnp.mean(SET_LOSSES[name](sets[-1], batch.sets))
-    return scores
+    sets, *_ = predicted(params, None, batch, False, max(test_steps))
+    losses, compared = {}, []
+    for i, steps in enumerate(test_steps):
+      found = sets[steps if is_dspn else -1]
+      own = {"set_loss": set_loss(found, batch.sets)}
+      for score in config["scores"]:
+        own[score] = SET_LOSSES[score](found, batch.sets)
+      for score, value in own.items():
+        losses[step_name(score, steps, i)] = jnp.mean(value)
+      compared.append(data.compare(found, batch.sets))
+    return {"losses": losses, "compared": compared}
 
   def sampler(draw, size):
     return lambda key: draw(key, size)
 
+  test_steps = steps_in_testing(config)
   size = min(_EVALUATION_BATCH, max(1, config["num_eval_sets"]))
   return SampledProblem(
-    "set_prediction",
+    name,
     config,
     init=init,
     sample=sampler(data.sample, config["batch_size"]),
@@ -318,15 +357,45 @@ def prediction(config: Mapping[str, Any], data: Data) -> SampledProblem:
     sample_test=sampler(data.sample_test, size),
     metric=config["scores"][0],
     lower_is_better=True,
+    summarise=data.summarise,
   )
+
+
+def steps_in_testing(config: Mapping[str, Any]) -> tuple[int, ...]:
+  """Returns after how many steps each score is taken; of a baseline (0,)."""
+  model = config["model"]
+  if model["decoder"] != "dspn":
+    return (0,)
+  return tuple(model["test_num_steps"]) or (model["num_steps"],)
+
+
+def step_name(score: str, steps: int, place: int) -> str:
+  """Returns what a score after some steps is called.
+
+  Args:
+    score: Such as 'hungarian'.
+    steps: After how many.
+    place: Of these in `steps_in_testing`; the first ones are not named.
+  """
+  return f"{score}_{steps}" if place else score
+
+
+def _pairs(elements: Array, size: int) -> tuple[Array, Sets]:
+  """Returns all ordered pairs of the elements of each set, [S n^2, 2 D]."""
+  dense = elements.reshape(-1, size, elements.shape[-1])  # [S, n, D]
+  shape = (*dense.shape[:2], size, dense.shape[2])
+  one = jnp.broadcast_to(dense[:, :, None], shape)
+  two = jnp.broadcast_to(dense[:, None], shape)
+  pairs = jnp.concatenate([one, two], axis=-1)  # [S, n, n, 2 D]
+  pairs = pairs.reshape(-1, pairs.shape[-1])
+  sizes = jnp.full(len(dense), size * size, jnp.int32)
+  return pairs, make_sets(sizes, len(pairs))
 
 
 def _check(config: Mapping[str, Any]) -> None:
   """Raises ValueError if a config describes no task."""
   model = config["model"]
   for name, value, known in (
-    ("data", config["data"], DATA),
-    ("input", config["input"], INPUTS),
     ("loss", config["loss"], SET_LOSSES),
     ("model.decoder", model["decoder"], DECODERS),
     *(("scores", name, SET_LOSSES) for name in config["scores"]),
@@ -336,8 +405,11 @@ def _check(config: Mapping[str, Any]) -> None:
     raise ValueError("scores must name at least one set loss, got none")
   if config["batch_size"] < 1:
     raise ValueError(f"batch_size must be positive, got {config['batch_size']}")
-  for name in ("num_steps", "test_num_steps"):
-    if (model[name] or 0) < 0:
+  for name, counts in (
+    ("num_steps", [model["num_steps"]]),
+    ("test_num_steps", model["test_num_steps"]),
+  ):
+    if min(counts, default=0) < 0:
       raise ValueError(f"model.{name} must not be negative, got {model[name]}")
   if not model["inner_learning_rate"] > 0:
     raise ValueError(
@@ -349,6 +421,7 @@ def _check(config: Mapping[str, Any]) -> None:
     **{
       f"model.{name}": [model[name]]
       for name in ("width", "latent_size", "decoder_width")
+      if name in model
     },
     **{"model.element_widths": model["element_widths"]},
   )

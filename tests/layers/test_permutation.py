@@ -51,6 +51,44 @@ def test_sinkhorn():
   assert np.isfinite(lib.log_sinkhorn(1e5 * logits, 3)).all()
 
 
+@pytest.mark.parametrize("spread", [1.0, 30.0, 1e3])
+@pytest.mark.parametrize("rounds", [1, 4])
+def test_scaling_is_the_same_in_logarithms(spread, rounds):
+  """Values and derivatives, where the matrix is near a permutation as well."""
+  rng = np.random.default_rng(5)
+  logits = jnp.asarray(spread * rng.normal(size=(S, 7, 7)))
+  weights = jnp.asarray(rng.normal(size=(S, 7, 7)))
+  found = []
+  for function in (lib.scaled_log_sinkhorn, lib.log_sinkhorn):
+
+    def loss(x, function=function):
+      return jnp.sum(weights * jnp.exp(function(x, rounds)))
+
+    slope = jax.grad(loss)
+    # Of a derivative the derivative along one direction, in reverse mode.
+    bend = jax.grad(lambda x, slope=slope: jnp.sum(weights[::-1] * slope(x)))
+    results = function(logits, rounds), slope(logits), bend(logits)
+    found.append(results)
+    for got, wanted in zip(jax.vmap(slope)(logits[None]), slope(logits)[None]):
+      np.testing.assert_allclose(got, wanted, atol=1e-12)
+  for name, got, wanted in zip(("value", "slope", "bend"), *found):
+    np.testing.assert_allclose(
+      got, wanted, rtol=1e-10, atol=1e-11, err_msg=name
+    )
+    assert spread > 1 or np.any(np.abs(got) > 1e-4)  # Else near a permutation.
+
+
+def test_single_precision_is_good_to_5_digits_of_double():
+  rng = np.random.default_rng(6)
+  exact = jnp.asarray(4 * rng.normal(size=(S, 80, 80)))
+  wanted = lib.log_sinkhorn(exact, 4)
+  got = lib.scaled_log_sinkhorn(exact.astype(jnp.float32), 4)
+  assert got.dtype == jnp.float32
+  np.testing.assert_allclose(np.exp(got), np.exp(wanted), atol=1e-5)
+  wide = 1e4 * exact.astype(jnp.float32)
+  assert np.isfinite(lib.scaled_log_sinkhorn(wide, 4)).all()
+
+
 def test_costs_are_antisymmetric_and_of_norm_1():
   costs, *_ = example()
   np.testing.assert_allclose(costs, -np.swapaxes(costs, 1, 2))

@@ -12,6 +12,7 @@ from gnn_readout.layers.set_prediction import (
   encode_dense,
   huber,
   predict_sets,
+  with_mask,
 )
 
 pytestmark = pytest.mark.usefixtures("double_precision")
@@ -110,3 +111,32 @@ def test_vectors_of_another_length():
   w, z, start = example()
   with pytest.raises(ValueError, match=r"makes vectors \[3, 7\] .* \[3, 6\]"):
     predict_sets(encoder(w), z[:, 1:], start, learning_rate=1.0, num_steps=1)
+
+
+def test_slots_that_are_left_over_are_zero():
+  rng = np.random.default_rng(7)
+  elements = rng.normal(size=(S, N, D))
+  mask = np.array([[1, 1, 1, 0, 0], [1, 0, 0, 0, 0], [1, 1, 0.5, 1, 1]])
+  sets = with_mask(jnp.asarray(elements), jnp.asarray(mask), N + 2)
+  assert sets.shape == (S, N + 2, D + 1)
+  np.testing.assert_array_equal(sets[:, :N, D], mask)
+  np.testing.assert_array_equal(
+    sets[:, :N, :D], np.where(mask[..., None] > 0, elements, 0)
+  )
+  assert not np.any(sets[:, N:])
+  traced = jax.jit(with_mask, static_argnums=2)(elements, mask, N + 2)
+  np.testing.assert_array_equal(traced, sets)
+
+
+def test_more_elements_than_slots():
+  with pytest.raises(ValueError, match="5 elements need as many slots, got 4"):
+    with_mask(jnp.zeros((S, N, D)), jnp.ones((S, N)), N - 1)
+
+
+@pytest.mark.parametrize("value", [-0.5, 1.25, np.nan])
+def test_a_mask_that_is_none(value):
+  mask = np.ones((S, N))
+  mask[2, 3] = value
+  message = rf"lie in \[0, 1\], got {value:g} for element 3 of set 2"
+  with pytest.raises(ValueError, match=message):
+    with_mask(jnp.zeros((S, N, D)), mask, N)

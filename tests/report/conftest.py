@@ -358,3 +358,21 @@ def drawn(monkeypatch):
     style, "empty", lambda height: made.append(real(height)) or made[-1]
   )
   return made
+
+
+@pytest.fixture
+def on_sets(task):
+  def make(problem, name, seed=0, value=0.5, lower=False, scores=(), **fields):
+    """A record of a readout, or of a model of that name without one."""
+    record = task(seed, readout=name, problem=problem, test=value, valid=value)
+    model = fields.pop("model", {})
+    record["config"].update(fields)
+    record["config"]["model"].update(model)
+    if "name" in model:
+      del record["config"]["model"]["readout"]
+    metric = "mse" if lower else "accuracy"
+    record["lower_is_better"] = lower
+    record["test"].update(metric=metric, scores={metric: value, **dict(scores)})
+    return record
+
+  return make

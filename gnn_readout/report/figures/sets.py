@@ -10,6 +10,8 @@ from gnn_readout.report.figures import style
 from gnn_readout.report.results.selection import Selection
 from gnn_readout.statistics.t_tests import half_width
 
+_COLUMNS = 4
+
 
 class Panel(NamedTuple):
   """One of several diagrams side by side.
@@ -94,4 +96,38 @@ def panels(given: Sequence[Panel], metric: str) -> dict[str, bytes]:
     figure.legend(
       handles.values(), handles, loc="outside upper center", ncols=3
     )
+    return style.save(figure)
+
+
+def functions(
+  learned: Mapping[float, Sequence[Sequence[float]]],
+) -> dict[str, bytes]:
+  """Draws functions of [0, 1] in a panel each, dark to light by a value.
+
+  Args:
+    learned: By the value, [F, d + 1]: each function at 0, 1 / d, ..., 1.
+
+  Returns:
+    The files, by name extension: 'png' and 'svg'.
+  """
+  values = sorted(learned)
+  count = len(learned[values[0]])
+  with style.context():
+    from matplotlib import colormaps
+
+    shades = colormaps["viridis"]
+    rows = -(-count // _COLUMNS)
+    figure = style.empty(height=1.1 * rows)
+    grid = figure.subplots(
+      rows, _COLUMNS, sharex=True, sharey=True, squeeze=False
+    )
+    for k, axes in enumerate(grid.flat):
+      axes.set_visible(k < count)
+    for k, axes in zip(range(count), grid.flat, strict=False):
+      for i, value in enumerate(values):
+        heights = learned[value][k]
+        places = [j / (len(heights) - 1) for j in range(len(heights))]
+        share = 0.9 * i / max(len(values) - 1, 1)
+        axes.plot(places, heights, color=shades(share), linewidth=0.8)
+      axes.set_title(f"$f_{{{k + 1}}}$", fontsize=7)
     return style.save(figure)

@@ -149,6 +149,48 @@ def digit_accuracy(readout: str, noise: float, epochs: int) -> float | None:
   return _digits().get((readout, noise, epochs))
 
 
+class PublishedSets(NamedTuple):
+  """A published number of a task on sets, sets.csv.
+
+  Attributes:
+    value: In the unit of our scores; printed were multiples of `unit`.
+    deviation: Sample deviation over runs, None where there is none.
+    source: Publication and table.
+  """
+
+  value: float
+  deviation: float | None
+  source: str
+
+
+@functools.cache
+def _sets() -> dict[tuple[str, str, str, str], PublishedSets]:
+  found = {}
+  for row in _rows("sets"):
+    key = row["task"], row["model"], row["setting"], row["metric"]
+    value, deviation = (
+      round(float(row["unit"]) * float(row[name]), 6) if row[name] else None
+      for name in ("value", "deviation")
+    )
+    found[key] = PublishedSets(value, deviation, row["source"])
+  return found
+
+
+def of_sets(
+  task: str, model: str, setting: str, metric: str
+) -> PublishedSets | None:
+  """Returns a published number of a task on sets, None if there is none.
+
+  Args:
+    task: Such as 'mosaics'.
+    model: Such as 'po_u', or 'dspn fspool'.
+    setting: Such as 'digits 2', of images and tiles a side; 'box 10', of a
+      target and the steps in testing; the noise of 'denoising'.
+    metric: Such as 'accuracy'.
+  """
+  return _sets().get((task, model, setting, metric))
+
+
 @functools.cache
 def _tu() -> tuple[PublishedTu, ...]:
   counts = ("epochs", "epochs_deviation", "run_epochs", "grid_points")

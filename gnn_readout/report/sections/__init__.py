@@ -12,7 +12,9 @@ from gnn_readout.records import Record
 from gnn_readout.report.blocks import Block
 from gnn_readout.report.sections import (
   ablations,
+  decoded_sets,
   inner_loop,
+  orders,
   polygons,
   readouts,
   runs,
@@ -106,16 +108,36 @@ SECTIONS: dict[str, Row] = {
   ),
   "set_prediction": Row(
     "Sets decoded from vectors (Zhang's thesis)",
-    sets.set_prediction,
+    decoded_sets.set_prediction,
     "record of task 'set_prediction' with a score",
     "python -m launch.train --config=configs/set_prediction.py:polygons,dspn"
     " --workdir=DIR",
   ),
+  "scenes": Row(
+    "Objects of synthetic scenes, in place of CLEVR (Zhang's thesis)",
+    decoded_sets.scenes,
+    "record of task 'scenes' with a score",
+    "python -m launch.train --config=configs/scenes.py:box,dspn --workdir=DIR",
+  ),
+  "denoising": Row(
+    "Digits reconstructed without noise (table 5.4 of Zhang's thesis)",
+    decoded_sets.denoising,
+    "record of task 'denoising' with a score",
+    "python -m launch.train --config=configs/denoising.py:fspool,fspool"
+    " --workdir=DIR",
+  ),
   "sorting": Row(
     "Sorting numbers by a learned order (section 4.4.1 of Zhang's thesis)",
-    sets.sorting,
+    orders.sorting,
     "record of task 'sorting' with a score",
     "python -m launch.train --config=configs/sorting.py:po_u --workdir=DIR",
+  ),
+  "mosaics": Row(
+    "Mosaics restored (table 4.1 and table 4.2 of Zhang's thesis)",
+    orders.mosaics,
+    "record of task 'mosaics' with a score",
+    "python -m launch.train --config=configs/mosaics.py:po_u,digits"
+    " --workdir=DIR",
   ),
   "readouts": Row(
     "Readouts",

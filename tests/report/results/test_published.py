@@ -6,8 +6,10 @@ import math
 
 import pytest
 
+from configs import denoising, mosaics, scenes, set_prediction
 from gnn_readout.report.results import published
 from gnn_readout.statistics import wilcoxon
+from gnn_readout.tasks.scenes import TARGETS
 
 
 @pytest.mark.parametrize("n", [2, 4, 8, 16, 32, 64])
@@ -244,7 +246,53 @@ def test_published_numbers_as_printed():
   assert published.tu_size("tu/ENZYMES", "gin") is None
 
 
-@pytest.mark.parametrize("name", ["molecules", "numbers", "polygons", "tu"])
+def test_numbers_of_tasks_on_sets_as_printed():
+  assert published.of_sets("mosaics", "po_la", "digits 3", "accuracy")[:2] == (
+    0.731,
+    None,
+  )
+  loss = published.of_sets("set_prediction", "dspn", "digits", "set_loss")
+  assert loss == (9e-5, 1e-5, "Zhang 2020 (thesis), table 6.1")
+  noisy = published.of_sets("denoising", "sum,lstm", "0.05", "chamfer")
+  assert noisy[:2] == (0.00078, 0.00039)
+  assert published.of_sets("scenes", "dspn fspool", "box 20", "ap70").value == (
+    0.83
+  )
+  assert published.of_sets("scenes", "dspn max", "state 30", "ap_1").value == (
+    0.012
+  )
+  assert published.of_sets("scenes", "dspn max", "box 30", "ap50") is None
+
+
+def test_what_is_published_has_the_names_of_ours():
+  """Else it would never stand beside a result."""
+  known = {
+    "set_prediction": (set_prediction.DECODERS, ("digits",), ("set_loss",)),
+    "denoising": (denoising.PUBLISHED, None, ("chamfer",)),
+    "mosaics": (
+      mosaics.MODELS,
+      [f"digits {side}" for side in (2, 3, 4, 5)],
+      ("accuracy", "mse"),
+    ),
+    "scenes": (
+      ["mlp", "lstm", *(f"dspn {name}" for name in scenes.COMPARED)],
+      [
+        f"{target} {steps}".strip()
+        for target in scenes.TARGETS
+        for steps in ("", 10, 20, 30)
+      ],
+      [*TARGETS["box"].thresholds, *TARGETS["state"].thresholds],
+    ),
+  }
+  for row in published._rows("sets"):
+    models, settings, metrics = known[row["task"]]
+    assert row["model"] in models and row["metric"] in metrics, row
+    assert settings is None or row["setting"] in settings, row
+
+
+@pytest.mark.parametrize(
+  "name", ["digits", "molecules", "numbers", "polygons", "sets", "tu"]
+)
 def test_every_number_has_a_source(name):
   rows = published._rows(name)
   assert rows and all(row["source"] for row in rows)

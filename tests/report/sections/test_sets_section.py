@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
-import pytest
 from scipy import stats
 
 from gnn_readout.report.blocks import Figure, File, Table
 from gnn_readout.report.sections import SECTIONS, sets
 from gnn_readout.statistics import t_tests
 
-
-@pytest.fixture
-def make(task):
-  def make(problem, name, seed=0, value=0.5, lower=False, scores=(), **fields):
-    """A record of a readout, or of a model of that name without one."""
-    record = task(seed, readout=name, problem=problem, test=value, valid=value)
-    model = fields.pop("model", {})
-    record["config"].update(fields)
-    record["config"]["model"].update(model)
-    if "name" in model:
-      del record["config"]["model"]["readout"]
-    metric = "mse" if lower else "accuracy"
-    record["lower_is_better"] = lower
-    record["test"].update(metric=metric, scores={metric: value, **dict(scores)})
-    return record
-
-  return make
+NAMES = ("counting", "mnist_sets", "set_prediction", "scenes", "denoising")
+NAMES += ("sorting", "mosaics")
 
 
-def test_counting(make):
+def test_counting(on_sets):
   module = {"name": "module"}
   records = [
-    make("counting", "module", 0, 1 - x, side=x, noise=0.0, model=module)
+    on_sets(
+      "counting", "module", 0, 1 - x, side=x, noise=0.0, set_size=10,
+      model=module,
+    )
+    | {"describe": {"functions": [[0, x, 1]] * 8}}
     for x in (0.0, 0.25, 0.5)
   ] + [
-    make("counting", name, seed, value, side=0.5, noise=0.0)
+    on_sets(
+      "counting", name, seed, value, side=0.5, noise=0.0, set_size=10
+    )
     for name, value in (("sum", 0.2), ("fspool", 0.4), ("max", 0.7))
     for seed in (0, 1)
-  ]
-  text, panels, ranking, table, *_, file = sets.counting(records)
+  ]  # fmt: skip
+  text, best, panels, functions, ranking, table, *_, file = sets.counting(
+    records
+  )
   assert "guessing is right with probability 0.091" in text
+  assert best == (
+    "At side 0.5, noise 0.0, max counts best of 4, with a test accuracy of 0.7;"
+    " too few seeds ran to compare it with module."
+  )
   assert isinstance(panels, Figure) and panels.name == "counting_panels"
+  assert functions.name == "counting_functions_side_noise_0"
+  assert "as the side goes from 0 (dark) to 0.5 (light)" in functions.caption
   assert "side 0.5, noise 0.0" in ranking.caption
   assert isinstance(table, Table) and isinstance(file, File)
   shown = [(row["model"], row["side"], row["seeds"]) for row in table.rows]
@@ -50,9 +48,27 @@ def test_counting(make):
   ]  # fmt: skip
 
 
-def test_digits_are_beside_the_published_numbers(make):
+def test_where_the_module_is_ahead_of_the_sum(on_sets):
   records = [
-    make(
+    on_sets(
+      "counting", name, 0, value, side=side, noise=0.0, set_size=10,
+      model={"name": name},
+    )
+    for side, values in ((0.0, (1.0, 1.0)), (0.2, (0.9, 0.6)))
+    for name, value in zip(("module", "score_sum"), values)
+  ]  # fmt: skip
+  blocks = sets.counting(records)
+  assert (
+    "The module is more accurate than the sum of the scores in 1 of 2 settings,"
+    " by +30.0 points at side 0.2 and noise 0 at most and by +0.0 points at"
+    " side 0 and noise 0 at least."
+  ) in blocks
+  assert not any("The module is" in str(b) for b in sets.counting(records[:1]))
+
+
+def test_digits_are_beside_the_published_numbers(on_sets):
+  records = [
+    on_sets(
       "mnist_sets",
       name,
       seed,
@@ -65,7 +81,8 @@ def test_digits_are_beside_the_published_numbers(make):
     for name, low in (("fspool", 0.8), ("sum", 0.6), ("pna", 0.7))
     for seed, value in enumerate((low, low + 0.1))
   ]
-  _, ranking, table, *_ = sets.mnist_sets(records)
+  _, best, ranking, table, *_ = sets.mnist_sets(records)
+  assert best.startswith("At noise 0.05, dataset mnist-sets, fspool")
   assert ranking.name == "mnist_sets_ranking"
   published = {row["model"]: row["published"] for row in table.rows}
   assert published == {"fspool": "0.919", "pna": "", "sum": "0.727"}
@@ -75,34 +92,8 @@ def test_digits_are_beside_the_published_numbers(make):
   assert table.rows[0]["test accuracy"] == f"{0.85:.3g} ± {half:.2g}"
 
 
-def test_sorting_shows_every_interval(make):
-  model = {"name": "po_u"}
-  records = [
-    make(
-      "sorting", "po_u", value=0.01, lower=True, set_size=size, model=model,
-      scores={"sorted_0_1": 1.0, "sorted_log_0_1": share},
-    )
-    for size, share in ((80, 0.5), (5, 1.0))
-  ]  # fmt: skip
-  _, table, *_ = sets.sorting(records)
-  assert [row["N"] for row in table.rows] == ["5", "80"]
-  assert [row["sorted log 0 1"] for row in table.rows] == ["1", "0.5"]
-
-
-def test_decoders(make):
-  records = [
-    make(
-      "set_prediction", "fspool", value=value, lower=True, data="polygons",
-      num_points=8, input="set", model={"decoder": decoder, "num_steps": 10},
-    )
-    for decoder, value in (("mlp", 0.3), ("dspn", 0.1))
-  ]  # fmt: skip
-  _, table, *_ = sets.set_prediction(records)
-  assert [row["decoder"] for row in table.rows] == ["dspn", "mlp"]
-
-
 def test_without_records_there_is_nothing(molecule, failed):
-  for name in ("counting", "mnist_sets", "set_prediction", "sorting"):
+  for name in NAMES:
     assert not SECTIONS[name].make([molecule(), failed(problem=name)])
 
 

@@ -1,0 +1,195 @@
+"""What the sections of tasks on sets share: tables, rankings and sentences."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+
+from gnn_readout.records import field
+from gnn_readout.report import markup
+from gnn_readout.report.blocks import Block, Figure, File, Table
+from gnn_readout.report.figures import sets as figures
+from gnn_readout.report.results.published import PublishedSets
+from gnn_readout.report.results.selection import Selection
+from gnn_readout.report.results.tasks import label
+from gnn_readout.statistics import holm
+from gnn_readout.statistics.t_tests import LEVEL, half_width, two_samples
+
+Name = Callable[[Selection], str]
+_LONG = ("note", "command")  # Too long for a table to look at.
+HOW = (
+  "Each row uses the learning rate with the best mean validation score, and"
+  " gives the mean and, for several seeds, half the width of Student's"
+  f" {1 - LEVEL:.0%} confidence interval."
+  " The command of every row is in [{task}.csv]({task}.csv)."
+)
+
+
+def ordered(found: Sequence[Selection]) -> list[Selection]:
+  """Returns rows with the best test score first."""
+  return sorted(
+    found,
+    key=lambda row: (
+      statistics.fmean(row.tests) * (row.record["lower_is_better"] * 2 - 1)
+    ),
+  )
+
+
+def by_setting(
+  found: Sequence[Selection], fields: Sequence[str], name: Name = label
+) -> dict[str, list[Selection]]:
+  """Groups rows that are compared, one for each name, the best first.
+
+  Args:
+    found: Rows of a task.
+    fields: In which compared rows agree.
+    name: What a row is called.
+
+  Returns:
+    By what holds for all of a group, such as 'noise 0.05'.
+  """
+  groups: dict[tuple, dict[str, Selection]] = {}
+  for row in ordered(found):
+    key = tuple(field(row.record, path) for path in fields)
+    groups.setdefault(key, {}).setdefault(name(row), row)
+  short = [path.rpartition(".")[2].replace("_", " ") for path in fields]
+  return {
+    ", ".join(
+      f"{title} {value}"
+      for title, value in zip(short, key, strict=True)
+      if value not in (None, "")
+    ): [*rows.values()]
+    for key, rows in groups.items()
+  }
+
+
+def leader(
+  setting: str, found: Sequence[Selection], does: str, name: Name = label
+) -> list[str]:
+  """Returns a sentence on which of several rows is best, if there are several.
+
+  Others are said to be within noise if the t test of the seeds does not tell
+  them from it after Holm's correction, and not to be compared if one of the two
+  has one seed.
+
+  Args:
+    setting: What they have in common, such as 'noise 0'.
+    found: At least two rows, the best first.
+    does: Such as 'counts'.
+    name: What a row is called.
+  """
+  if len(found) < 2:
+    return []
+  first, *others = found
+  tests = [two_samples(first.tests, row.tests) for row in others]
+  corrected = iter(holm.corrected([test.p for test in tests if test]))
+  noise, unknown = [], []
+  for row, test in zip(others, tests, strict=True):
+    if test is None:
+      unknown.append(name(row))
+    elif next(corrected) >= LEVEL:
+      noise.append(name(row))
+  text = (
+    f"At {setting}, {name(first)} {does} best of {len(found)}, with a test"
+    f" {first.metric} of {statistics.fmean(first.tests):.3g}"
+  )
+  if noise:
+    text += f"; within noise of it: {', '.join(noise)}"
+  if unknown and len(unknown) == len(others):
+    text += "; too few seeds ran to tell them apart"
+  elif unknown:
+    text += f"; too few seeds ran to compare it with {', '.join(unknown)}"
+  return [f"{text}."]
+
+
+def ranking(
+  groups: Mapping[str, Sequence[Selection]], task: str, name: Name = label
+) -> list[Block]:
+  """Draws the setting with most rows, if it has several.
+
+  Args:
+    groups: From `by_setting`.
+    task: Its name.
+    name: What a row is called.
+  """
+  setting, most = max(groups.items(), key=lambda item: len(item[1]))
+  if len(most) < 3:
+    return []
+  title = (
+    f"Test scores, {setting}; bars are {1 - LEVEL:.0%} confidence intervals"
+  )
+  return [Figure(f"{task}_ranking", title, figures.ranked(most, name))]
+
+
+def table(
+  found: Sequence[Selection],
+  task: str,
+  fields: Mapping[str, str],
+  *,
+  name: Name = label,
+  extra: Callable[[Selection], Mapping[str, str]] = lambda row: {},
+) -> list[Block]:
+  """The table, what was reduced, and the file of all columns.
+
+  Args:
+    found: Rows, in this order.
+    task: Its name.
+    fields: By title, the fields that are shown.
+    name: What a row is called.
+    extra: Of a row, more cells behind its test score.
+  """
+  cells = [_display(row, fields, name, extra) for row in found]
+  titles = list(dict.fromkeys(title for row in cells for title in row))
+  cells = [{title: row.get(title, "") for title in titles} for row in cells]
+  short = [{k: v for k, v in row.items() if k not in _LONG} for row in cells]
+  notes = sorted({row["note"] for row in cells if row["note"]})
+  return [
+    Table("Scores", short),
+    *(f"Reduced settings: {note}." for note in notes),
+    File(f"{task}.csv", markup.csv_table(cells)),
+  ]
+
+
+def printed(found: PublishedSets | None) -> str:
+  """Returns a published number with its deviation; '' if there is none."""
+  if found is None:
+    return ""
+  std = "" if found.deviation is None else f" ± {found.deviation:.2g}"
+  return f"{found.value:.3g}{std}"
+
+
+def _display(
+  row: Selection,
+  fields: Mapping[str, str],
+  name: Name,
+  extra: Callable[[Selection], Mapping[str, str]],
+) -> dict[str, str]:
+  """Returns what a reader sees of a row, by column title."""
+  half = half_width(row.tests)
+  shown = f"{statistics.fmean(row.tests):.3g}"
+  cells = {"model": name(row)}
+  for title, path in fields.items():
+    value = field(row.record, path)
+    cells[title] = "" if value is None else f"{value}"
+  cells[f"test {row.metric}"] = shown + (f" ± {half:.2g}" if half else "")
+  cells |= extra(row)
+  for score, values in scores(row).items():
+    if score not in (row.metric, "cross_entropy"):
+      cells.setdefault(score.replace("_", " "), f"{values:.3g}")
+  return cells | {
+    "seeds": str(len(row.runs)),
+    "failed": str(row.failed),
+    "steps": f"{row.best['steps']:,}",
+    "parameters": f"{row.best['num_parameters']:,}",
+    "note": row.best["note"],
+    "command": row.best["command"],
+  }
+
+
+def scores(row: Selection) -> dict[str, float]:
+  """Returns the means over the seeds of all test scores, by name."""
+  names = row.record["test"]["scores"]
+  return {
+    name: statistics.fmean(run["test"]["scores"][name] for run in row.runs)
+    for name in names
+  }
