@@ -31,6 +31,7 @@ from gnn_readout.minimisation import minimise
 
 STARTS = ("uniform", "linear")
 _SMALLEST_NORM = 1e-10
+_BLOCK = 32  # Places that are summed by one product.
 _EXACT = jax.lax.Precision.HIGHEST  # Else a GPU rounds factors to 10 bits.
 
 
@@ -165,8 +166,27 @@ def cost_gradient(permutation: Array, costs: Array) -> Array:
 
 def _after(permutation: Array) -> Array:
   """Returns B [..., N, K]: the share behind each place less that before."""
-  sums = jnp.cumsum(permutation, axis=-1)
+  sums = running_sums(permutation)
   return sums[..., -1:] - 2 * sums + permutation
+
+
+def running_sums(x: Array) -> Array:
+  """Returns the sums of x [..., K] up to each place, itself included.
+
+  They are products with triangles, block by block, which on a CPU take a
+  fraction of the time of the passes over x that `jnp.cumsum` makes.
+  """
+  size = x.shape[-1]
+  block = min(size, _BLOCK)
+  count = -(-size // block)
+  padding = [(0, 0)] * (x.ndim - 1) + [(0, count * block - size)]
+  blocks = jnp.pad(x, padding).reshape(*x.shape[:-1], count, block)
+  ones = jnp.triu(jnp.ones((block, block), x.dtype))
+  within = jnp.matmul(blocks, ones, precision=_EXACT)
+  before = jnp.triu(jnp.ones((count, count), x.dtype), 1)
+  starts = jnp.matmul(within[..., -1], before, precision=_EXACT)  # [..., count]
+  sums = within + starts[..., None]
+  return sums.reshape(*x.shape[:-1], -1)[..., :size]
 
 
 def grid_gradient(permutation: Array, costs: Array) -> Array:

@@ -107,6 +107,12 @@ def test_the_cost_and_its_gradient():
   np.testing.assert_allclose(lib.cost_gradient(p, costs), slope, atol=1e-12)
 
 
+@pytest.mark.parametrize("size", [1, 31, 32, 33, 97])
+def test_running_sums(size):
+  x = np.random.default_rng(size).normal(size=(2, 3, size))
+  np.testing.assert_allclose(lib.running_sums(x), x.cumsum(-1), atol=1e-12)
+
+
 def test_the_gradient_of_a_grid():
   rng = np.random.default_rng(1)
   costs = rng.normal(size=(S, 2, 9, 9))
