@@ -13,8 +13,8 @@ Published on CLEVR, average precision of boxes (table A.2) and of states (tables
   dspn, 30 steps      95.9   74.8    9.4      85.2   81.1     47.4
   dspn, sum, 10                              44.6   21.9      7.1
   dspn, max, 10                               3.0     .9       .5
-Cost: not measured. With DSPN an estimated 7 GFLOP a step, a quarter of a second
-  on two quiet cores, 20 minutes a run and 3 hours for `tables6`.
+Cost: not measured. With DSPN an estimated 7 GFLOP per step, a quarter of a
+  second on two quiet cores, 20 minutes a run and 3 hours for `tables6`.
 Command:
   python -m launch.train --config=configs/scenes.py:box,dspn --workdir=DIR
 

@@ -56,7 +56,7 @@ def test_the_peer_has_our_loss_and_our_slopes(task, fields):
     ]
   else:
     pairs = [
-      (module.knots.grad.T, slopes["fspool"]["knots"]),
+      (module.knots.grad.T, slopes["fs_pool"]["knots"]),
       (module.start.grad.T, slopes["start"]["sets"]),
       (module.network[0].bias.grad, slopes["element_encoder/~/linear_0"]["b"]),
     ]
@@ -68,7 +68,7 @@ def test_a_short_measurement(monkeypatch, capsys):
   pytest.importorskip("torch")
   quick = functools.partial(timing.alternate, min_seconds=0.01)
   monkeypatch.setattr(timing, "alternate", quick)
-  result = sets.run(small("sorting"), rounds=2)
+  (result,) = sets.run(small("sorting"), rounds=2)["rows"]
   assert result["unit"] == "sets/s" and result["size"] == 7
   assert [len(runs) for runs in result["runs"].values()] == [2, 2]
   assert result["ratio"] == pytest.approx(result["ours"] / result["peer"])
