@@ -50,6 +50,7 @@ def log_sinkhorn(logits: Array, num_rounds: int) -> Array:
   return logits
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def scaled_log_sinkhorn(logits: Array, num_rounds: int) -> Array:
   """Returns the same as `log_sinkhorn`, in a fraction of the time.
 
@@ -63,26 +64,37 @@ def scaled_log_sinkhorn(logits: Array, num_rounds: int) -> Array:
     logits: [..., N, N].
     num_rounds: L, at least 1.
   """
+  return _forward(logits, num_rounds)[0]
+
+
+def _forward(logits: Array, num_rounds: int) -> tuple[Array, Any]:
+  """Returns log P, and what its derivative needs.
+
+  That is log K, a_1, ..., a_L, b_0, ..., b_L, and whether these count. Were the
+  choice differentiated instead, each way would store what the other needs.
+  """
   highest = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
   # A product of K, a and b is at least the square of the smallest K by N.
   smallest = 0.45 * jnp.log(jnp.finfo(logits.dtype).tiny)
   centred = logits - highest
-  return jax.lax.cond(
-    jnp.all(centred > smallest),
+  ones = jnp.ones((num_rounds, *logits.shape[:-1]), logits.dtype)
+  is_narrow = jnp.all(centred > smallest)
+  log_p, rows, columns = jax.lax.cond(
+    is_narrow,
     # Members of a population compute both, of which one must not overflow.
     lambda x: _scaled(jnp.where(x > smallest, x, smallest), num_rounds),
-    lambda x: log_sinkhorn(x, num_rounds),
+    lambda x: (
+      log_sinkhorn(x, num_rounds),
+      ones,
+      jnp.append(ones, ones[:1], 0),
+    ),
     centred,
   )
+  return log_p, (centred, rows, columns, is_narrow)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _scaled(centred: Array, num_rounds: int) -> Array:
-  return _scaled_forward(centred, num_rounds)[0]
-
-
-def _scaled_forward(centred: Array, num_rounds: int) -> tuple[Array, Any]:
-  """Returns log P, and what its derivative needs: K, a_t, b_0 and b_t."""
+def _scaled(centred: Array, num_rounds: int) -> tuple[Array, Array, Array]:
+  """Returns log P, a_t [L, ..., N] and b_t [L + 1, ..., N]."""
   kernel = jnp.exp(centred)
   rows, columns = [], [jnp.ones_like(centred[..., 0])]
   for _ in range(num_rounds):
@@ -90,20 +102,35 @@ def _scaled_forward(centred: Array, num_rounds: int) -> tuple[Array, Any]:
     columns.append(1 / _times(kernel.mT, rows[-1]))
   log_p = centred + jnp.log(rows[-1])[..., None]
   log_p += jnp.log(columns[-1])[..., None, :]
-  return log_p, (kernel, rows, columns)
+  return log_p, jnp.stack(rows), jnp.stack(columns)
 
 
-def _scaled_backward(num_rounds: int, saved: Any, slopes: Array) -> Any:
+def _backward(num_rounds: int, saved: Any, slopes: Array) -> tuple[Array]:
+  """Returns the derivative by the logits."""
+  centred, rows, columns, is_narrow = saved
+
+  def of_logarithms(slopes: Array) -> Array:
+    _, pull = jax.vjp(lambda x: log_sinkhorn(x, num_rounds), centred)
+    return pull(slopes)[0]
+
+  def of_scaling(slopes: Array) -> Array:
+    return _scaled_backward(jnp.exp(centred), rows, columns, slopes)
+
+  return (jax.lax.cond(is_narrow, of_scaling, of_logarithms, slopes),)
+
+
+def _scaled_backward(
+  kernel: Array, rows: Array, columns: Array, slopes: Array
+) -> Array:
   """Returns the derivative by log K.
 
   Each scaling is minus the logarithm of a sum of terms K_ij a_i b_j, and so its
   derivative by log K is the outer product of two vectors, times K. All of them
   together are one product of matrices of 2 L columns.
   """
-  kernel, rows, columns = saved
   by_row, by_column = jnp.sum(slopes, axis=-1), jnp.sum(slopes, axis=-2)
   left, right = [], []
-  for t in reversed(range(num_rounds)):
+  for t in reversed(range(len(rows))):
     a, after, before = rows[t], columns[t + 1], columns[t]
     left += [a]
     right += [after * by_column]
@@ -115,10 +142,10 @@ def _scaled_backward(num_rounds: int, saved: Any, slopes: Array) -> Any:
   outer = jnp.matmul(
     jnp.stack(left, axis=-1), jnp.stack(right, axis=-2), precision=_EXACT
   )  # [..., N, N]
-  return (slopes - kernel * outer,)
+  return slopes - kernel * outer
 
 
-_scaled.defvjp(_scaled_forward, _scaled_backward)
+scaled_log_sinkhorn.defvjp(_forward, _backward)
 
 
 def _times(matrix: Array, vector: Array) -> Array:

@@ -164,7 +164,7 @@ def test_a_variant_can_be_trained(variant):
   data = set_prediction.polygon_data({"num_points": N, "input": "set"})
   if whole.data == "digits":
     data = set_prediction.digit_data(whole, PARTS)
-  task = set_prediction.prediction(whole, data)
+  task = set_prediction.prediction("set_prediction", whole, data)
   batch = jax.eval_shape(task.sample, jax.random.key(0))
   params = jax.eval_shape(task.init, jax.random.key(0))
   scores = jax.eval_shape(task.evaluate, params, batch)
