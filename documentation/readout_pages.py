@@ -53,7 +53,7 @@ def costs() -> dict[str, Any]:
   found = [
     record
     for record in records.read_folder(folder, "benchmark").values()
-    if record.get("benchmark") == "readouts"
+    if record.get("benchmark") == "readout_card"
   ]
   return max(found, key=lambda record: record["finished_at"], default={})
 
@@ -242,8 +242,8 @@ def _cost(name: str, measured: Mapping[str, Any]) -> list[str]:
   if name not in rows:
     return [
       *lines,
-      "No record has its cost yet; `python -m launch.report readouts` measures"
-      " it.",
+      "No record has its cost yet; `python -m launch.benchmark readout_card`"
+      " measures it.",
       "",
     ]
   row, base = rows[name], rows["sum"]
