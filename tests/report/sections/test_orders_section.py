@@ -26,8 +26,8 @@ def test_sorting_shows_every_interval_and_who_makes_no_mistake(on_sets):
     plain == f"Decoded by -P: lin_assign {mistakes}80; po_u {mistakes}5, 80."
   )
   assert log == (
-    f"Decoded by -log P: lin_assign {mistakes}80; po_u sorts all sets of all intervals"
-    f" at N = 5 and {mistakes}80."
+    f"Decoded by -log P: lin_assign {mistakes}80; po_u sorts all sets of all"
+    f" intervals at N = 5 and {mistakes}80."
   )
   assert [row["N"] for row in table.rows] == ["80", "5", "80"]
   assert [row["[0, 1] by -log P"] for row in table.rows] == ["0.9", "1", "0.5"]
