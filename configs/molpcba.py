@@ -72,6 +72,7 @@ def get_config(variant: str = "gcn,sum") -> ml_collections.ConfigDict:
       "task_type": "",  # binary, multiclass or regression.
       "metric": "",  # See docs/training.md; empty: the usual one.
       "on_invalid": "error",  # Or "skip".
+      "split_by": "",  # Without such a column: scaffold, or ogb_scaffold.
     }
   )
 

@@ -87,6 +87,7 @@ SOURCES: tuple[Source, ...] = (
       "task_type": str,
       "metric": str,
       "on_invalid": str,
+      "split_by": str,
     },
   ),
   Source(

@@ -55,10 +55,7 @@ def scaffold_split(
     ValueError: The shares are not three positive numbers that add up to 1, or
       there are fewer scaffolds than splits.
   """
-  if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
-    raise ValueError(
-      f"split is {shares}, expected three positive shares that add up to 1"
-    )
+  _check_shares(shares)
   keys = [*itertools.chain(*in_chunks(_keys, smiles, num_workers))]
   groups: dict[str, list[int]] = {}
   for i, (molecule, scaffold) in enumerate(keys):
@@ -92,6 +89,73 @@ def scaffold_split(
     {s: np.sort(np.asarray(i, np.int32)) for s, i in splits.items()},
     tuple(notes),
   )
+
+
+def ogb_scaffold_split(
+  smiles: Sequence[str],
+  shares: tuple[float, float, float] = (0.8, 0.1, 0.1),
+  num_workers: int | None = None,
+) -> ScaffoldSplit:
+  """Splits molecules as ogbg-molbace and ogbg-molesol are split.
+
+  Scaffolds with another chirality are other scaffolds, and all molecules
+  without rings have the same one. Groups go, the largest first and of equal
+  ones that whose first row is last, to train while they fit, then to valid,
+  then to test; copies of a molecule that are written alike stay together.
+
+  Args:
+    smiles: M valid SMILES strings.
+    shares: Shares of train, valid and test.
+    num_workers: Processes; None = one per core.
+
+  Returns:
+    The splits, without notes.
+
+  Raises:
+    ValueError: As `scaffold_split`.
+  """
+  _check_shares(shares)
+  keys = itertools.chain(*in_chunks(_chiral_scaffolds, smiles, num_workers))
+  groups: dict[str, list[int]] = {}
+  for i, scaffold in enumerate(keys):
+    groups.setdefault(scaffold, []).append(i)
+  ends = [shares[0] * len(smiles), (shares[0] + shares[1]) * len(smiles)]
+  splits: dict[str, list[int]] = {split: [] for split in SPLITS}
+  train, valid, test = splits.values()
+  for group in sorted(groups.values(), key=lambda g: (-len(g), -g[0])):
+    if len(train) + len(group) <= ends[0]:
+      train += group
+    elif len(train) + len(valid) + len(group) <= ends[1]:
+      valid += group
+    else:
+      test += group
+  if not all(splits.values()):
+    raise ValueError(
+      f"{counted(len(smiles), 'molecule')} in"
+      f" {counted(len(groups), 'group')} of one scaffold are too few for"
+      f" {len(SPLITS)} splits: a column 'split' may assign the rows to splits"
+    )
+  return ScaffoldSplit(
+    {s: np.sort(np.asarray(i, np.int32)) for s, i in splits.items()}, ()
+  )
+
+
+def _check_shares(shares: Sequence[float]) -> None:
+  if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+    raise ValueError(
+      f"split is {shares}, expected three positive shares that add up to 1"
+    )
+
+
+def _chiral_scaffolds(smiles: Sequence[str]) -> list[str]:
+  from rdkit import rdBase
+  from rdkit.Chem.Scaffolds import MurckoScaffold
+
+  with rdBase.BlockLogs():
+    return [
+      MurckoScaffold.MurckoScaffoldSmiles(smiles=text, includeChirality=True)
+      for text in smiles
+    ]
 
 
 def _keys(smiles: Sequence[str]) -> list[tuple[str, str]]:

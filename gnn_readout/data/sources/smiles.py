@@ -21,7 +21,10 @@ from gnn_readout.data.sources.featurise import (
   molecules_to_columns,
 )
 from gnn_readout.data.sources.molecules import SPLITS, molecule_schema
-from gnn_readout.data.sources.scaffolds import scaffold_split
+from gnn_readout.data.sources.scaffolds import (
+  ogb_scaffold_split,
+  scaffold_split,
+)
 from gnn_readout.data.sources.targets import (
   find_column,
   read_split,
@@ -32,6 +35,8 @@ from gnn_readout.data.store import METRICS, GraphStore, Schema
 from gnn_readout.errors import quoted, suggest
 
 _LOOKED_AT = 20  # Fields of a column that may hold SMILES.
+# How molecules are split where no column says.
+SPLITS_BY = {"scaffold": scaffold_split, "ogb_scaffold": ogb_scaffold_split}
 
 
 def smiles_to_store(
@@ -84,6 +89,7 @@ def read_csv(
   split: tuple[float, float, float] = (0.8, 0.1, 0.1),
   split_column: str | None = None,
   id_column: str | None = None,
+  split_by: str = "scaffold",
 ) -> GraphStore:
   """Reads a table file of SMILES and labels.
 
@@ -103,6 +109,7 @@ def read_csv(
     split: Shares of train, valid and test, where no column says.
     split_column: The column that says; None = the one that is called `split`.
     id_column: A column whose texts are kept, to know the molecules by.
+    split_by: How to split where no column says: a key of `SPLITS_BY`.
 
   Returns:
     The store; it keeps each molecule's row, SMILES and id.
@@ -112,6 +119,8 @@ def read_csv(
     ValueError: The file, a label or a SMILES is wrong; the message names file
       and row. Rows count from 1 after the header.
   """
+  if split_by not in SPLITS_BY:
+    raise ValueError(f"split_by is {split_by!r}.{suggest(split_by, SPLITS_BY)}")
   table, texts, columns = _read_molecules(
     path, smiles_column, id_column, on_invalid, num_workers
   )
@@ -127,10 +136,11 @@ def read_csv(
   else:
     fields = table.column(texts["smiles"]).fields
     try:
-      splits, told = scaffold_split(fields, split, num_workers)
+      splits, told = SPLITS_BY[split_by](fields, split, num_workers)
     except ValueError as error:
       raise ValueError(f"{path}: {error}") from None
-    where = "by scaffold, in shares of {:g}, {:g} and {:g}".format(*split)
+    how = "by scaffold" if split_by == "scaffold" else "by scaffold as in OGB"
+    where = "{}, in shares of {:g}, {:g} and {:g}".format(how, *split)
     notes += told
   metric = metric or METRICS.get(targets.task_type, ("",))[0]
   schema = molecule_schema(
