@@ -40,7 +40,7 @@ def test_07_molecules_written_in_two_ways(read):
 def test_08_names_after_the_smiles(read):
   store = read("08-name-after-smiles/a.csv")
   np.testing.assert_array_equal(store.num_nodes, np.arange(1, 21))
-  words = r"2 of 20 .*rows 5: 'CCl2OZr', 9: 'C1CCCCC1 \|bad stuff'; --config"
+  words = r"2 of 20 .*row 5: 'CCl2OZr', row 9: 'C1CCCCC1 \|bad stuff'; --config"
   with pytest.raises(ValueError, match=words):
     read("08-name-after-smiles/b.csv")
   store = read("08-name-after-smiles/b.csv", on_invalid="skip")
@@ -137,7 +137,7 @@ def test_31_a_long_field(read):
   store = read("31-long-field/a.csv", label_columns="y")
   assert store.num_graphs == 40
   with pytest.raises(
-    ValueError, match=r"rows 8: 'CCC.*\.\.\.' \(140,000 characters\)"
+    ValueError, match=r"row 8: 'CCC.*\.\.\.' \(140,000 characters\)"
   ):
     read("31-long-field/b.csv")
 

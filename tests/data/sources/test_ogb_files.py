@@ -42,7 +42,7 @@ def test_chirality_counts_and_chains_are_one_group():
   texts = [*("CC(C)C", "CCO", "CCN"), *("C[C@H]1CCNC1", "C[C@@H]1CCNC1")]
   texts += ["C1CC[C@H]2CCCC[C@H]2C1", "C1CC[C@H]2CCCC[C@@H]2C1"]
   found = scaffolds.ogb_scaffold_split(texts, (0.6, 0.2, 0.2)).splits
-  # Three chains, two of pyrrolidine, and each decalin by itself, the last first.
+  # Three chains, two of pyrrolidine, and each decalin by itself.
   assert found["train"].tolist() == [0, 1, 2, 6]
   assert found["valid"].tolist() == [3, 4]
   assert found["test"].tolist() == [5]
