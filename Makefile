@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= auto
 
-.PHONY: env demo test slow clean
+.PHONY: env demo test slow docs types spelling coverage clean
 
 env: .venv/ready
 
@@ -12,7 +12,7 @@ env: .venv/ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -r requirements.txt
-	$(BIN)/python -m pip install --quiet --editable ".[peers]"
+	$(BIN)/python -m pip install --quiet --editable ".[peers,docs,examples,dev]"
 	touch $@
 
 # Trains small models on molecules made offline; prints a table.
@@ -26,6 +26,21 @@ test: env
 
 slow: env
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow
+
+# The pages of docs/ as a site in build/site, without a network.
+docs: env
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+types: env
+	$(BIN)/python -m mypy
+
+spelling: env
+	$(BIN)/codespell
+
+# Which lines the tests run: a table, and build/coverage/index.html.
+coverage: env
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov \
+	  --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 clean:
 	rm -rf .venv runs build dist *.egg-info

@@ -1,30 +1,33 @@
 """Benchmarks: the speed of one part of the project against a peer.
 
 A benchmark is a row of `BENCHMARKS` and a module of its name with a function
-`run`, whose arguments are the flags that it takes. `timing` measures two sides
-in turns, `steps` makes what both train on, `peers` holds the other side. They
-may import all of `gnn_readout`, which imports none of them.
+`run`, whose arguments are the flags that it takes; it returns a mapping whose
+`rows` say what was measured. `timing` measures sides in turns, `steps` makes
+what all train on, `peers` holds the other sides, `load` looks for other
+programs on the machine, and `recording` writes the record. They may import
+all of `gnn_readout`, which imports none of them.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from gnn_readout.errors import suggest
 
 BENCHMARKS = {
+  "all": "every figure of speed of which there is to be a record",
   "data": "converting, opening, batching and scoring a dataset",
   "devices": "a training step on one device, against one for each CPU core",
   "inner_steps": "what the inner steps of equilibrium aggregation cost",
   "population": "members trained together, against one after another",
   "readout": "a training step with one readout, against its peers",
+  "readout_card": "every readout by itself: time, memory and what it keeps",
   "readouts": "every readout by itself, against PyTorch Geometric's",
   "sets": "a training step of DSPN or PO-U, against the authors' layout",
-  "train": "a training step of a config, against a peer or another readout",
+  "train": "a training step of a config, against peers or another readout",
 }
 
 
@@ -55,28 +58,3 @@ def run(
       raise ValueError(f"benchmark {name!r} takes no --{flag}.")
   values = {**values, **dict.fromkeys(["readout"], *subject)}
   return function(**{k: v for k, v in values.items() if k in taken})
-
-
-def write_record(folder: str, command: str, result: Mapping[str, Any]) -> str:
-  """Writes the record of a benchmark and returns its name.
-
-  Args:
-    folder: Where records are.
-    command: What makes it again; its name is made of that.
-    result: As `run` returns it.
-  """
-  from gnn_readout import paths, programs, records
-
-  words = programs.name_of(command).replace("--", "")
-  name = re.sub(r"[^\w,.=-]+", "_", words.replace("configs/", ""))
-  name = paths.part(name)
-  facts = {
-    "kind": "benchmark",
-    "name": name,
-    "benchmark": words.split()[1],
-    "command": command,
-    **records.environment(),
-    "rows": [dict(result)],
-  }
-  records.write(folder, facts, f"{name}.json")
-  return name

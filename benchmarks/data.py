@@ -46,26 +46,23 @@ def run(
     data_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
-    The record of `timing.compare` at batch 32, with one such record per
-    batch size in `batch_sizes`, and `cold_seconds`, `warm_seconds`,
-    `peak_megabytes`, `column_megabytes`, `metric_seconds`,
-    `bootstrap_seconds`.
+    In `rows`, the record of `timing.compare` of each batch size; and
+    `cold_seconds`, `warm_seconds`, `peak_megabytes`, `column_megabytes`,
+    `metric_seconds`, `bootstrap_seconds`.
   """
   dataset = dataset or "ogbg-molhiv"
   with tempfile.TemporaryDirectory() as cache_dir:
     cold = _in_fresh_process(dataset, data_dir, cache_dir)
     warm = _in_fresh_process(dataset, data_dir, cache_dir)
     store = data.load(dataset, data_dir, cache_dir)
-    records = {
-      str(size): _batching(store, size, rounds) for size in _BATCH_SIZES
-    }
+    records = [_batching(store, size, rounds) for size in _BATCH_SIZES]
     scoring = _scoring(store, rounds)
     columns = pathlib.Path(cache_dir).rglob("*.npy")
     column_megabytes = sum(file.stat().st_size for file in columns) / 1e6
   name = store.schema.name
   timing.print_compared(
     f"{name}: batching against jraph.dynamically_batch, one thread",
-    list(records.values()),
+    records,
   )
   timing.print_table(
     "bucketed batches",
@@ -77,7 +74,7 @@ def run(
         f"{record['node_fill']:.1%}",
         f"{record['edge_fill']:.1%}",
       ]
-      for record in records.values()
+      for record in records
     ],
   )
   timing.print_table(
@@ -101,10 +98,9 @@ def run(
     ],
   )
   return {
-    **records[str(_BATCH_SIZES[-1])],
     "name": "data",
     "dataset": name,
-    "batch_sizes": records,
+    "rows": records,
     "cold_seconds": cold.seconds,
     "warm_seconds": warm.seconds,
     "peak_megabytes": cold.peak_megabytes,
@@ -146,7 +142,12 @@ def _batching(
   summary = plan.summary()
   keys = ("budgets", "num_shapes", "node_fill", "edge_fill", "graph_fill")
   return {
-    **timing.compare(f"batch {batch_size}", measured),
+    **timing.compare(
+      f"batching, batch {batch_size}",
+      measured,
+      against="jraph.dynamically_batch",
+    ),
+    "dataset": store.schema.name,
     **{key: summary[key] for key in keys},
   }
 

@@ -36,7 +36,8 @@ def run(
     cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
-    The record of `timing.compare`, where 'ours' has one device for each core.
+    In `rows` the record of `timing.compare`, where 'ours' has one device for
+    each core.
 
   Raises:
     ValueError: If there is no config, or there are not several devices.
@@ -57,8 +58,9 @@ def run(
   passing, readout = config.model.message_passing, config.model.readout
   batch_size = config.batching.batch_size
   record = timing.compare(
-    f"{work.store.schema.name}, {passing.name}, {readout.name}",
+    f"{passing.name},{readout.name}, {num_devices} devices",
     timing.alternate(sides, rounds),
+    against="one device",
   )
   timing.print_compared(
     f"training step, batch {batch_size}, {passing.width} wide, float32:"
@@ -66,13 +68,12 @@ def run(
     f" {counted(os.cpu_count(), 'core')} (peer)",
     [record],
   )
-  return {
-    **record,
-    "against": "one device",
+  facts = {
     "batch_size": batch_size,
     "dataset": work.store.schema.name,
     "num_devices": num_devices,
   }
+  return {"name": "devices", "rows": [{**record, **facts}]}
 
 
 def _epoch_of(work: steps.Work, num_devices: int) -> Callable[[], int]:

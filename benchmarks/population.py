@@ -39,7 +39,7 @@ def run(
     cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
-    The record of `timing.compare`, in member steps per second.
+    In `rows` the record of `timing.compare`, in member steps per second.
   """
   if config is None or not config.dataset.startswith("tu/"):
     raise ValueError(
@@ -64,10 +64,10 @@ def run(
     program.initialise()
   sides = {"ours": _epoch_of(programs), "peer": _epoch_of(alone)}
   record = timing.compare(
-    f"{config.dataset}, {config.model.readout.name}",
+    f"population, {config.model.readout.name}",
     timing.alternate(sides, rounds),
     unit="member steps/s",
-    peer="peer",
+    against="one after another",
   )
   timing.print_compared(
     f"{counted(len(configs), 'member')} in {counted(len(programs), 'program')}"
@@ -76,7 +76,13 @@ def run(
     f" {counted(os.cpu_count(), 'core')}, float32",
     [record],
   )
-  return record
+  facts = {
+    "batch_size": config.batching.batch_size,
+    "dataset": store.schema.name,
+    "members": len(configs),
+    "programs": len(programs),
+  }
+  return {"name": "population", "rows": [{**record, **facts}]}
 
 
 def _epoch_of(programs: Sequence[Program]) -> Callable[[], int]:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
-from unittest import mock
 
-from jax import Array
-
-from benchmarks import steps, timing
+from benchmarks import steps, timing, train
 from configs import molpcba
 from gnn_readout import readouts
-from gnn_readout.graphs import Sets
-from gnn_readout.readouts import Aggregate, EquilibriumAggregation
-from gnn_readout.wording import counted
 
 _BATCH_SIZES = (8, 32)  # The paper's and OGB's.
 _NUM_BATCHES = 4
@@ -33,75 +26,31 @@ def run(
 
   Args:
     readout: Its name.
-    against: Peers: `pyg`, the default, and for `equilibrium` also `literal`,
-      the paper's listing in JAX.
+    against: Peers: those of `steps.PEERS`, `literal` for `equilibrium` alone.
+      Default `pyg`.
     rounds: Runs of each side.
     dataset: Name of the dataset; ogbg-molhiv by default.
     data_dir: As `gnn_readout.data.load` takes it.
     cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
-    By batch size and peer, the records of `timing.compare`; for
-    `equilibrium` the achieved GFLOP/s and the machine's matrix rate as well.
+    In `rows`, by batch size and peer, what `train.compare` returns; for
+    `equilibrium` with the achieved GFLOP/s and the machine's matrix rate.
   """
   readouts.readout_class(readout)
-  peers = {"pyg": steps.pyg}
-  if readout == "equilibrium":
-    peers["literal"] = _literal
+  is_listed = readout == "equilibrium"
+  known = [name for name in steps.PEERS if is_listed or name != "literal"]
   against = list(against) or ["pyg"]
-  steps.check_peers(against, list(peers))
-  result: dict[str, Any] = {"name": readout, "dataset": dataset}
+  steps.check_peers(against, known)
+  rows = []
   for batch_size in _BATCH_SIZES:
     config = molpcba.get_config(f"gcn,{readout}").unlock()
     config.batching.batch_size = batch_size
     work = steps.load(config, _NUM_BATCHES, dataset, data_dir, cache_dir)
-    functions = {"ours": steps.ours(work)}
-    functions |= {peer: peers[peer](work) for peer in against}
-    measured = timing.alternate(functions, rounds)
-    records = {
-      peer: timing.compare(f"against {peer}", measured, peer=peer)
-      for peer in against
-    }
-    timing.print_compared(
-      f"{work.store.schema.name}: training step, gcn,{readout}, batch"
-      f" {batch_size}, {config.model.message_passing.width} wide,"
-      f" {counted(os.cpu_count(), 'core')}, float32",
-      list(records.values()),
-    )
-    result[str(batch_size)] = records
-    if readout == "equilibrium":
-      result[str(batch_size)]["rates"] = _rates(work, measured["ours"].median)
-  return result
-
-
-def _literal(work: steps.Work) -> Callable[[], int]:
-  """Returns the training of the same model with the paper's listing in it."""
-  try:
-    from tests.readouts.equilibrium_listing import equilibrium
-  except ImportError as error:
-    raise ValueError(
-      "peer 'literal' is part of tests/, which is missing: run from the"
-      " source tree"
-    ) from error
-
-  class Listing(EquilibriumAggregation):
-    def aggregate(
-      self, elements: Array, sets: Sets, is_training: bool
-    ) -> Aggregate:
-      y, aux_loss = equilibrium(
-        self._parameters(elements),
-        elements,
-        sets.segment_ids,
-        sets.sizes,
-        widths=self.widths(elements),
-        max_iters=self._num_steps,
-      )
-      return Aggregate(y, aux_loss, {})
-
-  with mock.patch.dict(readouts.READOUTS, equilibrium=Listing):
-    epoch = steps.ours(work)
-    epoch()  # Traces every shape while the table holds the listing.
-  return epoch
+    measured = train.compare(work, against, rounds)
+    rates = _rates(work, measured[0]["ours"]) if is_listed else {}
+    rows += [{**row, **rates} for row in measured]
+  return {"name": readout, "rows": rows}
 
 
 def _rates(work: steps.Work, graphs_per_second: float) -> dict[str, float]:

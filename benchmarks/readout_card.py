@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
 from typing import Any
 
 import haiku as hk
@@ -12,43 +10,37 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import readouts, steps, timing
-from gnn_readout import records
 from gnn_readout.graphs import make_sets
 from gnn_readout.readouts import READOUTS, make_readout, readout_class
 
 _LARGE = "tu/REDDIT-BINARY"  # Graphs of up to 3,782 nodes.
 
 
-def measure(
-  results_dir: str | os.PathLike[str],
-  data_dir: str | None = None,
-  cache_dir: str | None = None,
-) -> None:
-  """Measures all readouts and writes the record of it.
+def run(
+  rounds: int = 5, data_dir: str | None = None, cache_dir: str | None = None
+) -> dict[str, Any]:
+  """Measures all readouts, of which a report makes the card.
 
   Args:
-    results_dir: Takes records/readouts.json, of which a report makes the card.
+    rounds: Runs of each readout.
     data_dir: As `gnn_readout.data.load` takes it.
     cache_dir: As `gnn_readout.data.load` takes it.
+
+  Returns:
+    In `rows` what was measured of each, in `given` and `large` on what.
   """
   given = readouts.problem(None, data_dir, cache_dir)
   large = readouts.large_problem(_LARGE, data_dir, cache_dir)
   rows = []
   for number, name in enumerate(READOUTS, start=1):
-    rows.append(_measure(name, given, large))
+    rows.append(_measure(name, given, large, rounds))
     print(f"{number}/{len(READOUTS)} {name}", flush=True)
-  facts = {
-    "kind": "benchmark",
-    "name": "readouts",
-    "benchmark": "readouts",
-    "command": "python -m launch.report readouts",
-    **records.environment(),
+  return {
+    "name": "readout_card",
     "given": _facts(steps.DATASET, given),
     "large": _facts(_LARGE, large),
     "rows": rows,
   }
-  path = pathlib.Path(results_dir, "records", "readouts.json")
-  records.write(path.parent, facts, path.name)
 
 
 def _facts(dataset: str, given: readouts.Problem) -> dict[str, Any]:
@@ -64,12 +56,12 @@ def _facts(dataset: str, given: readouts.Problem) -> dict[str, Any]:
 
 
 def _measure(
-  name: str, given: readouts.Problem, large: readouts.Problem
+  name: str, given: readouts.Problem, large: readouts.Problem, rounds: int
 ) -> dict[str, Any]:
   programs = readouts.ours(name, given)
   measured = timing.alternate(
     {"forward": programs.forward, "training": programs.training},
-    rounds=3,
+    rounds,
     min_seconds=0.2,
   )
   readout = readout_class(name)

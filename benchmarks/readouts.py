@@ -20,6 +20,7 @@ from gnn_readout.wording import counted
 _NUM_GRAPHS = 256
 _WIDTH = 300
 _MEBIBYTE = 2**20
+_KINDS = {"forward": "forward pass", "training": "gradient"}
 
 
 class Problem(NamedTuple):
@@ -70,7 +71,8 @@ def run(
     cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
-    By readout, the records of `timing.compare` of both.
+    In `rows`, the records of `timing.compare` of both for each readout, with
+    `readout` and `kind`, 'forward' or 'training'.
   """
   steps.check_peers(against, ("pyg",))
   pyg_readouts = peers.load("pyg_readouts")
@@ -83,14 +85,15 @@ def run(
     }
     records[name] = {
       kind: timing.compare(
-        f"{name}, {kind}",
+        f"{name}, {_KINDS[kind]}",
         timing.alternate(
           {side: getattr(programs, kind) for side, programs in sides.items()},
           rounds,
           min_seconds=0.3,
         ),
+        against="pyg",
       )
-      for kind in ("forward", "training")
+      for kind in _KINDS
     }
     ratios = {kind: f"{r['ratio']:.2f}x" for kind, r in records[name].items()}
     print(name, *ratios.values(), flush=True)
@@ -114,7 +117,15 @@ def run(
       for name, kinds in records.items()
     ],
   )
-  return {"name": "readouts", "readouts": records}
+  facts = {"dataset": dataset or steps.DATASET, "batch_size": _NUM_GRAPHS}
+  return {
+    "name": "readouts",
+    "rows": [
+      {**record, **facts, "width": _WIDTH, "readout": name, "kind": kind}
+      for name, kinds in records.items()
+      for kind, record in kinds.items()
+    ],
+  }
 
 
 def problem(
@@ -190,11 +201,12 @@ def ours(name: str, given: Problem) -> Programs:
 def _pyg(make: Callable[..., Any], given: Problem) -> Programs:
   import torch
 
+  device = peers.torch_device()
   sizes = torch.from_numpy(given.sizes.astype(np.int64))
-  module = make(_WIDTH, sizes)
-  index = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
-  elements = torch.from_numpy(given.elements).requires_grad_()
-  slopes = torch.from_numpy(given.slopes)
+  module = make(_WIDTH, sizes).to(device)
+  index = torch.repeat_interleave(torch.arange(len(sizes)), sizes).to(device)
+  elements = torch.from_numpy(given.elements).to(device).requires_grad_()
+  slopes = torch.from_numpy(given.slopes).to(device)
   parameters = [elements, *module.parameters()]
 
   def values():
@@ -203,12 +215,19 @@ def _pyg(make: Callable[..., Any], given: Problem) -> Programs:
   def forward() -> int:
     with torch.no_grad():
       values()
+    peers.wait(device)
     return len(sizes)
 
   def training() -> int:
     # Its EquilibriumAggregation holds parameters it does not use.
     total = (values() * slopes).sum()
     torch.autograd.grad(total, parameters, allow_unused=True)
+    peers.wait(device)
     return len(sizes)
 
+  torch.set_num_threads(
+    steps.fastest_threads(
+      training, torch.set_num_threads, len(os.sched_getaffinity(0))
+    )
+  )
   return Programs(forward, training)

@@ -12,6 +12,7 @@ from benchmarks import peers, timing
 from gnn_readout.runs import settings
 from gnn_readout.tasks import make_problem
 from gnn_readout.training.program import Program
+from gnn_readout.wording import counted
 
 _NUM_BATCHES = 4
 # By task, the model that there is a peer of, and its function.
@@ -36,7 +37,7 @@ def run(
     cache_dir: Where what was made of them is.
 
   Returns:
-    The record of `timing.compare`, in sets per second.
+    In `rows` the record of `timing.compare`, in sets per second.
 
   Raises:
     ValueError: If there is no config, or no peer of what it describes.
@@ -78,13 +79,16 @@ def run(
     f"{config.task}, n = {size}",
     timing.alternate({"ours": ours, "peer": peer}, rounds),
     unit="sets/s",
+    against="PyTorch, dense",
   )
   timing.print_compared(
-    f"training step, batch {config.batch_size}, {config.model.num_steps} inner"
-    f" steps, {os.cpu_count()} cores, float32; the peer is PyTorch, dense",
+    f"training step, batch {config.batch_size}, float32,"
+    f" {counted(config.model.num_steps, 'inner step')},"
+    f" {counted(os.cpu_count(), 'core')}; the peer is PyTorch, dense",
     [record],
   )
-  return {**record, "batch_size": config.batch_size, "size": size}
+  facts = {"batch_size": config.batch_size, "size": size}
+  return {"name": "sets", "rows": [{**record, **facts}]}
 
 
 def _has_peer(config: Any) -> bool:

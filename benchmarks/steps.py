@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
-from collections.abc import Callable, Sequence
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
+from unittest import mock
 
 import jax
 import jraph
 import numpy as np
+from jax import Array
+from jax.experimental.compilation_cache import compilation_cache
 
-from benchmarks import peers
-from gnn_readout import data, models
+from benchmarks import peers, timing
+from gnn_readout import data, errors, models
 from gnn_readout.data.batches import make_plan, train_batches
 from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
+from gnn_readout.graphs import Sets
 from gnn_readout.message_passing import make_network
-from gnn_readout.readouts import readout_class
+from gnn_readout.readouts import (
+  READOUTS,
+  Aggregate,
+  EquilibriumAggregation,
+  readout_class,
+)
 from gnn_readout.runs import settings
 from gnn_readout.tasks.base import Batch
 from gnn_readout.tasks.graph_property import GraphProperty
 from gnn_readout.training.program import Program
 
 DATASET = "ogbg-molhiv"
+_MEBIBYTE = 2**20
+_MOST = 300  # Characters of why something cannot be compiled.
 
 
 class Work(NamedTuple):
@@ -114,6 +129,48 @@ def _shared(arrays: jraph.GraphsTuple) -> Batch:
   return Batch(arrays, np.array([real]), padded)
 
 
+class FirstStep(NamedTuple):
+  """What the first step of a program takes.
+
+  Attributes:
+    seconds: Time to trace, compile and take it, with an empty compilation
+      cache.
+    mebibytes: What the compiled step needs besides its arguments.
+  """
+
+  seconds: float
+  mebibytes: float
+
+
+def first_step(program: Program, batches: Sequence[Batch]) -> FirstStep:
+  """Takes a step on the largest batch, compiled anew.
+
+  Args:
+    program: That has not taken a batch of this shape.
+    batches: As it takes them.
+  """
+  largest = max(batches, key=lambda batch: batch.padded)
+  with _nothing_kept():
+    began = time.perf_counter()
+    jax.block_until_ready(program.take(largest))
+    seconds = time.perf_counter() - began
+  memory = program.step_of(largest).memory_analysis()
+  return FirstStep(seconds, memory.temp_size_in_bytes / _MEBIBYTE)
+
+
+@contextlib.contextmanager
+def _nothing_kept() -> Iterator[None]:
+  """Compiles what is compiled inside, though it may have been kept."""
+  is_kept = jax.config.jax_enable_compilation_cache
+  try:
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()  # It looks at the switch only once.
+    yield
+  finally:
+    jax.config.update("jax_enable_compilation_cache", is_kept)
+    compilation_cache.reset_cache()
+
+
 def ours(work: Work) -> Callable[[], int]:
   """Returns a function that trains on all batches and counts the graphs."""
   return epoch_of(*program_of(work))
@@ -138,25 +195,180 @@ def epoch_of(program: Program, batches: Sequence[Batch]) -> Callable[[], int]:
 
 
 def pyg(work: Work) -> Callable[[], int]:
-  """Returns the same for the model in PyTorch Geometric."""
+  """Returns the same for the model in PyTorch Geometric, as it is written.
+
+  It has as many threads as are the fastest.
+  """
+  return _pyg(work)
+
+
+def pyg_compiled(work: Work) -> Callable[[], int]:
+  """Returns the same for that model under torch.compile.
+
+  Its shapes are dynamic, as every batch has others; a shape at a time would be
+  compiled for each of them.
+
+  Raises:
+    peers.Unavailable: If it cannot be compiled here.
+  """
+  peers.load("pyg_readouts")  # Before PyTorch, which may not be there.
+  import torch
+  from torch._inductor import config
+
+  config.compile_threads = 1  # Other processes would look like other load.
+  epoch = _pyg(work, functools.partial(torch.compile, dynamic=True))
+  try:
+    epoch()  # Which compiles it.
+  except Exception as error:  # Of a compiler; it may be any.
+    reason = errors.brief(" ".join(f"{error}".split()), _MOST)
+    raise peers.Unavailable(
+      f"torch.compile failed: {type(error).__name__}: {reason}"
+    ) from error
+  return epoch
+
+
+def literal(work: Work) -> Callable[[], int]:
+  """Returns the same for our model with the paper's listing in it.
+
+  Raises:
+    ValueError: If the readout is not that of the listing.
+    peers.Unavailable: If the listing is not here.
+  """
+  readout = work.config.model.readout.name
+  if readout != "equilibrium":
+    raise ValueError(
+      f"peer 'literal' has the readout 'equilibrium', the config {readout!r}."
+    )
+  try:
+    from tests.readouts.equilibrium_listing import equilibrium
+  except ImportError as error:
+    raise peers.Unavailable(
+      "peer 'literal' is in tests/, which is not here: run from the source tree"
+    ) from error
+
+  class Listing(EquilibriumAggregation):
+    def aggregate(
+      self, elements: Array, sets: Sets, is_training: bool
+    ) -> Aggregate:
+      y, aux_loss = equilibrium(
+        self._parameters(elements),
+        elements,
+        sets.segment_ids,
+        sets.sizes,
+        widths=self.widths(elements),
+        max_iters=self._num_steps,
+      )
+      return Aggregate(y, aux_loss, {})
+
+  config = work.config.copy_and_resolve_references().unlock()
+  # Under the name of ours it would share what is compiled with it.
+  config.model.readout.name = "literal"
+  with mock.patch.dict(READOUTS, literal=Listing):
+    epoch = ours(work._replace(config=config))
+    epoch()  # Traces every shape while the table holds the listing.
+  return epoch
+
+
+# By name, what trains on all batches of some work and counts the graphs.
+PEERS: dict[str, Callable[[Work], Callable[[], int]]] = {
+  "literal": literal,
+  "pyg": pyg,
+  "pyg_compiled": pyg_compiled,
+}
+
+
+def against(
+  work: Work, names: Sequence[str]
+) -> tuple[dict[str, Callable[[], int]], dict[str, str]]:
+  """Returns the peers that can be measured here, and why others cannot.
+
+  Args:
+    work: What all train on.
+    names: Keys of `PEERS`, or names of readouts that replace the config's.
+  """
+  found, lacking = {}, {}
+  for name in names:
+    try:
+      if name in PEERS:
+        found[name] = PEERS[name](work)
+      else:
+        found[name] = ours(work.with_readout(name))
+    except peers.Unavailable as error:
+      lacking[name] = str(error)
+  return found, lacking
+
+
+def fastest_threads(
+  call: Callable[[], object],
+  set_threads: Callable[[int], None],
+  cores: int,
+) -> int:
+  """Returns with how many threads a function is the fastest: all, or half.
+
+  Two threads on one core of two are slower than one, where products dominate.
+
+  Args:
+    call: What is timed.
+    set_threads: Sets how many it has.
+    cores: That may be used.
+  """
+
+  def with_threads(number: int) -> Callable[[], int]:
+    def timed() -> int:
+      set_threads(number)
+      call()
+      return 1
+
+    return timed
+
+  numbers = {cores, max(1, cores // 2)}
+  measured = timing.alternate(
+    {str(number): with_threads(number) for number in sorted(numbers)},
+    rounds=2,
+    min_seconds=0.5,
+  )
+  return int(max(measured, key=lambda number: measured[number].median))
+
+
+def _pyg(
+  work: Work, compiled: Callable[[Any], Any] = lambda model: model
+) -> Callable[[], int]:
+  """Returns an epoch in PyTorch, of what `compiled` makes of the model."""
   schema, config = work.store.schema, work.config
   if config.model.message_passing.name == "gin_blocks":
-    pyg_tu = peers.load("pyg_tu")
+    program = peers.load("pyg_tu")
     sizes = schema.node_sizes
-    model = pyg_tu.GIN(sum(sizes), schema.num_classes, config.model)
-    step = pyg_tu.make_step(model, config.optimizer.learning_rate)
-    tensors = [pyg_tu.to_torch(batch, sizes) for batch in work.batches]
+    model = program.GIN(sum(sizes), schema.num_classes, config.model)
+    tensors = [program.to_torch(batch, sizes) for batch in work.batches]
   else:
     num_nodes = work.store.num_nodes[work.store.splits["train"]]
-    pyg_molecules = peers.load("pyg_molecules")
-    model = pyg_molecules.Model(schema, config.model, num_nodes)
-    step = pyg_molecules.make_step(model, config.optimizer.learning_rate)
-    tensors = [pyg_molecules.to_torch(batch) for batch in work.batches]
+    program = peers.load("pyg_molecules")
+    model = program.Model(schema, config.model, num_nodes)
+    tensors = [program.to_torch(batch) for batch in work.batches]
+
+  import torch
+
+  device, rate = peers.torch_device(), config.optimizer.learning_rate
+  model.to(device)
+  tensors = [
+    [x.to(device) if torch.is_tensor(x) else x for x in batch]
+    for batch in tensors
+  ]
+  eager = program.make_step(model, rate)
+  threads = fastest_threads(
+    lambda: eager(*tensors[0]),
+    torch.set_num_threads,
+    len(os.sched_getaffinity(0)),
+  )
+  step = program.make_step(compiled(model), rate)
+  count = _count(work.batches)
 
   def epoch() -> int:
+    torch.set_num_threads(threads)  # Of the process: another peer's may differ.
     for batch in tensors:
       step(*batch)
-    return _count(work.batches)
+    peers.wait(device)
+    return count
 
   return epoch
 

@@ -67,6 +67,7 @@ def compare(
   measured: Mapping[str, Measurement],
   unit: str = "graphs/s",
   peer: str = "peer",
+  against: str = "",
 ) -> dict[str, Any]:
   """Returns the record of a measurement of 'ours' and a peer.
 
@@ -75,22 +76,60 @@ def compare(
     measured: From `alternate`.
     unit: Unit of the rates.
     peer: The peer's key in `measured`.
+    against: What the peer is called; by default its key.
 
   Returns:
-    `name`, `unit`, the medians `ours` and `peer`, their `ratio`, and by name
-    both `iqr` and `runs`.
+    `name`, `unit`, `against`, the medians `ours` and `peer`, their `ratio`, and
+    by name both `iqr` and `runs`.
   """
-  sides = {"ours": measured["ours"], "peer": measured[peer]}
-  ours, other = sides.values()
+  ours, other = measured["ours"], measured[peer]
+  alone = without_peer(name, measured, unit)
+  return {
+    **alone,
+    "against": against or peer,
+    "peer": other.median,
+    "ratio": ours.median / other.median,
+    "iqr": {**alone["iqr"], "peer": other.iqr},
+    "runs": {**alone["runs"], "peer": other.runs},
+  }
+
+
+def without_peer(
+  name: str, measured: Mapping[str, Measurement], unit: str = "graphs/s"
+) -> dict[str, Any]:
+  """Returns what `compare` does where there is only 'ours'."""
+  ours = measured["ours"]
   return {
     "name": name,
     "unit": unit,
     "ours": ours.median,
-    "peer": other.median,
-    "ratio": ours.median / other.median,
-    "iqr": {key: value.iqr for key, value in sides.items()},
-    "runs": {key: value.runs for key, value in sides.items()},
+    "iqr": {"ours": ours.iqr},
+    "runs": {"ours": ours.runs},
   }
+
+
+def compare_all(
+  name: str,
+  measured: Mapping[str, Measurement],
+  lacking: Mapping[str, str],
+  unit: str = "graphs/s",
+) -> list[dict[str, Any]]:
+  """Returns a row of `compare` for each peer.
+
+  Args:
+    name: What was measured.
+    measured: From `alternate`: 'ours' and any number of peers.
+    lacking: Reasons, by peer that could not be measured. The row of such a peer
+      has `unavailable` instead of `peer` and `ratio`.
+    unit: Unit of the rates.
+  """
+  peers = [peer for peer in measured if peer != "ours"]
+  rows = [compare(name, measured, unit, peer) for peer in peers]
+  alone = without_peer(name, measured, unit)
+  return rows + [
+    {**alone, "against": peer, "unavailable": reason}
+    for peer, reason in lacking.items()
+  ]
 
 
 def matrix_rate(rows: int, inner: int, columns: int) -> float:
@@ -115,13 +154,23 @@ def print_compared(title: str, records: Sequence[Mapping[str, Any]]) -> None:
     [
       record["name"],
       f"{record['ours']:,.0f} ± {record['iqr']['ours']:,.0f}",
-      f"{record['peer']:,.0f} ± {record['iqr']['peer']:,.0f}",
-      f"{record['ratio']:.2f}x",
+      record["against"],
+      *_of_peer(record),
     ]
     for record in records
   ]
   unit = records[0]["unit"]
-  print_table(title, ["", f"ours, {unit}", f"peer, {unit}", "ratio"], rows)
+  heads = ["", f"ours, {unit}", "against", f"peer, {unit}", "ratio"]
+  print_table(title, heads, rows)
+
+
+def _of_peer(record: Mapping[str, Any]) -> list[str]:
+  if "unavailable" in record:
+    return [record["unavailable"], ""]
+  return [
+    f"{record['peer']:,.0f} ± {record['iqr']['peer']:,.0f}",
+    f"{record['ratio']:.2f}x",
+  ]
 
 
 def print_table(

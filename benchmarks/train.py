@@ -1,4 +1,4 @@
-"""Speed of a training step, against a peer or with another readout."""
+"""Speed of a training step, against peers or with another readout."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def run(
 
   Args:
     config: Config as for launch.train.
-    against: One peer: `pyg`, the default, for the same model in PyTorch
-      Geometric, or the name of a readout to take the place of the config's.
+    against: Peers: names of `steps.PEERS`, or of readouts to take the place of
+      the config's. Default `pyg`, the same model in PyTorch Geometric.
     rounds: Runs of each side.
     dataset: Name of the dataset; ogbg-molhiv by default, whatever the config
       says, unless that is one of the TU collection.
@@ -34,44 +34,67 @@ def run(
     cache_dir: As `gnn_readout.data.load` takes it.
 
   Returns:
-    The record of `timing.compare`, with the achieved GFLOP/s and the
-    machine's matrix rate.
+    In `rows`, what `compare` returns.
   """
   if config is None:
     raise ValueError("benchmark 'train' needs --config.")
-  peer, *more = against or ["pyg"]
-  steps.check_peers([peer], ("pyg", *READOUTS))
-  if more:
-    raise ValueError(f"benchmark 'train' takes one --against, got {against}.")
+  against = list(against) or ["pyg"]
+  steps.check_peers(against, (*steps.PEERS, *READOUTS))
   work = steps.load(config, _NUM_BATCHES, dataset, data_dir, cache_dir)
-  functions = {"ours": steps.ours(work)}
-  if peer == "pyg":
-    functions["peer"] = steps.pyg(work)
-  else:
-    functions["peer"] = steps.ours(work.with_readout(peer))
-  measured = timing.alternate(functions, rounds)
+  rows = compare(work, against, rounds)
   passing = config.model.message_passing
-  name = f"{passing.name},{config.model.readout.name}"
-  record = timing.compare(name, measured)
-  gflops = steps.linear_flops(work) * measured["ours"].median / 1e9
   rate = timing.matrix_rate(832, passing.width, passing.width)
-  batch_size = config.batching.batch_size
-  timing.print_compared(
-    f"{work.store.schema.name}: training step, batch {batch_size},"
-    f" {passing.width} wide, {counted(os.cpu_count(), 'core')}, float32,"
-    f" against {peer}",
-    [record],
-  )
+  gflops = steps.linear_flops(work) * rows[0]["ours"] / 1e9
   print(
     f"linear layers alone: {gflops:.0f} GFLOP/s, where products of their size "
     f"alone reach {rate:.0f} GFLOP/s"
   )
-  return {
-    **record,
-    "against": peer,
-    "dataset": work.store.schema.name,
-    "batch_size": batch_size,
-    "milliseconds_per_step": 1e3 * batch_size / measured["ours"].median,
-    "gflops": gflops,
-    "matrix_gflops": rate,
-  }
+  rates = {"gflops": gflops, "matrix_gflops": rate}
+  return {"name": "train", "rows": [{**row, **rates} for row in rows]}
+
+
+def compare(
+  work: steps.Work, against: Sequence[str], rounds: int
+) -> list[dict[str, Any]]:
+  """Measures and prints training steps of ours and its peers.
+
+  Args:
+    work: What all train on.
+    against: As `steps.against` takes it.
+    rounds: Runs of each side.
+
+  Returns:
+    By peer, the record of `timing.compare`, with `dataset`, `batch_size`,
+    `width`, `milliseconds_per_step` and those of `steps.FirstStep`.
+  """
+  program, batches = steps.program_of(work)
+  first = steps.first_step(program, batches)
+  peers, lacking = steps.against(work, against)
+  measured = timing.alternate(
+    {"ours": steps.epoch_of(program, batches), **peers}, rounds
+  )
+  model, batch_size = work.config.model, work.config.batching.batch_size
+  name = f"{model.message_passing.name},{model.readout.name}"
+  rows = timing.compare_all(name, measured, lacking)
+  width = model.message_passing.width
+  timing.print_compared(
+    f"{work.store.schema.name}: training step, batch {batch_size}, {width}"
+    f" wide, {counted(os.cpu_count(), 'core')}, float32",
+    rows,
+  )
+  print(
+    f"first step {first.seconds:.1f} s, most of them compilation;"
+    f" {first.mebibytes:.0f} MiB besides its arguments"
+  )
+  return [
+    {
+      **row,
+      "dataset": work.store.schema.name,
+      "batch_size": batch_size,
+      "width": width,
+      "milliseconds_per_step": 1e3 * batch_size / row["ours"],
+      "first_step_seconds": first.seconds,
+      "mebibytes": first.mebibytes,
+    }
+    for row in rows
+  ]

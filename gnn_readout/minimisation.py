@@ -247,7 +247,7 @@ def conjugate_gradients(
 
   bb = dot(b, b)
   x, r, *_, count = jax.lax.while_loop(
-    running, iterate, (jnp.zeros_like(b), b, b, bb, bb > limit, 0)
+    running, iterate, (jnp.zeros_like(b), b, b, bb, bb > limit, jnp.int32(0))
   )
   residual = jnp.sqrt(dot(r, r) / jnp.where(bb > 0, bb, 1))
   return Solution(x, residual, count)

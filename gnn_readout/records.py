@@ -128,7 +128,23 @@ KINDS: dict[str, Fields] = {
     "wall_seconds": _NUMBER,
     "note": str,
   },
-  "benchmark": {**_EVERY, "benchmark": str, "rows": list},
+  "benchmark": {
+    **_EVERY,
+    "benchmark": str,
+    "rows": list,
+    "rows.*.name?": str,
+    "rows.*.ours?": _NUMBER,
+    "rows.*.peer?": _NUMBER,
+    "rows.*.unavailable?": str,  # Why there is no `peer`.
+    "code?": str,  # Of all that was run, committed or not.
+    "rounds?": int,
+    "seconds?": _NUMBER,
+    "load?": dict,
+    "load.before?": (*_NUMBER, _NULL),  # Null where it cannot be measured.
+    "load.meanwhile?": (*_NUMBER, _NULL),
+    "slower?": list,  # What fell since the record before.
+    "slower.*?": str,
+  },
 }
 
 LOWER_IS_BETTER = ("rmse", "mae")

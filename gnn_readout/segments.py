@@ -44,8 +44,8 @@ def membership(sets: Sets, dtype=jnp.float32) -> Array:
 
 def masked(elements: Array, sets: Sets, fill: float = 0.0) -> Array:
   """Returns the elements with padding, whatever it holds, set to `fill`."""
-  fill = jnp.asarray(fill, elements.dtype)
-  return jnp.where(_column(sets.mask, elements), elements, fill)
+  value = jnp.asarray(fill, elements.dtype)
+  return jnp.where(_column(sets.mask, elements), elements, value)
 
 
 def without_faults(elements: Array, sets: Sets) -> tuple[Array, Array]:
@@ -397,15 +397,15 @@ def _flat(rows: Array) -> Array:
 
 def permute(elements: Array, rows: Array) -> Array:
   """Returns y_nd = x_(rows_nd)d, for a permutation `rows` of each feature."""
-  values = elements.reshape(-1).at[_flat(rows)]
-  values = values.get(unique_indices=True, mode="promise_in_bounds")
+  places = elements.reshape(-1).at[_flat(rows)]
+  values = places.get(unique_indices=True, mode="promise_in_bounds")
   return values.reshape(elements.shape)
 
 
 def unpermute(ordered: Array, rows: Array) -> Array:
   """Returns the x of which `ordered` is `permute(x, rows)`."""
-  values = jnp.zeros(ordered.size, ordered.dtype).at[_flat(rows)]
-  values = values.add(
+  places = jnp.zeros(ordered.size, ordered.dtype).at[_flat(rows)]
+  values = places.add(
     ordered.reshape(-1), unique_indices=True, mode="promise_in_bounds"
   )
   return values.reshape(ordered.shape)

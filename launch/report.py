@@ -3,17 +3,13 @@
   python -m launch.report
 
 or `python -m launch.report all` makes everything: the generated sections of
-results/README.md, runs.md, readouts.md, *.csv, figures/ and the page
+results/README.md, runs.md, readouts.md, speed.md, *.csv, figures/ and the page
 report.html.
 
   python -m launch.report table2
 
 makes one section, with its figures and tables, and prints it; an unknown name
 is answered with a list of the sections.
-
-  python -m launch.report readouts
-
-measures every readout by itself before it makes the table of their costs.
 """
 
 from __future__ import annotations
@@ -30,7 +26,6 @@ _RESULTS_DIR = flags.DEFINE_string(
   "Folder of the results: the records in its subfolder records/ are read, and"
   " tables and figures are written to it.",
 )
-_DATA_DIR = cli.define_data_dir()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -41,10 +36,6 @@ def main(argv: Sequence[str]) -> None:
   if name == "all":
     build.write_all(_RESULTS_DIR.value)
     return
-  if name == "readouts":
-    from benchmarks import readout_card
-
-    readout_card.measure(_RESULTS_DIR.value, _DATA_DIR.value)
   terminal.show(build.write(_RESULTS_DIR.value, name))
 
 

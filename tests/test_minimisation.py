@@ -350,7 +350,10 @@ def test_an_implicit_solve_that_fails_is_reported(caplog, iterations):
   [
     ({"num_steps": -1}, "num_steps must not be negative, got -1"),
     ({"adjoint": "implict"}, "Did you mean 'implicit'"),
-    ({"adjoint": "implicit", "clip": 2.0}, "clip 2.0 needs"),
+    (
+      {"adjoint": "implicit", "clip": 2.0},
+      "clip 2.0 is not supported",
+    ),
     (
       {"adjoint": "implicit", "project": abs},
       "project is not supported with adjoint",

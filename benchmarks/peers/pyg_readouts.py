@@ -43,7 +43,8 @@ class FSPool(nn.Module):
     dense, mask = to_dense_batch(x, index, fill_value=-99999.0)  # [S, M, D]
     dense = dense.transpose(1, 2).sort(dim=2, descending=True)[0]
     count = mask.sum(1, keepdim=True)  # [S, 1]
-    ratios = torch.arange(mask.shape[1]) / (count - 1).clamp(min=1)  # [S, M]
+    ranks = torch.arange(mask.shape[1], device=x.device)
+    ratios = ranks / (count - 1).clamp(min=1)  # [S, M]
     last = self.knots.shape[1] - 1
     places = last * ratios.clamp(max=1)[:, None, :].expand(-1, x.shape[1], -1)
     low = places.long()

@@ -39,8 +39,7 @@ class DSPN(nn.Module):
       layer.weight.data, layer.bias.data = weight.T[:, :, None], bias
       layers += [layer, nn.ReLU()]
     self.network = nn.Sequential(*layers[:-1])
-    knots = next(x["knots"] for x in params.values() if "knots" in x)
-    self.knots = nn.Parameter(_tensor(knots).T)  # [L, k]
+    self.knots = nn.Parameter(_tensor(params["fs_pool"]["knots"]).T)  # [L, k]
     self.start = nn.Parameter(_tensor(params["start"]["sets"]).T)  # [d + 1, n]
     self.rate, self.steps = model["inner_learning_rate"], model["num_steps"]
     self.set_loss = {"chamfer": _chamfer, "hungarian": _hungarian}[loss]

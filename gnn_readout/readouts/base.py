@@ -102,13 +102,13 @@ class Readout(hk.Module):
   @classmethod
   def formula(cls) -> str:
     """Returns the first paragraph of the docstring, as one line."""
-    return " ".join(inspect.getdoc(cls).partition("\n\n")[0].split())
+    return " ".join((inspect.getdoc(cls) or "").partition("\n\n")[0].split())
 
   @classmethod
   def reference(cls) -> str:
     """Returns the paper, as one line."""
     pattern = r"^Reference: (.*?)(\n\n|\Z)"
-    found = re.search(pattern, inspect.getdoc(cls), re.M | re.S)
+    found = re.search(pattern, inspect.getdoc(cls) or "", re.M | re.S)
     return " ".join(found[1].split()) if found else ""
 
   @classmethod

@@ -254,7 +254,7 @@ def precisions(
   Args:
     compared: Arrays [K, S, n], of K batches.
     thresholds: By name, the least closeness.
-    steps: Those of `steps_in_testing`.
+    steps: Numbers of steps, as of `steps_in_testing`.
     place: Which of them this is.
   """
   matches = ap.Matches(

@@ -83,9 +83,9 @@ class Data(NamedTuple):
     describe: F, (inputs [S, ...], model) -> [S, L], in a Haiku transform.
     compare: (predicted [S, n, d + 1], target) -> what `summarise` scores by,
       any tree of arrays.
-    summarise: Of a split, {'losses': by name, [K]; 'compared': what `compare`
-      returned, a list with an entry for each of `test_num_steps`, all arrays
-      stacked over K batches} -> scores.
+    summarise: Scores of a split: {'losses': by name, [K]; 'compared': what
+      `compare` returned, a list with an entry for each of `test_num_steps`, all
+      arrays stacked over K batches} -> scores.
   """
 
   sample: Callable[[Array, int], Examples]
@@ -242,7 +242,7 @@ def prediction(
   steps in the name, as `hungarian_20`.
 
   Args:
-    name: Of the task.
+    name: Name of the task.
     config: As `make_task` takes it.
     data: Where sets come from.
 
@@ -373,9 +373,9 @@ def step_name(score: str, steps: int, place: int) -> str:
   """Returns what a score after some steps is called.
 
   Args:
-    score: Such as 'hungarian'.
+    score: Score, such as 'hungarian'.
     steps: After how many.
-    place: Of these in `steps_in_testing`; the first ones are not named.
+    place: Index in `steps_in_testing`; the first number is not named.
   """
   return f"{score}_{steps}" if place else score
 

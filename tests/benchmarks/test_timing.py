@@ -40,7 +40,25 @@ def test_alternate_takes_turns_and_rates_are_items_per_second(monkeypatch):
   record = timing.compare("thing", measured)
   assert record["ratio"] == 14.0
   assert record["runs"]["peer"] == measured["peer"].runs
+  assert record["against"] == "peer"
   assert json.loads(json.dumps(record)) == record
+
+
+def test_every_peer_has_a_row_and_so_have_those_that_lack(capsys):
+  def side(rate):
+    return timing.Measurement(rate, 1.0, [rate])
+
+  measured = {"ours": side(1200.0), "a": side(300.0), "b": side(2400.0)}
+  rows = timing.compare_all("thing", measured, {"c": "no compiler"})
+  assert [row["against"] for row in rows] == ["a", "b", "c"]
+  assert [row.get("ratio") for row in rows] == [4.0, 0.5, None]
+  assert [row["ours"] for row in rows] == [1200.0] * 3
+  assert rows[2]["unavailable"] == "no compiler"
+  assert rows[2]["iqr"] == {"ours": 1.0} and "peer" not in rows[2]
+  timing.print_compared("title", rows)
+  lines = capsys.readouterr().out.splitlines()
+  assert "1,200 ± 1" in lines[4] and "4.00x" in lines[4]
+  assert "no compiler" in lines[6]
 
 
 def test_table_columns_line_up(capsys):

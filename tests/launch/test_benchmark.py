@@ -1,14 +1,20 @@
 """The binary that measures, and the table of benchmarks."""
 
 import importlib
+import inspect
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
 import pytest
 
 import benchmarks
+from benchmarks import load
+from gnn_readout import records
+from gnn_readout.data import sources
+from gnn_readout.report.results import speed
 from tests.launch import in_process
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -19,7 +25,11 @@ _CONFIG = "--config=configs/molpcba.py:gcn,sum"
   ("args", "message"),
   [
     (["dtaa"], "unknown benchmark 'dtaa'. Did you mean 'data'?"),
-    ([], "unknown benchmark 'none'. Known: data, "),
+    ([], "unknown benchmark 'none'. Known: all, data, "),
+    (["data", "--only=gcn_8"], "benchmark 'data' takes no --only."),
+    (["all", "--only=gcn_9"], "unknown figure 'gcn_9'. Did you mean 'gcn_8'?"),
+    (["all", "--dataset=demo"], "benchmark 'all' takes no --dataset."),
+    (["all", "gcn_8"], "benchmark 'all' takes no argument, got gcn_8."),
     (["data", "--against=pyg"], "benchmark 'data' takes no --against."),
     (["data", "--dataset=ogbg-molhvi"], "Did you mean 'ogbg-molhiv'?"),
     (["train"], "benchmark 'train' needs --config."),
@@ -39,6 +49,46 @@ _CONFIG = "--config=configs/molpcba.py:gcn,sum"
 )
 def test_bad_input_is_one_line(args, message):
   assert message in in_process.run("benchmark", *args, folder=ROOT).error
+
+
+@pytest.mark.parametrize("name", speed.FIGURES)
+def test_the_record_of_a_figure_is_found_by_its_command(
+  name, tmp_path, monkeypatch
+):
+  figure = speed.FIGURES[name]
+  row = {"name": "thing", "ours": 1.0}
+  asked = []
+  monkeypatch.setattr(load, "now", lambda: 0.0)
+  monkeypatch.setattr(load, "share_of_others", lambda before, after: 0.0)
+  monkeypatch.setattr(
+    benchmarks, "run", lambda *args: asked.append(args) or {"rows": [row]}
+  )
+  words = [*figure.arguments, "--rounds=2", f"--records={tmp_path}"]
+  done = in_process.run("benchmark", *words, folder=ROOT)
+  assert done.returncode == 0, done.stderr
+  ((subject, _, given),) = asked
+  assert {"rounds"} <= {*given} and list(subject) == [
+    word for word in figure.arguments if not word.startswith("--")
+  ]
+  (record,) = records.read_folder(tmp_path, "benchmark").values()
+  assert record["rounds"] == 2 and str(tmp_path) not in record["command"]
+  device = speed.device_of(record)
+  assert speed.find([record], figure.arguments, device) == record
+  others = [f for other, f in speed.FIGURES.items() if other != name]
+  assert not any(speed.find([record], f.arguments, device) for f in others)
+
+
+@pytest.mark.parametrize("name", speed.FIGURES)
+def test_a_figure_takes_what_its_benchmark_does(name):
+  figure = speed.FIGURES[name]
+  function = importlib.import_module(f"benchmarks.{figure.arguments[0]}").run
+  taken = inspect.signature(function).parameters
+  assert {"rounds", "data_dir"} <= set(taken)
+  for word in figure.arguments[1:]:
+    flag = re.match(r"--(\w+)|", word)[1] or "readout"
+    assert flag in taken, word
+  for dataset in figure.datasets:
+    sources.find(dataset)
 
 
 def test_every_benchmark_has_a_module():
@@ -63,11 +113,13 @@ cli.run(benchmark.main, takes_arguments=True)
   assert done.returncode == 0, done.stderr
   result = json.loads(done.stdout.splitlines()[-1])
   assert result["name"] == "data"
-  assert result["ratio"] == pytest.approx(result["ours"] / result["peer"])
-  assert [len(runs) for runs in result["runs"].values()] == [3, 3]
-  assert result["ratio"] == result["batch_sizes"]["32"]["ratio"]
-  for record in result["batch_sizes"].values():
-    assert record["ratio"] > 0
+  assert [row["name"] for row in result["rows"]] == [
+    "batching, batch 8",
+    "batching, batch 32",
+  ]
+  for record in result["rows"]:
+    assert record["ratio"] == pytest.approx(record["ours"] / record["peer"])
+    assert [len(runs) for runs in record["runs"].values()] == [3, 3]
     assert record["node_fill"] > 0.8
   assert result["warm_seconds"] > 0 and result["cold_seconds"] > 0
   assert 10 < result["peak_megabytes"] < 4000

@@ -76,7 +76,7 @@ def test_a_config_that_is_not_there(launcher, config, message):
     ("--config.seed=1.5", "--config.seed expects an integer, got '1.5'"),
     ("--config.num_epochs=x", "--config.num_epochs expects a number, got 'x'"),
     ("--config.tensorboard=maybe", "expects true or false, got 'maybe'"),
-    ("--config.model.readout.delta=x", "'x' is not a number"),
+    ("--config.model.readout.delta=x", "expects a number, got 'x'"),
     ("--config.model.readout.delta=-1", "delta must be positive, got -1"),
     ("--config.seed=2147483648", "seed must be at most 2147483647, got 21474"),
   ],

@@ -46,7 +46,7 @@ def test_the_folder_of_the_run_is_enough(
   last = done.stdout.splitlines()[-1]
   assert f"{tmp_path / 'p.csv'}: 84 rows, predictions for 83, in " in last
   assert "compiled 1 shape in" in last
-  warning = f"{new}: 1 of 84 SMILES are invalid, at rows 84: 'C(': left empty"
+  warning = f"{new}: 1 of 84 SMILES is invalid, row 84: 'C(': left empty"
   assert warning in caplog.text  # To standard error, where there is no test.
   found, expected = (
     {

@@ -93,7 +93,7 @@ def test_a_dry_run_prints_what_is_left(launcher, folder):
   assert [row[1] for row in rows] == ["done"] * 2 + ["new"] * 10
   assert [row[2:4] for row in rows[2:]] == [["4", ms]] * 10
   # Ten runs on three workers: one of them has four.
-  (hours,) = re.findall(r"^([\d.e-]+) hours for 3 workers", lines[-1])
+  (hours,) = re.findall(r"^([\d.e-]+) hours with 3 workers", lines[-1])
   assert float(hours) == pytest.approx(
     4 * 4 * float(ms) / 3.6e6, abs=4 * 4 * 0.06 / 3.6e6
   )

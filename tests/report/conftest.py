@@ -320,9 +320,9 @@ def card():
     return {
       **_EVERY,
       "kind": "benchmark",
-      "benchmark": "readouts",
+      "benchmark": "readout_card",
       "name": "readouts",
-      "command": "python -m launch.report readouts",
+      "command": "python -m launch.benchmark readout_card",
       "given": {"dataset": "some", "graphs": 7, "width": 5, "dtype": "float64"},
       "large": {"dataset": "tu/LARGE", "graphs": 3, "width": 2, "nodes": 70,
                 "largest": 30},

@@ -142,7 +142,7 @@ def test_it_waits_for_who_holds_a_folder(tmp_path, capsys):
   outcome = _run(job, other, on_complete=leave)
   assert outcome.done == ["other", "job"]
   assert not (job.folder / "ran").exists()
-  waiting = f"job: waiting for process {os.getpid()} on "
+  waiting = f"job: waiting until process {os.getpid()} on "
   assert capsys.readouterr().out.count(waiting) == 1
 
 

@@ -84,7 +84,9 @@ def test_30_a_relative_path_from_elsewhere(
   # The same run, by whichever path.
   assert train(home / "a.csv", workdir) == record
   (home / "a.csv").rename(elsewhere / "b.csv")
-  with pytest.raises(FileNotFoundError, match="a.csv: no such file; --dataset"):
+  with pytest.raises(
+    FileNotFoundError, match="a.csv: no such file; give its new place"
+  ):
     evaluate(workdir)
   moved = evaluate(workdir, dataset="b.csv")
   assert moved.value == record["test"]["value"]

@@ -133,9 +133,7 @@ def test_columns_stay_and_what_is_invalid_is_empty(
   empty = [not row["predicted y"] for row in rows]
   assert empty == [False, True, False, False]
   assert rows[0]["predicted y"] == rows[2]["predicted y"]
-  assert "1 of 4 SMILES are invalid, at rows 2: 'FAIL': left empty" in (
-    caplog.text
-  )
+  assert "1 of 4 SMILES is invalid, row 2: 'FAIL': left empty" in (caplog.text)
   np.testing.assert_array_equal(result.input.rows, [1, 2, 3, 5])
 
 
@@ -481,12 +479,12 @@ def test_inputs_that_do_not_fit(train, tmp_path, make_store):
   train("run")
   path = tmp_path / "again.csv"
   path.write_text("smiles,predicted y\nCC,1\n")
-  with pytest.raises(ValueError, match="a column 'predicted y' already"):
+  with pytest.raises(ValueError, match="already has a column 'predicted y'"):
     run(tmp_path, "run", path)
   # The names of .npz are others.
   run(tmp_path, "run", path, "out.npz")
   path.write_text("file,predictions\nCC,1\n")
-  with pytest.raises(ValueError, match="'predictions' already"):
+  with pytest.raises(ValueError, match="already has a column 'predictions'"):
     run(tmp_path, "run", path, "out.npz", smiles_column="file")
   run(tmp_path, "run", path, "out.csv", smiles_column="file")
   path.write_text(f"smiles,file\nCC,{'x' * 70_000}\n" + "C,y\n" * 20_000)

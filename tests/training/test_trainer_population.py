@@ -91,7 +91,9 @@ def test_members_are_evaluated_as_runs_are(store, population, tmp_path, capsys):
   assert trainer.train(population, tmp_path) == records
   assert "nothing to do" in capsys.readouterr().out
   population.population = "seed=0,1"
-  with pytest.raises(ValueError, match="population=None, not 'seed=0,1'"):
+  with pytest.raises(
+    ValueError, match="population='seed=0,1,2', not 'seed=0,1'"
+  ):
     trainer.train(population, tmp_path)
 
 

@@ -240,10 +240,11 @@ def list_invalid(
     rows: Their rows in the file.
   """
   pairs = zip(invalid[:10], rows[:10], strict=True)
-  shown = [f"{row}: {quoted(smiles[i])}" for i, row in pairs]
+  shown = [f"row {row}: {quoted(smiles[i])}" for i, row in pairs]
   more = ", ..." if len(invalid) > len(shown) else ""
+  verb = "is" if len(invalid) == 1 else "are"
   return (
-    f"{len(invalid)} of {len(smiles)} SMILES are invalid, at rows"
+    f"{len(invalid)} of {len(smiles)} SMILES {verb} invalid,"
     f" {', '.join(shown)}{more}"
   )
 

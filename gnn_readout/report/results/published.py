@@ -182,11 +182,11 @@ def of_sets(
   """Returns a published number of a task on sets, None if there is none.
 
   Args:
-    task: Such as 'mosaics'.
-    model: Such as 'po_u', or 'dspn fspool'.
-    setting: Such as 'digits 2', of images and tiles a side; 'box 10', of a
-      target and the steps in testing; the noise of 'denoising'.
-    metric: Such as 'accuracy'.
+    task: Task, such as 'mosaics'.
+    model: Model, such as 'po_u' or 'dspn fspool'.
+    setting: Setting: images and tiles a side, such as 'digits 2'; target and
+      steps in testing, such as 'box 10'; the noise of 'denoising'.
+    metric: Metric, such as 'accuracy'.
   """
   return _sets().get((task, model, setting, metric))
 

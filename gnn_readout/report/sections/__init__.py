@@ -19,6 +19,7 @@ from gnn_readout.report.sections import (
   readouts,
   runs,
   sets,
+  speed,
   table2,
   tasks,
   tu,
@@ -141,9 +142,16 @@ SECTIONS: dict[str, Row] = {
   "readouts": Row(
     "Readouts",
     readouts.make,
-    "record of the benchmark 'readouts'",
-    "python -m launch.report readouts",
+    "record of the benchmark 'readout_card'",
+    "python -m launch.benchmark readout_card --record",
     "readouts.md",
+  ),
+  "speed": Row(
+    "Speed",
+    speed.make,
+    "record of a rate",
+    speed.COMMAND,
+    "speed.md",
   ),
   "runs": Row(
     "All runs",

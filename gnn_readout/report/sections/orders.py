@@ -40,7 +40,7 @@ def mosaics(records: Sequence[Record]) -> list[Block]:
   groups = set_rows.by_setting(found, ("dataset", "side"))
   return [
     "Tiles of images brought back to their places: the share of images without"
-    " a mistake, and the mean squared error, in the images' own deviations."
+    " a mistake, and the mean squared error, in units of the images' variance."
     f" {set_rows.HOW.format(task='mosaics')}",
     *(
       sentence
@@ -122,4 +122,4 @@ def _sorted(
       if name in side
     ]
     clauses.append(f"{name} {' and '.join(parts)}")
-  return clauses and [f"By {decoding} {'; '.join(clauses)}."]
+  return clauses and [f"Decoded by {decoding}: {'; '.join(clauses)}."]

@@ -16,12 +16,12 @@ _CHECKS = {"order": "order", "company": "batch", "padding": "padding"}
 
 
 def make(records: Sequence[Record]) -> list[Block]:
-  """Makes the card from the newest record of the benchmark 'readouts'.
+  """Makes the card from the newest record of the benchmark.
 
   Raises:
     ValueError: If the record lacks a field.
   """
-  measured = [r for r in records if r.get("benchmark") == "readouts"]
+  measured = [r for r in records if r.get("benchmark") == "readout_card"]
   if not measured:
     return []
   record = max(measured, key=lambda record: record["finished_at"])

@@ -68,14 +68,14 @@ def leader(
 ) -> list[str]:
   """Returns a sentence on which of several rows is best, if there are several.
 
-  Others are said to be within noise if the t test of the seeds does not tell
-  them from it after Holm's correction, and not to be compared if one of the two
-  has one seed.
+  Others are said not to differ significantly from it if the t test of the
+  seeds, with Holm's correction, says so, and not to be compared if one of the
+  two has one seed.
 
   Args:
-    setting: What they have in common, such as 'noise 0'.
+    setting: Setting that they have in common, such as 'noise 0'.
     found: At least two rows, the best first.
-    does: Such as 'counts'.
+    does: Verb, such as 'counts'.
     name: What a row is called.
   """
   if len(found) < 2:
@@ -94,7 +94,7 @@ def leader(
     f" {first.metric} of {statistics.fmean(first.tests):.3g}"
   )
   if noise:
-    text += f"; within noise of it: {', '.join(noise)}"
+    text += f"; not significantly different: {', '.join(noise)}"
   if unknown and len(unknown) == len(others):
     text += "; too few seeds ran to tell them apart"
   elif unknown:
@@ -136,7 +136,7 @@ def table(
     task: Its name.
     fields: By title, the fields that are shown.
     name: What a row is called.
-    extra: Of a row, more cells behind its test score.
+    extra: Function that returns more cells of a row, behind its test score.
   """
   cells = [_display(row, fields, name, extra) for row in found]
   titles = list(dict.fromkeys(title for row in cells for title in row))

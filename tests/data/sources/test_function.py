@@ -63,7 +63,9 @@ def test_dataset_fn_is_another_name_of_the_field(module):
   )
   assert config.dataset == f"{module}:store" and "dataset_fn" not in config
   assert data.load_config(config).num_graphs == 5
-  with pytest.raises(ValueError, match=r"--dataset_fn and --dataset are one"):
+  with pytest.raises(
+    ValueError, match=r"--dataset_fn and --dataset set the same field"
+  ):
     config_fields.with_fields(
       config, {"dataset": "demo", "dataset_fn": "a:b"}, "--"
     )

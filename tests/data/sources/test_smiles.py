@@ -194,7 +194,7 @@ def test_store_of_classes():
 
 
 def test_store_refuses_invalid_molecules():
-  with pytest.raises(ValueError, match=r"three: 1 of 3 .* at rows 1: 'C1CC'"):
+  with pytest.raises(ValueError, match=r"three: 1 of 3 .*, row 1: 'C1CC'"):
     make_store(smiles=["CO", "C1CC", "C"])
 
 
@@ -276,7 +276,7 @@ def test_csv_names_invalid_molecules_by_row(write, caplog):
   rows = make_rows()
   rows[2][1], rows[7][1] = "C1CC", ""
   path = write(rows)
-  message = f"{path}: 2 of 11 SMILES are invalid, at rows 2: 'C1CC', 7: ''"
+  message = f"{path}: 2 of 11 SMILES are invalid, row 2: 'C1CC', row 7: ''"
   with pytest.raises(ValueError, match=re.escape(message)):
     smiles.read_csv(path)
   store = smiles.read_csv(path, on_invalid="skip")
@@ -293,7 +293,8 @@ def test_csv_lists_ten_invalid_molecules(write):
   for row in rows[1:]:
     row[1] = "("
   with pytest.raises(
-    ValueError, match=r"22 of 22 .*, 10: '\(', \.\.\.; --config\.csv\.on_inv"
+    ValueError,
+    match=r"22 of 22 .*, row 10: '\(', \.\.\.; --config\.csv\.on_inv",
   ):
     smiles.read_csv(write(rows))
 

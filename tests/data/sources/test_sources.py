@@ -80,7 +80,7 @@ def test_a_new_source_is_a_row(sets, tmp_path):
   assert GraphProperty.data_key(other) != GraphProperty.data_key(config)
   with pytest.raises(ValueError, match=r"'sets\.shfit'.*mean 'sets\.shift'"):
     config_fields.with_fields(config, {"sets.shfit": "7"})
-  with pytest.raises(ValueError, match="'x' is not a whole number"):
+  with pytest.raises(ValueError, match="expects an integer, got 'x'"):
     config_fields.with_fields(config, {"sets.shift": "x"})
   assert archive_of("sets/tiny").inside == "a"
   with pytest.raises(ValueError, match=r"sets/NAME.*Did you mean 'sets/tiny'"):

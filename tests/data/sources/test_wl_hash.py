@@ -122,5 +122,5 @@ def test_the_first_of_each_kind_stays():
 
 def test_a_split_dataset_is_refused():
   store = dataclasses.replace(make([PATH]), splits={"test": np.array([0])})
-  with pytest.raises(ValueError, match="small is split"):
+  with pytest.raises(ValueError, match="small .* has a split"):
     wl_hash.without_duplicates(store)

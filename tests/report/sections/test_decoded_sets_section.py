@@ -19,7 +19,7 @@ def test_decoders_of_digits_are_beside_table_6_1(on_sets):
   _, best, _, table, *_ = decoded_sets.set_prediction(records)
   assert best == (
     "At data digits, input set, dspn fspool decodes best of 3, with a test mse"
-    " of 0.105; within noise of it: lstm."
+    " of 0.105; not significantly different: lstm."
   )
   shown = [(row["model"], row["published"]) for row in table.rows]
   assert shown == [

@@ -22,10 +22,12 @@ def test_sorting_shows_every_interval_and_who_makes_no_mistake(on_sets):
   ]  # fmt: skip
   _, plain, log, table, *_ = orders.sorting(records)
   mistakes = "makes mistakes at N = "
-  assert plain == f"By -P lin_assign {mistakes}80; po_u {mistakes}5, 80."
+  assert (
+    plain == f"Decoded by -P: lin_assign {mistakes}80; po_u {mistakes}5, 80."
+  )
   assert log == (
-    f"By -log P lin_assign {mistakes}80; po_u sorts all sets of all intervals"
-    f" at N = 5 and {mistakes}80."
+    f"Decoded by -log P: lin_assign {mistakes}80; po_u sorts all sets of all"
+    f" intervals at N = 5 and {mistakes}80."
   )
   assert [row["N"] for row in table.rows] == ["80", "5", "80"]
   assert [row["[0, 1] by -log P"] for row in table.rows] == ["0.9", "1", "0.5"]
@@ -47,7 +49,7 @@ def test_mosaics_are_beside_what_is_published(on_sets):
   assert sentences[0].startswith(
     "At dataset mnist-sets, side 3, po_la restores best of 2, with a test"
   )
-  assert "within noise" not in sentences[0]
+  assert "not significantly" not in sentences[0]
   assert isinstance(table, Table)
   shown = [
     (row["model"], row["accuracy, published"], row["mse, published"])
