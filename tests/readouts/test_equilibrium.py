@@ -446,7 +446,7 @@ def test_diagnostics_leave_out_empty_sets():
     ({"learning_rate": 0.0}, "learning_rate must be positive"),
     ({"momentum": 1.0}, "momentum must be between 0 and 1"),
     ({"first_bias_scale": -1.0}, "first_bias_scale must not be negative"),
-    ({"adjoint": "implicit", "clip": 1.0}, "clip 1.0 needs"),
+    ({"adjoint": "implicit", "clip": 1.0}, "clip 1.0 is not supported"),
   ],
 )
 def test_bad_arguments(wrong, message):
