@@ -167,7 +167,9 @@ def test_after_an_error_nothing_is_left_running(tmp_path):
   for name in ("begun", "never"):
     os.mkfifo(tmp_path / name)
   # One waits for ever, the other for the first to have begun.
-  job = _shell(tmp_path, "echo $$ > p; mv p pid; echo > ../begun; exec cat ../never")
+  job = _shell(
+    tmp_path, "echo $$ > p; mv p pid; echo > ../begun; exec cat ../never"
+  )
   quick = _shell(tmp_path, "read line < ../begun", "quick")
   with pytest.raises(ValueError, match="is damaged"):
     _run(job, quick, is_complete=is_complete)
