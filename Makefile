@@ -22,10 +22,12 @@ demo: env
 test: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup \
+	  --max-worker-restart=0
 
 slow: env
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup \
+	  --max-worker-restart=0 -m slow
 
 # The pages of docs/ as a site in build/site, without a network.
 docs: env
@@ -39,7 +41,8 @@ spelling: env
 
 # Which lines the tests run: a table, and build/coverage/index.html.
 coverage: env
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup \
+	  --max-worker-restart=0 --cov \
 	  --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 clean:
