@@ -6,7 +6,7 @@ Letters: M molecules.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -79,16 +79,10 @@ def scaffold_split(
       " row; all rows of a molecule are in one split"
     )
   if len(groups) < len(SPLITS):
-    raise ValueError(
-      f"{counted(len(keys), 'row')} with"
-      f" {counted(len(keys) - repeated, 'molecule')} in"
-      f" {counted(len(groups), 'group')} of one scaffold are too few for"
-      f" {len(SPLITS)} splits: a column 'split' may assign the rows to splits"
-    )
-  return ScaffoldSplit(
-    {s: np.sort(np.asarray(i, np.int32)) for s, i in splits.items()},
-    tuple(notes),
-  )
+    rows = counted(len(keys), "row")
+    molecules = counted(len(keys) - repeated, "molecule")
+    raise _too_few(f"{rows} with {molecules}", len(groups))
+  return ScaffoldSplit(_sorted(splits), tuple(notes))
 
 
 def ogb_scaffold_split(
@@ -130,14 +124,8 @@ def ogb_scaffold_split(
     else:
       test += group
   if not all(splits.values()):
-    raise ValueError(
-      f"{counted(len(smiles), 'molecule')} in"
-      f" {counted(len(groups), 'group')} of one scaffold are too few for"
-      f" {len(SPLITS)} splits: a column 'split' may assign the rows to splits"
-    )
-  return ScaffoldSplit(
-    {s: np.sort(np.asarray(i, np.int32)) for s, i in splits.items()}, ()
-  )
+    raise _too_few(counted(len(smiles), "molecule"), len(groups))
+  return ScaffoldSplit(_sorted(splits), ())
 
 
 def _check_shares(shares: Sequence[float]) -> None:
@@ -145,6 +133,17 @@ def _check_shares(shares: Sequence[float]) -> None:
     raise ValueError(
       f"split is {shares}, expected three positive shares that add up to 1"
     )
+
+
+def _too_few(what: str, num_groups: int) -> ValueError:
+  return ValueError(
+    f"{what} in {counted(num_groups, 'group')} of one scaffold are too few for"
+    f" {len(SPLITS)} splits: a column 'split' may assign the rows to splits"
+  )
+
+
+def _sorted(splits: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray]:
+  return {s: np.sort(np.asarray(i, np.int32)) for s, i in splits.items()}
 
 
 def _chiral_scaffolds(smiles: Sequence[str]) -> list[str]:
