@@ -1,7 +1,8 @@
 """What mkdocs asks while it builds the pages; `mkdocs.yml` names this file.
 
 Pages that are made from the code are added to those of docs/: a page for each
-readout, and CONTRIBUTING.md and CHANGELOG.md as they are.
+readout, the API of their modules, and CONTRIBUTING.md and CHANGELOG.md as they
+are.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def on_config(config: Any) -> Any:
 def on_files(files: Files, config: Any) -> Files:
   """Adds the generated pages."""
   texts = readout_pages.pages()
+  texts[readout_pages.API] = readout_pages.api()
   for page, source in _COPIED.items():
     texts[page] = (ROOT / source).read_text(encoding="utf-8")
   for page, text in texts.items():

@@ -18,6 +18,7 @@ from gnn_readout.readouts import Readout, listing, readout_class
 
 ROOT = pathlib.Path(__file__).parents[1]
 FOLDER = "readouts"
+API = "api/readouts.md"
 _ARGUMENT = re.compile(r"^  (\w+): (.*(?:\n    +.*)*)", re.M)
 
 
@@ -36,6 +37,18 @@ def pages(
       text = page(name, measured, (draw or figure)(name))
       texts[f"{FOLDER}/{name}.md"] = text
   return texts
+
+
+def api() -> str:
+  """Returns the page of the API: the modules, from which it is made.
+
+  mkdocstrings puts the docstrings in the place of each line that names one.
+  """
+  names = [name for names in listing.families().values() for name in names]
+  modules = sorted({readout_class(name).__module__ for name in names})
+  package = Readout.__module__.rpartition(".")[0]
+  modules = [package, f"{package}.base", f"{package}.order", *modules]
+  return "\n\n".join(["# Readouts", *(f"::: {m}" for m in modules), ""])
 
 
 def navigation() -> list[Any]:
@@ -149,8 +162,7 @@ def page(name: str, measured: Mapping[str, Any], drawing: str) -> str:
     "",
     _plain(readout.reference()),
     "",
-    "The class is"
-    f" [`{readout.__module__}.{readout.__name__}`](../api/readouts.md).",
+    f"The class is [`{readout.__module__}.{readout.__name__}`](../{API}).",
     "",
   ]
   return "\n".join(lines)

@@ -61,7 +61,7 @@ class Schema:
       `'multiclass'` or `'regression'`.
     num_tasks: Columns of labels; 1 for multiclass.
     num_classes: Classes of a multiclass task, else 0.
-    metric: `'ap'`, `'rocauc'`, `'rmse'`, `'mae'` or `'accuracy'`.
+    metric: One of `METRICS[task_type]`, such as `'ap'` or `'mae'`.
     node_sizes: Vocabulary of each categorical node feature. Their columns come
       first; those that are more than these are real numbers.
     edge_sizes: The same for edges.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 
@@ -25,6 +26,15 @@ def test_there_is_a_page_for_each(pages):
     r"readouts/\w+\.md", json.dumps(readout_pages.navigation())
   )
   assert sorted(in_navigation) == sorted(pages)
+
+
+def test_the_api_has_the_module_of_each_once():
+  modules = re.findall(r"^::: (\S+)$", readout_pages.api(), re.M)
+  assert len(modules) == len(set(modules))
+  for name in NAMES:
+    assert readout_class(name).__module__ in modules
+  for module in modules:
+    assert importlib.import_module(module).__doc__, module
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,7 +1,8 @@
 """Where graphs come from: one row of `SOURCES` for each kind of dataset.
 
 A new kind takes three things: a file of this folder that reads it, its row
-here, and its test. Sources import `store` and `building`, and no batches.
+here, and its test. The first row that matches a name is the one. Sources import
+`store` and `building`, and no batches.
 """
 
 from __future__ import annotations
@@ -21,16 +22,8 @@ from gnn_readout.data.sources import (
   tfds,
   tu,
 )
-from gnn_readout.data.sources.base import Source
+from gnn_readout.data.sources.base import Source, file_at_path
 from gnn_readout.errors import suggest
-
-
-def _csv_files(name: str, data_dir: os.PathLike[str]) -> list[str]:
-  if not os.path.isfile(name):
-    here = "" if os.path.isabs(name) else f" in {os.getcwd()}"
-    raise FileNotFoundError(f"{name}: no such file{here}")
-  return [name]
-
 
 SOURCES: tuple[Source, ...] = (
   Source(
@@ -75,7 +68,7 @@ SOURCES: tuple[Source, ...] = (
     written="PATH.csv, .tsv or .smi (also .gz)",
     known=(),
     matches=text_table.is_table,
-    files=_csv_files,
+    files=file_at_path,
     read=lambda name, data_dir, **options: smiles.read_csv(name, **options),
     is_path=True,
     section="csv",

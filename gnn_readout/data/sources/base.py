@@ -53,6 +53,23 @@ def check_present(
       )
 
 
+def file_at_path(name: str, data_dir: Path) -> list[str]:
+  """Returns the file whose path is the name of the dataset.
+
+  Args:
+    name: The path.
+    data_dir: Not used, such a file lies anywhere.
+
+  Raises:
+    FileNotFoundError: There is no such file.
+  """
+  del data_dir
+  if not os.path.isfile(name):
+    here = "" if os.path.isabs(name) else f" in {os.getcwd()}"
+    raise FileNotFoundError(f"{name}: no such file{here}")
+  return [name]
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
   """A kind of datasets: how it is written, read, configured and fetched.
@@ -62,10 +79,13 @@ class Source:
     known: Names that are worth suggesting.
     matches: Says whether a dataset is of this kind, from its name.
     files: Returns the files that dataset `name` in `data_dir` is made from;
-      the first of them tells two datasets of one name apart.
+      the first of them tells two datasets of one name apart. Raises
+      FileNotFoundError where one is missing.
     read: Makes the store from `(name, data_dir, **options)`; None where there
       are no graphs, and a task has a reader of its own.
-    is_path: Whether a dataset's name is the path of its file or folder.
+    is_path: Whether a dataset's name is the path of its file or folder. Runs
+      then keep the whole path, so that they are evaluated from any folder, and
+      records no more of it than the file's name.
     is_cached: Whether what is read is converted and kept. What is a store
       already, or is made by a program, is not.
     section: The section of a config that holds the options; '' = none.

@@ -47,6 +47,28 @@ def read_sets(path: pathlib.Path, shift: int = 0):
   )
 
 
+# Sources whose datasets are named by paths, as they say themselves.
+PATHS = [
+  row for row in sources.SOURCES if row.written.startswith(("PATH", "FOLDER"))
+]
+
+
+def test_a_dataset_that_is_a_path_is_known_to_be_one():
+  # Or its folder would be part of records, and a run bound to the current one.
+  assert len(PATHS) >= 2
+  for row in sources.SOURCES:
+    assert row.is_path == (row in PATHS), row.written
+
+
+@pytest.mark.parametrize("row", PATHS, ids=lambda row: row.written)
+def test_a_path_where_nothing_is(row, tmp_path):
+  first = row.written.split()[0].strip(",")
+  name = str(tmp_path / first.replace("PATH", "none").replace("FOLDER", "none"))
+  assert sources.find(name) is row
+  with pytest.raises(FileNotFoundError, match=re.escape(name)):
+    data.load(name, tmp_path, tmp_path / "cache")
+
+
 @pytest.fixture
 def sets(monkeypatch):
   row = Source(
