@@ -16,29 +16,25 @@ from gnn_readout.report.results import molecules
 
 
 class _Curve(NamedTuple):
-  """How a curve of a record is drawn; no two share colour or line style.
+  """A curve of a record; those of one panel have lines of their own.
 
-  The colours are from the palette of Okabe and Ito, which the colour-blind can
-  tell apart; in print without colours the line styles can be.
+  All are of equilibrium, in its colour.
   """
 
   name: str
   label: str
-  color: str
   style: str | tuple[int, tuple[float, ...]]
 
 
 _NORMS = (
-  _Curve("inner_max_norm", "largest of the batch", style.ORANGE, style.DOTTED),
-  _Curve("inner_mean_max_norm", "mean of the batch", style.BLUE, "solid"),
+  _Curve("inner_max_norm", "largest of the batch", style.DOTTED),
+  _Curve("inner_mean_max_norm", "mean of the batch", "solid"),
 )
-_AUX_LOSS = _Curve("inner_aux_loss", "auxiliary loss", style.RED, style.DASHED)
+_AUX_LOSS = _Curve("inner_aux_loss", "auxiliary loss", "solid")
 _PARAMETERS = (
-  _Curve("inner_learning_rate", "learning rate", style.BLUE, "solid"),
-  _Curve("inner_momentum", "momentum", style.RED, style.DASHED),
-  _Curve(
-    "inner_regulariser", "regularisation\nweight", style.GREEN, style.DOTTED
-  ),
+  _Curve("inner_learning_rate", "learning rate", "solid"),
+  _Curve("inner_momentum", "momentum", "solid"),
+  _Curve("inner_regulariser", "regularisation\nweight", "solid"),
 )
 
 
@@ -139,7 +135,7 @@ def _draw(
   axes.plot(
     steps,
     values,
-    color=curve.color,
+    color=style.looks(["equilibrium"])["equilibrium"].color,
     linestyle=curve.style,
     label=curve.label,
     marker=marker,
