@@ -18,7 +18,6 @@ from gnn_readout.report.figures import palette, svg
 
 _HERE = pathlib.Path(__file__).parent
 _TITLE = "gnn_readout: results"
-_NUMBER = r"[+-]?[\d,.]*"  # Or nothing: what is set to the right.
 _SCORE = r"[+-]?[\d.]+ ± [\d.]+"
 _LONG = 36  # Characters of a cell that has room of its own.
 # What is too long for a column stands below its row, across the table.
@@ -96,11 +95,7 @@ def _table(table: Table, name: str) -> str:
   if not table.rows:
     return ""
   titles = [title for title in table.rows[0] if title not in _BELOW]
-  numeric = {
-    title
-    for title in titles
-    if all(re.fullmatch(_NUMBER, row[title]) for row in table.rows)
-  }
+  numeric = markup.numeric(table.rows)
   head = "".join(
     f'<th scope="col"{_class("number" * (title in numeric))}>'
     f"{_text(title)}</th>"
