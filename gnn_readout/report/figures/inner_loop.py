@@ -26,6 +26,7 @@ class _Curve(NamedTuple):
   style: str | tuple[int, tuple[float, ...]]
 
 
+_HEIGHT = 3.6  # Inches, of each of the two that stand side by side.
 _NORMS = (
   _Curve("inner_max_norm", "largest of the batch", style.DOTTED),
   _Curve("inner_mean_max_norm", "mean of the batch", "solid"),
@@ -55,7 +56,7 @@ def convergence(record: Record) -> dict[str, bytes]:
     The files, by name extension: 'png' and 'svg'.
   """
   with style.context():
-    figure, (norms, loss) = _figure(record, 2, height=3.4)
+    figure, (norms, loss) = _figure(record, 2)
     for axes, curves in ((norms, _NORMS), (loss, (_AUX_LOSS,))):
       axes.set_yscale("log")
       for curve in curves:
@@ -81,7 +82,7 @@ def inner_parameters(record: Record) -> dict[str, bytes]:
     The files, by name extension: 'png' and 'svg'.
   """
   with style.context():
-    figure, panels = _figure(record, len(_PARAMETERS), height=3.6)
+    figure, panels = _figure(record, len(_PARAMETERS))
     for axes, curve in zip(panels, _PARAMETERS, strict=True):
       values = _draw(axes, record, curve)
       axes.set_ylabel(curve.label)
@@ -106,11 +107,11 @@ def title(record: Record) -> str:
   return f"{record['dataset']['name']}, {model}, {readout} readout"
 
 
-def _figure(record: Record, panels: int, height: float) -> tuple[Any, Any]:
-  """Returns an empty figure, `height` inches high, and its panels."""
+def _figure(record: Record, panels: int) -> tuple[Any, Any]:
+  """Returns an empty figure and its panels."""
   from matplotlib import ticker
 
-  result = style.empty(height)
+  result = style.empty(_HEIGHT)
   axes = result.subplots(panels, sharex=True, squeeze=False)[:, 0]
   # Over all the width, where the longest names have room.
   result.suptitle(style.plain(title(record)))
