@@ -27,6 +27,7 @@ _HTML = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 _LINK = re.compile(r"\](?=\((?![\w./#-]*\)))")
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
 
+_SET_TO_THE_RIGHT = re.compile(r"[+-]?[\d,.]*")
 _NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?")
 
 
@@ -50,6 +51,19 @@ def plus_minus(
 def optional(value: float | None) -> str:
   """Returns a number as short as it is, '' for none."""
   return "" if value is None else f"{value:g}"
+
+
+def numeric(rows: Sequence[Mapping[str, str]]) -> set[str]:
+  """Returns the titles of the columns of numbers alone, set to the right.
+
+  Args:
+    rows: All with the same keys; a cell may be empty.
+  """
+  return {
+    title
+    for title in rows[0]
+    if all(_SET_TO_THE_RIGHT.fullmatch(row[title]) for row in rows)
+  }
 
 
 def markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
