@@ -39,14 +39,15 @@ from gnn_readout.data import folds, identity, sources
 from gnn_readout.errors import suggest
 from gnn_readout.fields import flatten
 from gnn_readout.files import atomic_write_text, check_writable
-from gnn_readout.runs import locks, settings
+from gnn_readout.runs import locks, same_data, settings
 from gnn_readout.runs.progress import ProgressLine, duration
 from gnn_readout.runs.signals import stop_signals
 from gnn_readout.tasks import scoring
 from gnn_readout.tasks.graph_property import GraphProperty
 from gnn_readout.training import members
+from gnn_readout.training.loop import Trainer
 from gnn_readout.training.program import group_by_program
-from gnn_readout.training.trainer import Member, Trainer
+from gnn_readout.training.snapshots import Member
 from gnn_readout.wording import counted
 
 RECORD_KIND = "crossval"
@@ -401,8 +402,8 @@ class _Study:
     if not path.exists():
       return None
     chunk = settings.read_json(path)
-    remedy = "Restore the dataset, or choose another --workdir"
-    identity.check(str(path), chunk.get("dataset"), self._facts, remedy)
+    there = chunk.get("dataset")
+    identity.check(str(path), there, self._facts, same_data.REMEDY)
     for config, there in zip(configs, chunk["configs"], strict=True):
       differ = settings.differences(settings.as_json(config), there)
       if differ:
