@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import data, metrics, options, paths, records
+from gnn_readout import data, metrics, options, paths, provenance, records
 from gnn_readout.data import folds, identity, sources
 from gnn_readout.errors import suggest
 from gnn_readout.fields import flatten
@@ -372,7 +372,7 @@ class _Study:
         "command": command,
         "config": config,
         "config_hash": settings.config_hash(config),
-        **records.environment(),
+        **provenance.environment(),
         "dataset": self._facts,
         "protocol": {
           "name": self._name,

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from gnn_readout import optimizers, paths, records
+from gnn_readout import optimizers, paths, provenance, records
 from gnn_readout.runs import locks, log, processes, settings
 from gnn_readout.runs.progress import ProgressLine
 from gnn_readout.training import outcome
@@ -142,7 +142,7 @@ class Trainer:
     """
     scores = self.program.score(("test",), of_best=True)
     processes.first(lambda: self._snapshots.write_members(self._memory))
-    arrays, environment = self.program.arrays(), records.environment()
+    arrays, environment = self.program.arrays(), provenance.environment()
     written = []
     for m, member in enumerate(self._members):
       name = paths.part("-".join(filter(None, [run_name, member.name])))
