@@ -51,7 +51,7 @@ def test_the_commit_and_whether_code_differs_from_it(repository):
 
 def test_another_repository_around_the_code_is_not_its_own(repository):
   """As that of a project whose environment holds this package."""
-  root, git = repository
+  _, git = repository
   git("rm", "--quiet", "--cached", "gnn_readout/provenance.py")
   found = provenance.environment()
   assert found["git_commit"] is None
