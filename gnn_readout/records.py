@@ -35,7 +35,7 @@ _EVERY: Fields = {
   "name": str,
   "command": str,
   "git_commit": (str, _NULL),  # Null outside a repository.
-  "git_dirty": (bool, _NULL),  # Likewise.
+  "git_dirty": (bool, _NULL),  # Null there too.
   "versions": dict,
   "hardware": dict,
   "finished_at": str,

@@ -27,8 +27,6 @@ _HTML = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 _LINK = re.compile(r"\](?=\((?![\w./#-]*\)))")
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
 
-_NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?")
-
 
 def mean_deviation(values: Iterable[float]) -> tuple[float, float | None]:
   """Returns mean and sample standard deviation (None for one), to 6 digits."""
@@ -69,7 +67,7 @@ def csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
   text = io.StringIO()
   titles = list(rows[0]) if rows else []
   writer = csv.DictWriter(text, titles, lineterminator="\n")
-  writer.writeheader()
+  writer.writerow({title: no_formula(title) for title in titles})
   writer.writerows(
     {title: _no_formula(cell) for title, cell in row.items()} for row in rows
   )
@@ -149,5 +147,4 @@ def _escaped(text: str) -> str:
 
 
 def _no_formula(cell: Any) -> Any:
-  is_text = isinstance(cell, str) and not _NUMBER.fullmatch(cell)
-  return no_formula(cell) if is_text else cell
+  return no_formula(cell) if isinstance(cell, str) else cell

@@ -403,25 +403,26 @@ def _check(config: Mapping[str, Any]) -> None:
     check_known(name, value, known)
   if not config["scores"]:
     raise ValueError("scores must name at least one set loss, got none")
-  if config["batch_size"] < 1:
-    raise ValueError(f"batch_size must be positive, got {config['batch_size']}")
-  for name, counts in (
-    ("num_steps", [model["num_steps"]]),
-    ("test_num_steps", model["test_num_steps"]),
-  ):
-    if min(counts, default=0) < 0:
-      raise ValueError(f"model.{name} must not be negative, got {model[name]}")
+  check_at_least(
+    **{
+      "batch_size": (config["batch_size"], 1),
+      "model.num_steps": (model["num_steps"], 0),
+      **{
+        f"model.{name}": (model[name], 1)
+        for name in ("width", "latent_size", "decoder_width")
+        if name in model
+      },
+    }
+  )
+  if min(model["test_num_steps"], default=0) < 0:
+    raise ValueError(
+      "model.test_num_steps must not be negative, got"
+      f" {model['test_num_steps']}"
+    )
   if not model["inner_learning_rate"] > 0:
     raise ValueError(
       "model.inner_learning_rate must be positive, got"
       f" {model['inner_learning_rate']}"
     )
   split_weight(model["readout"])  # Refuses an unknown one.
-  check_widths(
-    **{
-      f"model.{name}": [model[name]]
-      for name in ("width", "latent_size", "decoder_width")
-      if name in model
-    },
-    **{"model.element_widths": model["element_widths"]},
-  )
+  check_widths(**{"model.element_widths": model["element_widths"]})

@@ -188,7 +188,7 @@ def test_the_sweeps():
     ({"scores": ()}, "scores must name at least one set loss"),
     ({"num_points": 1}, "num_points must be at least 2, got 1"),
     ({"model.decoder": "dsp"}, "unknown model.decoder 'dsp'.*'dspn'"),
-    ({"model.num_steps": -1}, "model.num_steps must not be negative, got -1"),
+    ({"model.num_steps": -1}, "model.num_steps must be at least 0, got -1"),
     (
       {"model.test_num_steps": (3, -2)},
       r"model.test_num_steps must not be negative, got \(3, -2\)",
@@ -196,7 +196,7 @@ def test_the_sweeps():
     ({"model.inner_learning_rate": 0.0}, "must be positive, got 0.0"),
     (
       {"model.latent_size": 0},
-      r"model.latent_size must be positive, got \[0\]",
+      "model.latent_size must be at least 1, got 0",
     ),
   ],
 )
