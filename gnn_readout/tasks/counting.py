@@ -31,9 +31,9 @@ from gnn_readout.layers import counting
 from gnn_readout.layers.mlp import check_widths
 from gnn_readout.layers.residual import ResidualMLP
 from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
-from gnn_readout.tasks.base import SampledProblem
 from gnn_readout.tasks.checks import check_at_least, check_known
 from gnn_readout.tasks.classes import class_scores, loss_with_auxiliary
+from gnn_readout.tasks.sampled import SampledProblem
 
 _SMALLEST_SIDE = 1e-6
 

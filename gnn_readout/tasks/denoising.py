@@ -33,9 +33,9 @@ from gnn_readout.graphs import Sets, padded_sets
 from gnn_readout.layers.featurewise_sort import fspool, fsunpool
 from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
 from gnn_readout.readouts.fspool import INITIALISERS
-from gnn_readout.tasks.base import SampledProblem
 from gnn_readout.tasks.checks import check_at_least, check_known
 from gnn_readout.tasks.mnist_sets import as_points, noisy, pixel_numbers
+from gnn_readout.tasks.sampled import SampledProblem
 from gnn_readout.tasks.set_autoencoder import xavier_mlp
 from gnn_readout.tasks.set_losses import chamfer
 from gnn_readout.tasks.set_prediction import BASELINES

@@ -22,8 +22,8 @@ from gnn_readout.graphs import make_sets
 from gnn_readout.layers.mlp import check_widths
 from gnn_readout.layers.residual import ResidualMLP
 from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
-from gnn_readout.tasks.base import SampledProblem
 from gnn_readout.tasks.checks import check_at_least
+from gnn_readout.tasks.sampled import SampledProblem
 
 
 class NumberSets(NamedTuple):

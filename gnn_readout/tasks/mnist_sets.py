@@ -31,9 +31,9 @@ from jax import Array
 from gnn_readout.data.sources import mnist
 from gnn_readout.graphs import padded_sets
 from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
-from gnn_readout.tasks.base import SampledProblem
 from gnn_readout.tasks.checks import check_at_least
 from gnn_readout.tasks.classes import class_scores, loss_with_auxiliary
+from gnn_readout.tasks.sampled import SampledProblem
 from gnn_readout.tasks.set_autoencoder import xavier_mlp
 from gnn_readout.tasks.whole_batches import whole_batches
 

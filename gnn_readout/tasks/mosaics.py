@@ -28,8 +28,8 @@ from jax import Array
 from gnn_readout.data.sources import mnist, omniglot
 from gnn_readout.layers import permutation
 from gnn_readout.layers.mlp import XAVIER
-from gnn_readout.tasks.base import SampledProblem
 from gnn_readout.tasks.checks import check_at_least, check_known
+from gnn_readout.tasks.sampled import SampledProblem
 from gnn_readout.tasks.sorting import order_of, place_all
 from gnn_readout.tasks.whole_batches import whole_batches
 

@@ -22,9 +22,9 @@ from gnn_readout.graphs import make_sets
 from gnn_readout.layers.images import ImageEncoder
 from gnn_readout.layers.residual import ResidualMLP
 from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
-from gnn_readout.tasks.base import SampledProblem
 from gnn_readout.tasks.checks import check_at_least
 from gnn_readout.tasks.classes import class_scores, loss_with_auxiliary
+from gnn_readout.tasks.sampled import SampledProblem
 
 
 class ImageSets(NamedTuple):

@@ -9,7 +9,6 @@ Letters: M members.
 from __future__ import annotations
 
 import collections
-import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,13 +17,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.sharding import Mesh
 
 from gnn_readout import models, optimizers, shares
 from gnn_readout.tasks import Problem
-from gnn_readout.tasks.base import Batch, Exam, Functions, Scores
+from gnn_readout.tasks.base import Batch, Exam, Scores
 from gnn_readout.training import members, sharding
 from gnn_readout.training import step as step_lib
+from gnn_readout.training.compilation import compiled_for
 
 # Steps that may wait for the devices: enough to keep them busy, few enough that
 # their batches do not pile up in memory.
@@ -32,9 +31,6 @@ _MAX_AHEAD = 4
 # A call that makes many steps is long enough to keep the devices busy and short
 # enough to hear a signal.
 _CALL_SECONDS = 0.5
-_MOST_COMPILED = 8  # Problems whose functions are kept for others like them.
-
-_compiled: collections.OrderedDict = collections.OrderedDict()
 
 
 def group_by_program(problems: Sequence[Problem]) -> list[list[int]]:
@@ -87,7 +83,9 @@ class Program:
     first = self.problems[0]
     self.mesh = sharding.make_mesh(len(problems), first.num_shares)
     self._is_shared = first.is_shared(self.problems)
-    self._compiled = _compile(first, self.mesh, len(problems), self._is_shared)
+    self._compiled = compiled_for(
+      first, self.mesh, len(problems), self._is_shared
+    )
     values = members.traced([p.config for p in problems])
     hyper = {name: np.array(x) for name, x in values.items()}
     arrays = [p.hyper_arrays() for p in problems]
@@ -365,56 +363,6 @@ class Program:
   def _fetch(self, tree: Any) -> Any:
     """Returns arrays of one entry per member on the host."""
     return jax.tree.map(lambda x: x[: self.num_members], sharding.fetch(tree))
-
-
-class _Compiled:
-  """What is compiled of a problem, for trees with an entry per member."""
-
-  def __init__(self, functions: Functions, mesh: Mesh, is_shared: bool):
-    over = functools.partial(sharding.over_members, mesh=mesh)
-    self.init = over(step_lib.make_init(functions), shared=(2,))
-    self.first_best = over(
-      lambda state: jax.tree.map(jnp.copy, step_lib.best_of(state))
-    )
-    self.keep = over(_keep, donate=(2,))
-    self.predict = [
-      over(functions.predict, shared=(3,) if shared else ())
-      for shared in (False, True)
-    ]
-    self.steps: dict[Any, Any] = {}  # By shape.
-    self.advance, self.is_warm = None, False
-    if functions.sample:
-      make = step_lib.make_advance(functions)
-      self.advance = over(make, shared=(2,), donate=(3,))
-    else:
-      self.step = over(
-        step_lib.make_host_step(functions, sharding.data_axis(mesh)),
-        shared=(3,) if is_shared else (),
-        donate=(2,),
-        per_share=(3,),
-      )
-
-
-def _keep(better: Array, state: step_lib.State, best: step_lib.Best) -> Any:
-  return jax.tree.map(
-    lambda x, y: jnp.where(better, x, y), step_lib.best_of(state), best
-  )
-
-
-def _compile(
-  problem: Problem, mesh: Mesh, num_members: int, is_shared: bool
-) -> _Compiled:
-  """Returns what is compiled, for problems of equal identity the same."""
-  if problem.identity is None:
-    return _Compiled(problem.functions(), mesh, is_shared)
-  # With double precision switched on, other types are compiled.
-  key = problem.identity, mesh, num_members, is_shared, jax.config.x64_enabled
-  if key not in _compiled:
-    _compiled[key] = _Compiled(problem.functions(), mesh, is_shared)
-  _compiled.move_to_end(key)
-  while len(_compiled) > _MOST_COMPILED:
-    _compiled.popitem(last=False)
-  return _compiled[key]
 
 
 def shapes_of_arrays(problem: Problem, hyper: Any) -> dict[str, Any]:
