@@ -18,6 +18,7 @@ from typing import Any
 
 from gnn_readout import paths
 from gnn_readout.data import folds, packed, sources
+from gnn_readout.data.caching import cached, fingerprint_of
 from gnn_readout.data.folders import cache_folder, data_folder
 from gnn_readout.data.own import (
   from_arrays,
@@ -25,7 +26,7 @@ from gnn_readout.data.own import (
   from_networkx,
   from_pyg,
 )
-from gnn_readout.data.store import GraphStore, cached, fingerprint_of
+from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
 
 
