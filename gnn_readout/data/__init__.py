@@ -34,7 +34,7 @@ def load(
   dataset: str,
   data_dir: str | os.PathLike[str] | None = None,
   cache_dir: str | os.PathLike[str] | None = None,
-  **options,
+  **options: Any,
 ) -> GraphStore:
   """Opens a dataset, converting it the first time.
 
@@ -88,7 +88,7 @@ def pack(
   dataset: str,
   data_dir: str | os.PathLike[str] | None = None,
   cache_dir: str | os.PathLike[str] | None = None,
-  **options,
+  **options: Any,
 ) -> pathlib.Path:
   """Writes the columns of a dataset as one compressed file.
 

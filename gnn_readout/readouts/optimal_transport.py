@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import DTypeLike
 
 from gnn_readout import segments, transport
 from gnn_readout.errors import suggest
@@ -164,7 +167,7 @@ class OptimalTransport(Readout):
       logits = _linear("score", hidden, 1)[:, 0]
     return logits - segments.broadcast(segments.logsumexp(logits, sets), sets)
 
-  def _weight(self, name: str, dtype) -> Array:
+  def _weight(self, name: str, dtype: DTypeLike) -> Array:
     """Returns a weight, fixed or learned, [K]."""
     shape, fixed = (self._num_iterations,), self._fixed[name]
     if fixed is not None:
@@ -182,7 +185,7 @@ def _linear(name: str, inputs: Array, size: int) -> Array:
   return inputs @ hk.get_parameter(name, shape, inputs.dtype, init)
 
 
-def _check_name(argument: str, value: str, known) -> None:
+def _check_name(argument: str, value: str, known: Collection[str]) -> None:
   if value not in known:
     raise ValueError(
       f"{argument} must be one of {', '.join(known)}, got {value!r}."

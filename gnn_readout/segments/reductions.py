@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import DTypeLike
 
 from gnn_readout.graphs import Sets
 
@@ -34,7 +35,7 @@ def _is_product(sets: Sets) -> bool:
   return few and jax.default_backend() != "cpu"
 
 
-def membership(sets: Sets, dtype=jnp.float32) -> Array:
+def membership(sets: Sets, dtype: DTypeLike = jnp.float32) -> Array:
   """Returns [S, N]: 1 where element n belongs to set s, else 0."""
   ids = jnp.arange(sets.num_segments, dtype=jnp.int32)  # [S]
   return (ids[:, None] == sets.segment_ids[None, :]).astype(dtype)
@@ -163,7 +164,7 @@ def var(elements: Array, sets: Sets) -> Array:
   return mean(jnp.square(masked(elements, sets) - centre), sets)  # [S, D]
 
 
-def scale_of_squares(epsilon: float, dtype) -> float:
+def scale_of_squares(epsilon: float, dtype: DTypeLike) -> float:
   """Returns a power of 2 by which to multiply what is squared, added to eps.
 
   sqrt(x^2 + eps) = sqrt((c x)^2 + c^2 eps) / c rounds alike on both sides, but
@@ -308,7 +309,9 @@ def _exp_or_excess(x: Array, near: Array) -> Array:
 
 
 @_exp_or_excess.defjvp
-def _exp_or_excess_jvp(primals, tangents):
+def _exp_or_excess_jvp(
+  primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[Array, Array]:
   x, near = primals
   value = _exp_or_excess(x, near)
   return value, jnp.where(near, 1 + value, value) * tangents[0]

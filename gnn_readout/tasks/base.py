@@ -15,7 +15,7 @@ from __future__ import annotations
 import abc
 import copy
 import os
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import haiku as hk
@@ -222,7 +222,7 @@ class Problem(abc.ABC):
 
   def stream(
     self, problems: Sequence[Problem], start_step: int
-  ) -> Iterator[Batch]:
+  ) -> Generator[Batch, None, None]:
     """Iterates over training batches of all members, for ever.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -309,7 +309,7 @@ class GraphProperty(Problem):
 
   def stream(
     self, problems: Sequence[Problem], start_step: int
-  ) -> Iterator[Batch]:
+  ) -> Generator[Batch, None, None]:
     """Iterates over training batches; see `Problem.stream`.
 
     Raises:

@@ -104,7 +104,14 @@ class _Stopped(Exception):
 class _Study:
   """One dataset, one readout, one protocol."""
 
-  def __init__(self, config, protocol, workdir, data_dir, cache_dir):
+  def __init__(
+    self,
+    config: ConfigDict,
+    protocol: str,
+    workdir: pathlib.Path,
+    data_dir: str | os.PathLike[str] | None,
+    cache_dir: str | os.PathLike[str] | None,
+  ):
     self._config, self._workdir = config, workdir
     self._name, self._protocol = protocol, PROTOCOLS[protocol]
     self._repeats = config.repeats or self._protocol.repeats

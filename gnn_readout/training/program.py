@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import collections
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import jax
@@ -93,7 +93,7 @@ class Program:
     if optimizers.follows_scores(first.config["optimizer"]):
       hyper[optimizers.RATE_FACTOR] = np.ones(len(problems))
     self._hyper = self._place(hyper)
-    self._batches: Any = None
+    self._batches: Generator[Batch, None, None] | None = None
     self._exams: dict[tuple[str, ...], Exam] = {}
     self._calls = 1  # Steps of the next call that makes many.
     self._compiling = 0.0  # Seconds, since the last call of `advance`.
@@ -263,7 +263,13 @@ class Program:
     self._state, self._best = arrays.get("state"), arrays["best"]
     self.step = step
 
-  def _each_step(self, end, active, stop, show) -> None:
+  def _each_step(
+    self,
+    end: int,
+    active: Array | None,
+    stop: Sequence[str],
+    show: Callable[[], None],
+  ) -> None:
     """Makes steps on batches from the host."""
     if self.num_members == 1:  # Nobody else to be spared its steps.
       active = None
@@ -308,7 +314,9 @@ class Program:
     self._tally(batch)
     return loss
 
-  def _compile_step(self, shape, active, arrays) -> None:
+  def _compile_step(
+    self, shape: tuple[int, int, int], active: Array | None, arrays: Any
+  ) -> None:
     jax.block_until_ready(self._state)  # Steps before are not compilation.
     began = time.monotonic()
     lowered = self._compiled.step.lower(
@@ -320,7 +328,7 @@ class Program:
     count = len(self._compiled.steps)
     self.say(f"compiled shape {count} in {seconds:.1f} s")
 
-  def _tally(self, batch) -> None:
+  def _tally(self, batch: Batch) -> None:
     self.real[self.active] += (
       batch.real[0] if len(batch.real) == 1 else batch.real[self.active]
     )
@@ -328,7 +336,13 @@ class Program:
     if list(batch.padded[1:]) not in self.shapes:
       self.shapes.append(list(batch.padded[1:]))
 
-  def _advance_many(self, end, active, stop, show) -> None:
+  def _advance_many(
+    self,
+    end: int,
+    active: Array,
+    stop: Sequence[str],
+    show: Callable[[], None],
+  ) -> None:
     """Makes steps on batches that are drawn on the devices."""
     while self.step < end and not stop:
       if not self._compiled.is_warm:

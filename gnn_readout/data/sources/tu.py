@@ -268,7 +268,7 @@ def _without_repetitions(
   return senders, receivers, features[first]
 
 
-def _categories(about: Descriptions, *unused) -> _Features:
+def _categories(about: Descriptions, *unused: np.ndarray) -> _Features:
   """Labels, numbered column by column in ascending order."""
   columns = [
     np.unique(column, return_inverse=True) for column in about.labels.T
@@ -280,7 +280,7 @@ def _categories(about: Descriptions, *unused) -> _Features:
   return _Features(codes, sizes)
 
 
-def _real_values(about: Descriptions, *unused) -> _Features:
+def _real_values(about: Descriptions, *unused: np.ndarray) -> _Features:
   """Attributes, and labels one-hot."""
   codes, sizes = _categories(about)
   blocks = [
@@ -296,7 +296,7 @@ def _degrees(about: Descriptions, degrees: np.ndarray) -> _Features:
   return _Features(degrees[:, None].astype(feature_dtype((size,))), (size,))
 
 
-def _constant(about: Descriptions, *unused) -> _Features:
+def _constant(about: Descriptions, *unused: np.ndarray) -> _Features:
   """One category for all nodes."""
   return _Features(np.zeros((len(about.labels), 1), np.uint8), (1,))
 
