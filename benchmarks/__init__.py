@@ -23,6 +23,7 @@ BENCHMARKS = {
   "devices": "a training step on one device, against one for each CPU core",
   "inner_steps": "what the inner steps of equilibrium aggregation cost",
   "population": "members trained together, against one after another",
+  "profile": "the dearest operations of a training step of a config",
   "readout": "a training step with one readout, against its peers",
   "readout_card": "every readout by itself: time, memory and what it keeps",
   "readouts": "every readout by itself, against PyTorch Geometric's",

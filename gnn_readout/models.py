@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import haiku as hk
@@ -13,11 +13,18 @@ import numpy as np
 from jax import Array
 
 from gnn_readout import graphs as graphs_lib
+from gnn_readout.graphs import Sets
 from gnn_readout.layers import precision
 from gnn_readout.layers.heads import make_head
 from gnn_readout.message_passing import make_network
 from gnn_readout.message_passing.networks import FeatureSchema
-from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
+from gnn_readout.readouts import (
+  Aggregate,
+  arguments_from_data,
+  make_readout,
+  readout_class,
+  split_weight,
+)
 
 if TYPE_CHECKING:  # The library alone does without it.
   from ml_collections import ConfigDict
@@ -99,11 +106,10 @@ def build_model(config: Mapping[str, Any], schema: DatasetSchema) -> Model:
     sets = graphs_lib.node_sets(graphs)
     states, aux_loss = network(graphs, is_training)  # L times [N, D], [G]
     pooled, weights, diagnostics = [], [], {}
-    joined = head.join(states)
-    for k, elements in enumerate(joined):
-      pool = make_readout(output_size=elements.shape[1], **readout)
-      aggregate = pool(elements, sets, is_training)  # [G, D]
-      pooled.append(aggregate.values)
+    groups = head.join(states)
+    for k, group in enumerate(groups):
+      aggregate = _pool_side_by_side(readout, group, sets, is_training)
+      pooled.append(aggregate.values)  # [G, D_k]
       weights += [] if aggregate.weights is None else [aggregate.weights]
       aux_loss = aux_loss + aux_weight * aggregate.aux_loss
       suffix = f"_{k}" if k else ""
@@ -117,7 +123,7 @@ def build_model(config: Mapping[str, Any], schema: DatasetSchema) -> Model:
       aux_loss,
       diagnostics,
       vectors=jnp.concatenate(pooled, axis=1),
-      nodes=jnp.concatenate(joined, axis=1),
+      nodes=jnp.concatenate([x for group in groups for x in group], axis=1),
       weights=jnp.concatenate(weights, axis=1) if weights else None,
     )
 
@@ -131,6 +137,27 @@ def build_model(config: Mapping[str, Any], schema: DatasetSchema) -> Model:
       return transformed.apply(*args, **kwargs)
 
   return Model(jax.jit(init), apply)
+
+
+def _pool_side_by_side(
+  readout: Mapping[str, Any],
+  states: Sequence[Array],
+  sets: Sets,
+  is_training: bool,
+) -> Aggregate:
+  """Returns what a readout makes of some states [N, D_l] side by side.
+
+  Where it treats each column by itself they are pooled one by one, and never
+  written side by side: of large graphs that is most of what a readout costs.
+  """
+  if not readout_class(readout["name"]).columnwise:
+    states = [jnp.concatenate(states, axis=1)]
+  parts = [
+    make_readout(output_size=x.shape[1], **readout)(x, sets, is_training)
+    for x in states
+  ]
+  values = jnp.concatenate([part.values for part in parts], axis=1)
+  return parts[0]._replace(values=values)
 
 
 def complete_config(

@@ -8,6 +8,7 @@ python -m launch.benchmark readouts --against=pyg
 python -m launch.benchmark inner_steps
 python -m launch.benchmark sets --config=configs/set_prediction.py
 python -m launch.benchmark population --config=configs/tu.py:MUTAG,sum
+python -m launch.benchmark profile --config=configs/molpcba.py:gcn,sum
 
 python -m launch.benchmark all --record
 

@@ -17,6 +17,7 @@ from gnn_readout.data import batches
 from gnn_readout.data.building import build_from_undirected
 from gnn_readout.data.sources import molecules
 from gnn_readout.data.store import GraphStore
+from gnn_readout.readouts import readout_class
 
 KINDS = ("gcn", "gin", "gcn,virtual_node", "gin,virtual_node")
 # With a virtual node all of a model without one is tested as well.
@@ -197,6 +198,21 @@ def test_other_heads(task_type):
   params, state = model.init(jax.random.key(0), batch)
   output, _ = evaluate(model, params, state, batch)
   assert output.logits.shape == (5, 5 if task_type == "multiclass" else 1)
+
+
+@pytest.mark.parametrize("name", ["max", "sum"])
+def test_pooled_one_by_one_as_side_by_side(monkeypatch, name):
+  store = random_store(num_tasks=1)
+  batch = batch_of(store, np.arange(4))
+  config = config_of("gin", name).unlock()
+  config.head = {"name": "mlp", "dropout_rate": 0.0}
+  outputs = []
+  for columnwise in (True, False):
+    monkeypatch.setattr(readout_class(name), "columnwise", columnwise)
+    model = models.build_model(config, store.schema)
+    params, state = model.init(jax.random.key(0), batch)
+    outputs.append(evaluate(model, params, state, batch)[0])
+  assert_close(*outputs)
 
 
 def test_dropout_is_fresh_in_training_and_absent_in_evaluation():

@@ -1,8 +1,8 @@
 """Heads: from pooled node states to logits.
 
-A head is two functions. `join` takes the node states of the layers, L times
-[N, D_l], to what is to be pooled, each by a readout of its own; `classify`
-takes the pooled vectors [G, D_k] to the logits.
+A head is two functions. `join` puts the node states of the layers, L times
+[N, D_l], into K groups, each to be pooled side by side by a readout of its own;
+`classify` takes the pooled vectors [G, D_k] to the logits.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jax import Array
 
 from gnn_readout import signatures
@@ -24,12 +23,12 @@ class Head(NamedTuple):
   """What is pooled, and what becomes of it.
 
   Attributes:
-    join: (states, L times [N, D_l]) -> K times [N, D_k].
+    join: (states, L times [N, D_l]) -> K groups of some of them.
     classify: (pooled, K times [G, D_k], graph mask [G], is_training) -> logits
       [G, T].
   """
 
-  join: Callable[[Sequence[Array]], Sequence[Array]]
+  join: Callable[[Sequence[Array]], Sequence[Sequence[Array]]]
   classify: Callable[[Sequence[Array], Array, bool], Array]
 
 
@@ -41,7 +40,7 @@ def linear(num_outputs: int, node_width: int) -> Head:
     del mask, is_training
     return Linear(num_outputs, name="head")(pooled[0])
 
-  return Head(lambda states: states[-1:], classify)
+  return Head(lambda states: [states[-1:]], classify)
 
 
 def mlp(
@@ -68,7 +67,7 @@ def mlp(
     x = dropout(jax.nn.relu(x), dropout_rate, is_training)
     return Linear(num_outputs, initialisation, name="head_2")(x)
 
-  return Head(lambda states: [jnp.concatenate(states, axis=1)], classify)
+  return Head(lambda states: [states], classify)
 
 
 def layerwise(
@@ -92,7 +91,7 @@ def layerwise(
     scores = [f(x) for f, x in zip(scores, pooled, strict=True)]
     return sum(dropout(x, dropout_rate, is_training) for x in scores)
 
-  return Head(list, classify)
+  return Head(lambda states: [[state] for state in states], classify)
 
 
 HEADS = {"layerwise": layerwise, "linear": linear, "mlp": mlp}

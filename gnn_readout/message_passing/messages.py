@@ -30,7 +30,10 @@ from gnn_readout.layers import encoders
 
 # Slots per node. Four hold all bonds of nearly every atom.
 _NUM_SLOTS = 4
-# Batches with more edges per node than this gain nothing from slots.
+# Where a larger share of the edges is beyond the slots, as in graphs with hubs,
+# slots gain nothing.
+_MANY_BEYOND = 0.2
+# Nor do they in batches with more edges per node than this.
 _MAX_DENSITY = 3.0
 # Numbers in the messages that a CPU computes at a time: what a core's cache
 # holds. All of a dense graph's would be written to memory and read again.
@@ -235,7 +238,7 @@ def _sum_far_ends(x, adjacency, near, far, edges):
   num_edges = far.shape[0]
   if num_edges > _MAX_DENSITY * edges.num_nodes or not num_edges:
     return scatter(edges.mask)
-  return _sum_slots(adjacency, value, scatter)
+  return _sum_slots(adjacency, edges.mask, value, scatter)
 
 
 def _sum_chunks(x: Array, near: Array, far: Array) -> Array:
@@ -276,24 +279,34 @@ def _take(array: Array, index: Array) -> Array:
   return array.at[index].get(mode="promise_in_bounds")
 
 
-def _sum_slots(adjacency: Adjacency, value, scatter) -> Array:
+def _sum_slots(adjacency: Adjacency, mask: Array, value, scatter) -> Array:
   """Returns [N, D], value(e) [N, D] summed over the edges e of each node.
 
   Args:
     adjacency: Which edges each node has.
+    mask: [E] bool, false for padding.
     value: Maps edges e [N] and their validity [N] to what they add, [N, D].
     scatter: Maps the validity [E] of edges to the [N, D] they add up to; for
-      those beyond the slots.
+      those beyond the slots, or for all where many are beyond.
   """
-  last = adjacency.order.shape[0] - 1
-  total = 0.0
-  for k in range(_NUM_SLOTS):
-    edge = _take(adjacency.order, jnp.minimum(adjacency.start + k, last))
-    total = total + value(edge, adjacency.degree > k)
+  num_edges = adjacency.order.shape[0]
   beyond = adjacency.slot >= _NUM_SLOTS  # [E]
-  return jax.lax.cond(
-    jnp.any(beyond), lambda t: t + scatter(beyond), lambda t: t, total
-  )
+
+  def by_slots():
+    total = 0.0
+    for k in range(_NUM_SLOTS):
+      place = jnp.minimum(adjacency.start + k, num_edges - 1)
+      edge = _take(adjacency.order, place)
+      total = total + value(edge, adjacency.degree > k)
+    return jax.lax.cond(
+      jnp.any(beyond), lambda t: t + scatter(beyond), lambda t: t, total
+    )
+
+  def by_scatter():
+    return scatter(mask)
+
+  many = jnp.sum(beyond) > _MANY_BEYOND * num_edges
+  return jax.lax.cond(many, by_scatter, by_slots)
 
 
 @jax.custom_vjp
@@ -312,7 +325,7 @@ def _relu_sum(x, table, weight, edges):
     w = jnp.where(beyond, weight, 0)[:, None]
     return edges.sum(w * message(_take(x, edges.senders), every))
 
-  return _sum_slots(edges.incoming, value, scatter)
+  return _sum_slots(edges.incoming, edges.mask, value, scatter)
 
 
 def _relu_sum_forward(x, table, weight, edges):
@@ -335,7 +348,7 @@ def _relu_sum_backward(residuals, dy):
       jnp.where(beyond[:, None], dm, 0), edges.senders, edges.num_nodes
     )
 
-  dx = _sum_slots(edges.outgoing, value, scatter)
+  dx = _sum_slots(edges.outgoing, edges.mask, value, scatter)
   d_table = jnp.matmul(
     edges.features.T, dm, precision=jax.lax.Precision.HIGHEST
   )

@@ -75,12 +75,16 @@ class Readout(hk.Module):
       other. If not, such elements are taken out before, and the values of
       their set are NaN.
     weighs: Whether it returns weights of the elements.
+    columnwise: Whether it has no parameters, and each column of its values is
+      made of that column of the elements alone. What is side by side can then
+      be pooled apart.
   """
 
   family: str
   reduces_to: str = ""
   carries_faults: bool = False
   weighs: bool = False
+  columnwise: bool = False
 
   def __init__(self, output_size: int | None = None, name: str | None = None):
     """Creates the readout.

@@ -25,6 +25,7 @@ class Max(Readout):
   """
 
   family = "moments"
+  columnwise = True
 
   def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
     """Returns [S, D]."""

@@ -28,6 +28,7 @@ class Min(Readout):
   """
 
   family = "moments"
+  columnwise = True
 
   def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:
     """Returns [S, D]."""

@@ -34,6 +34,7 @@ class Std(Readout):
   """
 
   family = "moments"
+  columnwise = True
   carries_faults = True
 
   def __init__(

@@ -25,6 +25,7 @@ class Sum(Readout):
   """
 
   family = "moments"
+  columnwise = True
   carries_faults = True
 
   def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:

@@ -30,6 +30,7 @@ class Var(Readout):
   """
 
   family = "moments"
+  columnwise = True
   carries_faults = True
 
   def aggregate(self, elements: Array, sets: Sets, is_training: bool) -> Array:

@@ -17,7 +17,9 @@ MASK = jnp.arange(G) < 4
 
 def pooled(head):
   rng = np.random.default_rng(0)
-  widths = [state.shape[1] for state in head.join(STATES)]
+  widths = [
+    sum(state.shape[1] for state in group) for group in head.join(STATES)
+  ]
   return [jnp.asarray(rng.normal(size=(G, w)), jnp.float32) for w in widths]
 
 
@@ -34,15 +36,15 @@ def run(head, is_training, key=None):
 @pytest.mark.parametrize(
   ("name", "kwargs", "widths"),
   [
-    ("linear", {}, [11]),
-    ("mlp", {"dropout_rate": 0.5}, [18]),
-    ("layerwise", {"dropout_rate": 0.5}, [2, 5, 11]),
+    ("linear", {}, [[11]]),
+    ("mlp", {"dropout_rate": 0.5}, [[2, 5, 11]]),
+    ("layerwise", {"dropout_rate": 0.5}, [[2], [5], [11]]),
   ],
 )
 def test_what_is_pooled(name, kwargs, widths):
   head = heads.make_head(name, T, 13, **kwargs)
-  joined = head.join(STATES)
-  assert [x.shape for x in joined] == [(7, width) for width in widths]
+  groups = head.join(STATES)
+  assert [[x.shape[1] for x in group] for group in groups] == widths
   logits, _ = run(head, False)
   assert logits.shape == (G, T)
 

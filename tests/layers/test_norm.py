@@ -8,11 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gnn_readout.layers import norm as norm_lib
 from gnn_readout.layers.norm import BatchNorm
 
 pytestmark = pytest.mark.usefixtures("double_precision")
 
 N, D = 31, 7
+
+
+@pytest.fixture(autouse=True, params=["products", "reductions"])
+def _column_sums(request, monkeypatch):
+  """Sums the columns in each of the two ways."""
+  large = 0 if request.param == "reductions" else 1 << 30
+  monkeypatch.setattr(norm_lib, "_LARGE", large)
 
 
 def transformed(**kwargs):

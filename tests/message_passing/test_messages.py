@@ -147,9 +147,12 @@ def test_values_and_gradients(name):
   np.testing.assert_array_equal(result[0][20:], 0)
 
 
+# No share of the edges beyond the slots is too many, or any is.
+@pytest.mark.parametrize("many", [1.0, 0.0])
 @pytest.mark.parametrize("inward", [True, False])
-def test_degrees_around_the_number_of_slots(inward):
+def test_degrees_around_the_number_of_slots(monkeypatch, inward, many):
   """Stars of 0 to 9 leaves, whose edges all point one way."""
+  monkeypatch.setattr(messages, "_MANY_BEYOND", many)
   degrees = np.array([0, 1, 3, 4, 5, 8, 9])
   centres = np.cumsum(degrees + 1) - degrees - 1
   hubs = np.repeat(centres, degrees)
@@ -315,10 +318,12 @@ def undirected_edges():
 
 @pytest.mark.parametrize("chunk", [1 << 16, 29])
 @pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("many", [0.0, 1.0])
 @pytest.mark.parametrize("symmetric", [False, True])
-def test_neighbour_sum(monkeypatch, symmetric, dense, chunk):
-  monkeypatch.setattr(messages, "_CHUNK", chunk)
+def test_neighbour_sum(monkeypatch, symmetric, many, dense, chunk):
   """Values and slopes; a node has up to 9 neighbours, padding holds garbage."""
+  monkeypatch.setattr(messages, "_CHUNK", chunk)
+  monkeypatch.setattr(messages, "_MANY_BEYOND", many)
   monkeypatch.setattr(messages, "_MAX_DENSITY", 0.0 if dense else 100.0)
   senders, receivers = undirected_edges() if symmetric else directed_edges()
   batch = batch_of(senders, receivers, None)

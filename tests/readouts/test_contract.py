@@ -458,6 +458,28 @@ def test_vmap(readout):
     np.testing.assert_allclose(result.values[i], expected.values, atol=1e-10)
 
 
+@pytest.mark.parametrize(
+  "name", [name for name in READOUTS if readout_class(name).columnwise]
+)
+def test_columns_can_be_pooled_apart(name):
+  """So a model need not put side by side what it pools."""
+  program_ = program(name)
+  assert not jax.tree.leaves(program_.params)
+  elements, sets = example()
+  apart = [
+    hk.transform(lambda x: make_readout(name)(x, sets).values).apply(
+      {}, None, x
+    )
+    for x in jnp.split(elements, [5], axis=1)
+  ]
+  together = program_.jitted(program_.params, elements, sets)
+  np.testing.assert_allclose(
+    jnp.concatenate(apart, axis=1), together.values, rtol=1e-12
+  )
+  assert together.weights is None and not together.diagnostics
+  np.testing.assert_array_equal(together.aux_loss, 0)
+
+
 def test_wrong_shapes_are_refused(readout):
   elements, sets = example()
   with pytest.raises(ValueError, match=r"\[N, D\]"):
