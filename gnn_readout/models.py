@@ -105,7 +105,9 @@ def build_model(config: Mapping[str, Any], schema: DatasetSchema) -> Model:
   def forward(graphs: jraph.GraphsTuple, is_training: bool) -> Output:
     sets = graphs_lib.node_sets(graphs)
     states, aux_loss = network(graphs, is_training)  # L times [N, D], [G]
-    pooled, weights, diagnostics = [], [], {}
+    pooled: list[Array] = []
+    weights: list[Array] = []
+    diagnostics: dict[str, Array] = {}
     groups = head.join(states)
     for k, group in enumerate(groups):
       aggregate = _pool_side_by_side(readout, group, sets, is_training)

@@ -14,7 +14,7 @@ import os
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from gnn_readout import paths
 from gnn_readout.errors import quoted, quoted_value, suggest
@@ -348,11 +348,23 @@ def configuration(record: Record, without: Iterable[str] = ()) -> str:
   return json.dumps([*facts, config], sort_keys=True)
 
 
+@overload
 def group(
-  runs: Iterable[T],
+  runs: Iterable[Record], without: Sequence[str] = ()
+) -> list[list[Record]]: ...
+
+
+@overload
+def group(
+  runs: Iterable[T], without: Sequence[str], record: Callable[[T], Record]
+) -> list[list[T]]: ...
+
+
+def group(
+  runs: Iterable[Any],
   without: Sequence[str] = (),
-  record: Callable[[T], Record] = lambda run: run,
-) -> list[list[T]]:
+  record: Callable[[Any], Record] = lambda run: run,
+) -> list[list[Any]]:
   """Groups the runs that are the same but for the seed.
 
   Args:
@@ -364,7 +376,7 @@ def group(
   Returns:
     The groups, in the order of their first runs.
   """
-  groups: dict[str, list[T]] = {}
+  groups: dict[str, list[Any]] = {}
   for run in runs:
     groups.setdefault(configuration(record(run), without), []).append(run)
   return list(groups.values())

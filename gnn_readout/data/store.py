@@ -17,6 +17,7 @@ import os
 import pathlib
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -122,7 +123,7 @@ class Schema:
     return dataclasses.asdict(self)
 
   @classmethod
-  def from_json(cls, values: Mapping[str, object]) -> Schema:
+  def from_json(cls, values: Mapping[str, Any]) -> Schema:
     """Returns the schema that `to_json` wrote."""
     return cls(**values)
 
@@ -308,8 +309,8 @@ class GraphStore:
         "columns": records,
       }
       meta["crc32"] = _checksum_of_meta(meta)
-      text = json.dumps(meta, indent=1)
-      (folder / META).write_text(text, encoding="utf-8")
+      document = json.dumps(meta, indent=1)
+      (folder / META).write_text(document, encoding="utf-8")
 
 
 def open_store(
@@ -440,4 +441,4 @@ def _checksum_of_meta(meta: Mapping[str, object]) -> int:
 
 
 def _checksum(file: pathlib.Path) -> int:
-  return zlib.crc32(np.memmap(file, np.uint8, mode="r"))
+  return zlib.crc32(np.memmap(file, np.uint8, mode="r").data)

@@ -175,8 +175,11 @@ class GINNetwork:
     return states, jnp.zeros(sets.num_segments, states[-1].dtype)
 
 
-NETWORKS = {**dict.fromkeys(LAYERS, OGBNetwork), "gin_blocks": GINNetwork}
 Network = OGBNetwork | GINNetwork
+NETWORKS: dict[str, type[Network]] = {
+  **{name: OGBNetwork for name in LAYERS},
+  "gin_blocks": GINNetwork,
+}
 
 
 def network_class(name: str) -> type[Network]:

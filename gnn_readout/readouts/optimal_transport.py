@@ -105,12 +105,12 @@ class OptimalTransport(Readout):
     super().__init__(output_size, name)
     _check_name("solver", solver, transport.SOLVERS)
     _check_name("prior", prior, _PRIORS)
-    for key, value in (
+    for key, count in (
       ("num_iterations", num_iterations),
       ("gromov_rank", gromov_rank),
     ):
-      if value is not None and value < 1:
-        raise ValueError(f"{key} must be positive, got {value}.")
+      if count is not None and count < 1:
+        raise ValueError(f"{key} must be positive, got {count}.")
     for key, value in (("a1", a1), ("rho", rho)):
       if value is not None and not value > 0:
         raise ValueError(f"{key} must be positive or None, got {value}.")

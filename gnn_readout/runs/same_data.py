@@ -20,7 +20,7 @@ def facts_now(
   whose: str,
   data_dir: str | os.PathLike[str] | None,
   cache_dir: str | os.PathLike[str] | None,
-) -> list[identity.Facts | None] | None:
+) -> Sequence[identity.Facts | None] | None:
   """Returns what identifies the datasets of finished runs today.
 
   Args:

@@ -66,6 +66,8 @@ class GraphProperty(Problem):
     "tensorboard",
   )
 
+  epoch_steps: int  # A dataset has epochs.
+
   def __init__(
     self, config: Any, store: GraphStore, facts: dict[str, Any] | None = None
   ):

@@ -139,7 +139,7 @@ class _Study:
     self._clock, self._done, self._trained = time.monotonic(), 0, 0
     self._epochs = config.num_epochs  # Measured if the config counts steps.
 
-  def train(self, stop: Sequence[str]) -> list[dict[str, Any]] | None:
+  def train(self, stop: list[str]) -> list[dict[str, Any]] | None:
     """Trains what is not trained yet, and selects.
 
     Args:
@@ -366,9 +366,8 @@ class _Study:
       settings.read_json(p)["seconds"] for p in self.folder.glob("repeat*.json")
     )
     config = settings.without_folder(settings.as_json(self._config))
-    scatter = statistics.stdev
-    if self._protocol.population:
-      scatter = statistics.pstdev
+    is_population = self._protocol.population
+    scatter = statistics.pstdev if is_population else statistics.stdev
     deviation = scatter(values) if len(values) > 1 else None
     constant = self._constant_score()
     record = records.write(

@@ -68,6 +68,7 @@ class Trainer:
     self._snapshots = Snapshots(self.program, members, folder, self._say)
     self._began = time.monotonic()  # When a run without breaks would have.
     self._saved_at, self._saving = -math.inf, 0.0
+    self._last_log = 0  # The step of the last one.
     self._saved_step = -1
     self._restore(from_best)
     for member in members:
@@ -194,7 +195,7 @@ class Trainer:
     count, self._last_log = step - self._last_log, step
     speed = self.program.graphs_per_second
     rate = {"graphs_per_second": speed} if speed else {}
-    for m in np.flatnonzero(self.program.active):
+    for m in np.flatnonzero(self.program.active).tolist():
       means = {name: float(x[m]) / count for name, x in sums.items()}
       self.histories[m].log(step, means)
       self._write(m, {**means, **rate})
@@ -205,7 +206,7 @@ class Trainer:
     program, step = self.program, self.program.step
     better = np.zeros(len(self._members), bool)
     results = program.score(self._splits)
-    for m in np.flatnonzero(program.active):
+    for m in np.flatnonzero(program.active).tolist():
       history, result = self.histories[m], results[m]
       if isinstance(result, ValueError):
         self._give_up(m, f"{result}, at step {step}")
@@ -282,7 +283,6 @@ class Trainer:
 
   def _restore(self, from_best: bool) -> None:
     program = self.program
-    self._last_log = 0
     memory = processes.in_turn(lambda: self._snapshots.read(from_best))
     processes.check_same(
       program.step if memory else 0,

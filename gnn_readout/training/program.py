@@ -40,7 +40,7 @@ def group_by_program(problems: Sequence[Problem]) -> list[list[int]]:
     problems: Problems of the members. Those of other shapes, such as widths or
       batch sizes, or of another number of steps, are in different programs.
   """
-  groups = []
+  groups: list[list[int]] = []
   for group in members.group_by_program([p.config for p in problems]):
     by_steps: dict[Any, list[int]] = {}
     for i in group:

@@ -170,7 +170,7 @@ def _train_all(
   members: Sequence[Member],
   workdir: pathlib.Path,
   trainers: Iterable[tuple[list[int], Trainer]],
-  stop: Sequence[str],
+  stop: list[str],
   command: str,
 ) -> list[dict[str, Any]] | None:
   """Trains program after program; the records, or None after a signal."""
