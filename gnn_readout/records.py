@@ -356,7 +356,10 @@ def group(
 
 @overload
 def group(
-  runs: Iterable[T], without: Sequence[str], record: Callable[[T], Record]
+  runs: Iterable[T],
+  without: Sequence[str] = (),
+  *,
+  record: Callable[[T], Record],
 ) -> list[list[T]]: ...
 
 

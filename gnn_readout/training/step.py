@@ -204,6 +204,9 @@ def make_advance(
 
   Args:
     functions: Functions of a problem that draws its batches on the device.
+
+  Raises:
+    ValueError: If the problem draws none.
   """
   step, sample = make_step(functions), functions.sample
   if sample is None:
