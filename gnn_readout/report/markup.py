@@ -28,7 +28,6 @@ _LINK = re.compile(r"\](?=\((?![\w./#-]*\)))")
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
 
 _SET_TO_THE_RIGHT = re.compile(r"[+-]?[\d,.]*")
-_NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?")
 
 
 def mean_deviation(values: Iterable[float]) -> tuple[float, float | None]:
@@ -83,7 +82,7 @@ def csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
   text = io.StringIO()
   titles = list(rows[0]) if rows else []
   writer = csv.DictWriter(text, titles, lineterminator="\n")
-  writer.writeheader()
+  writer.writerow({title: no_formula(title) for title in titles})
   writer.writerows(
     {title: _no_formula(cell) for title, cell in row.items()} for row in rows
   )
@@ -163,5 +162,4 @@ def _escaped(text: str) -> str:
 
 
 def _no_formula(cell: Any) -> Any:
-  is_text = isinstance(cell, str) and not _NUMBER.fullmatch(cell)
-  return no_formula(cell) if is_text else cell
+  return no_formula(cell) if isinstance(cell, str) else cell
