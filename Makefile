@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= auto
 
-.PHONY: env demo test slow docs types spelling coverage clean
+.PHONY: env demo test slow gpu docs types spelling coverage clean
 
 env: .venv/ready
 
@@ -28,6 +28,10 @@ test: env
 slow: env
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup \
 	  --max-worker-restart=0 -m slow
+
+# What an accelerator computes, against the CPU.
+gpu: env
+	$(BIN)/python -m pytest -m gpu
 
 # The pages of docs/ as a site in build/site, without a network.
 docs: env

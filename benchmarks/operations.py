@@ -13,7 +13,7 @@ import math
 import pathlib
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -50,7 +50,8 @@ class Operation:
     opcode: What it does, such as `fusion`.
     origin: The functions and modules that it comes from, the last ones.
     flops: Additions and multiplications of its matrix products.
-    bytes: What it reads and writes; of what it looks up in, all.
+    bytes: What it reads and writes. Of an array that it takes or sets rows of
+      that is those rows, though they may be in memory more often.
   """
 
   name: str
@@ -67,6 +68,7 @@ class _Line(NamedTuple):
   shape: str
   opcode: str
   operands: list[str]
+  index: int | None  # Of a parameter.
   rest: str
 
 
@@ -87,6 +89,7 @@ def _lines(text: str) -> Iterator[tuple[str, _Line]]:
           found[2][: opcode.start(1)],
           opcode[1],
           re.findall(r"%([\w.-]+)", arguments),
+          int(arguments) if opcode[1] == "parameter" else None,
           rest,
         ),
       )
@@ -129,6 +132,9 @@ def parse(text: str) -> dict[str, Operation]:
   inside = collections.Counter()
   for computation, line in lines:
     inside[computation] += _flops(line, shapes)
+  bodies = collections.defaultdict(list)
+  for computation, line in lines:
+    bodies[computation].append(line)
   # What is in a fusion is no operation of its own.
   fused = {
     name
@@ -142,11 +148,57 @@ def parse(text: str) -> dict[str, Operation]:
       continue
     called = re.findall(r"calls=%?([\w.-]+)", line.rest)
     flops = _flops(line, shapes) + sum(inside[name] for name in called)
-    read = sum(size(shapes.get(name, "")) for name in line.operands)
+    body = [inner for name in called for inner in bodies[name]] or [line]
     operations[line.name] = Operation(
-      line.name, line.opcode, _origin(line.rest), flops, read + size(line.shape)
+      line.name,
+      line.opcode,
+      _origin(line.rest),
+      flops,
+      _moved(line, body, shapes),
     )
   return operations
+
+
+# Of their first operand these read some rows, or write some.
+_LOOKS_UP = ("gather", "dynamic-slice")
+_UPDATES = {"dynamic-update-slice": 1, "scatter": 2}  # Their operand of rows.
+
+
+def _moved(
+  line: _Line, body: Sequence[_Line], shapes: Mapping[str, str]
+) -> int:
+  """Returns the bytes that an operation reads and writes.
+
+  Args:
+    line: The operation.
+    body: What is in it, if it is a fusion, else the operation itself.
+    shapes: By name of an instruction.
+  """
+  total, out = 0, size(line.shape)
+  parameters = {
+    inner.index: inner.name for inner in body if inner.index is not None
+  }
+  for place, operand in enumerate(line.operands):
+    name = parameters.get(place, operand)
+    users = [inner for inner in body if name in inner.operands]
+    whole = size(shapes.get(operand, ""))
+    if users and all(
+      user.opcode in _LOOKS_UP and user.operands.index(name) == 0
+      for user in users
+    ):
+      whole = min(whole, sum(size(user.shape) for user in users))
+    elif users and all(
+      user.opcode in _UPDATES and user.operands.index(name) == 0
+      for user in users
+    ):
+      # In place: the rows are read and written, the others stay.
+      rows = sum(
+        size(shapes.get(user.operands[_UPDATES[user.opcode]], ""))
+        for user in users
+      )
+      out, whole = min(out, rows), min(whole, rows)
+    total += whole
+  return total + out
 
 
 def _origin(rest: str) -> str:

@@ -52,6 +52,17 @@ def test_fused_operations_count_once(arrays):
   assert [item.bytes for item in found.values()] == [2 * 4 * N * K]
 
 
+def test_rows_that_are_looked_up_count_alone():
+  x, rows = jnp.ones((1000, K)), jnp.arange(4)
+
+  def function(x, rows):
+    return x.at[rows].get(mode="promise_in_bounds")
+
+  found = operations.parse(compiled(function, x, rows)).values()
+  assert sum(item.bytes for item in found) < 1000 * K * 4
+  assert max(item.bytes for item in found) >= 2 * 4 * K * 4
+
+
 def test_control_flow_is_none():
   def function(x):
     return jax.lax.fori_loop(0, 5, lambda _, x: jnp.sin(x), x)
