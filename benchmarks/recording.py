@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks import load
-from gnn_readout import paths, programs, records
+from gnn_readout import paths, programs, provenance, records
 from gnn_readout.report.results import speed
 
 _PEERS = ("torch", "torch-geometric")
@@ -108,8 +108,8 @@ def benchmarks_in(folder: str | None) -> list[records.Record]:
 
 
 def environment() -> dict[str, Any]:
-  """Returns that of `records`, with the peers' versions and `code`."""
-  found = records.environment()
+  """Returns that of `provenance`, with the peers' versions and `code`."""
+  found = provenance.environment()
   for package in _PEERS:
     try:
       found["versions"][package] = importlib.metadata.version(package)

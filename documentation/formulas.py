@@ -29,6 +29,7 @@ _SIGNS = {
   "->": "→", "<-": "←", "!=": "≠", "<=": "≤", ">=": "≥", "-": "−", "*": "∗",
   "...": "…", "+-": "±",
 }  # fmt: skip
+_JOINER = "\u2060"  # No line ends between what it joins.
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _TOKEN = re.compile(
   r"""
@@ -219,7 +220,9 @@ def _flush(math: list[Token], display: bool) -> Iterator[str]:
     yield f"<math{style}>{_row(inner)}</math>"
   else:
     yield _text(inner)
-  yield _text(math[end:])
+  after = _text(math[end:])
+  # A full stop stays on the line of its formula.
+  yield f"{_JOINER}{after}" if after[:1].strip() else after
 
 
 def _is_punctuation(token: Token) -> bool:

@@ -212,9 +212,10 @@ def _named(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _part(config: Mapping[str, Any], part: str) -> Any:
+  found: Any = config
   for name in part.split("."):
-    config = config[name] if config and name in config else None
-  return config
+    found = found[name] if found and name in found else None
+  return found
 
 
 def _open(config: ConfigDict, part: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
   """Returns `{"a.b": 1}` for `{"a": {"b": 1}}`."""
-  flat = {}
+  flat: dict[str, Any] = {}
   for name, value in values.items():
     if hasattr(value, "items"):
       flat |= flatten(value, f"{prefix}{name}.")
@@ -25,7 +25,7 @@ def nested(values: Mapping[str, Any], fields: Mapping[str, Any]) -> Any:
     values: Values, such as `config.to_dict()`.
     fields: (Traced) values by dotted name.
   """
-  result = copy.deepcopy(values)
+  result: Any = copy.deepcopy(values)
   for name, value in fields.items():
     *path, last = name.split(".")
     part = result

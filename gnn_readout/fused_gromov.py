@@ -44,7 +44,7 @@ def distances(
   elements: Array,
   sets: Sets,
   templates: Templates,
-  alpha: Array,
+  alpha: float | Array,
   epsilon: float,
   num_iterations: int,
   num_scalings: int,
@@ -64,8 +64,16 @@ def distances(
     epsilon: Weight of the proximal term; a smaller one takes longer steps.
     num_iterations: Proximal steps.
     num_scalings: Scalings, of rows and columns, in each.
+
+  Raises:
+    ValueError: if the sets have no edges.
   """
   edges = sets.edges
+  if edges is None:
+    raise ValueError(
+      "sets must have the edges between the elements, as graphs.node_sets gives"
+      " them, and there are none"
+    )
   length, dtype = len(elements), elements.dtype
   num_templates, num_nodes = templates.log_weights.shape
   linear = _squared_distances(elements, templates.features)  # [N, K, m]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import haiku as hk
 import jax
@@ -17,6 +17,7 @@ from gnn_readout.graphs import Sets
 from gnn_readout.layers import precision
 from gnn_readout.layers.heads import make_head
 from gnn_readout.message_passing import make_network
+from gnn_readout.message_passing.networks import FeatureSchema
 from gnn_readout.readouts import (
   Aggregate,
   arguments_from_data,
@@ -24,6 +25,25 @@ from gnn_readout.readouts import (
   readout_class,
   split_weight,
 )
+
+if TYPE_CHECKING:  # The library alone does without it.
+  from ml_collections import ConfigDict
+
+
+class DatasetSchema(FeatureSchema, Protocol):
+  """What a model must know of a dataset; `data.store.Schema` has it."""
+
+  @property
+  def task_type(self) -> str:
+    """'binary', 'multiclass' or 'regression'."""
+
+  @property
+  def num_tasks(self) -> int:
+    """Columns of labels, T."""
+
+  @property
+  def num_classes(self) -> int:
+    """Classes of a multiclass task."""
 
 
 class Output(NamedTuple):
@@ -59,7 +79,7 @@ class Model(NamedTuple):
   apply: Callable[..., Any]
 
 
-def build_model(config: Mapping[str, Any], schema) -> Model:
+def build_model(config: Mapping[str, Any], schema: DatasetSchema) -> Model:
   """Returns the graph model a config describes.
 
   Args:
@@ -67,8 +87,7 @@ def build_model(config: Mapping[str, Any], schema) -> Model:
       arguments), `readout` (name, aux_weight, and its own arguments) and,
       unless it is one linear map, `head` (name, and its own arguments), and
       unless it is float32, `precision`, see `layers.precision`.
-    schema: The dataset's: `node_sizes`, `edge_sizes`, `symmetric`, `task_type`,
-      `num_tasks`, `num_classes`.
+    schema: The dataset's.
 
   Raises:
     ValueError: if a name or an argument is unknown, or one is missing.
@@ -86,7 +105,9 @@ def build_model(config: Mapping[str, Any], schema) -> Model:
   def forward(graphs: jraph.GraphsTuple, is_training: bool) -> Output:
     sets = graphs_lib.node_sets(graphs)
     states, aux_loss = network(graphs, is_training)  # L times [N, D], [G]
-    pooled, weights, diagnostics = [], [], {}
+    pooled: list[Array] = []
+    weights: list[Array] = []
+    diagnostics: dict[str, Array] = {}
     groups = head.join(states)
     for k, group in enumerate(groups):
       aggregate = _pool_side_by_side(readout, group, sets, is_training)
@@ -110,10 +131,10 @@ def build_model(config: Mapping[str, Any], schema) -> Model:
 
   transformed = hk.transform_with_state(forward)
 
-  def init(rng, graphs):
+  def init(rng: Array, graphs: jraph.GraphsTuple) -> Any:
     return transformed.init(rng, graphs, True)
 
-  def apply(*args, **kwargs):
+  def apply(*args: Any, **kwargs: Any) -> Any:
     with precision.of_linear_layers(config.get("precision", "float32")):
       return transformed.apply(*args, **kwargs)
 
@@ -142,7 +163,9 @@ def _pool_side_by_side(
 
 
 def complete_config(
-  config, num_nodes: np.ndarray, in_degrees: Callable[[], np.ndarray]
+  config: ConfigDict,
+  num_nodes: np.ndarray,
+  in_degrees: Callable[[], np.ndarray],
 ) -> None:
   """Fills in what a readout measures on the training set, such as PNA's delta.
 
@@ -165,7 +188,7 @@ def complete_config(
     _measure(config.message_passing.aggregator, in_degrees())
 
 
-def _measure(readout, sizes: np.ndarray) -> None:
+def _measure(readout: ConfigDict, sizes: np.ndarray) -> None:
   """Sets what is not given, in a config that may be locked; checks the rest."""
   with readout.unlocked():
     readout.update(arguments_from_data(readout, sizes))
@@ -174,6 +197,6 @@ def _measure(readout, sizes: np.ndarray) -> None:
   hk.transform(lambda: make_readout(**arguments)).init(None)
 
 
-def count_parameters(params) -> int:
+def count_parameters(params: hk.Params) -> int:
   """Returns the number of learned numbers."""
   return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(params))

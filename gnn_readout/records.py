@@ -8,21 +8,18 @@ all tables, figures and sentences of results/ are made of records alone.
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
 import json
 import math
 import os
 import pathlib
-import platform
 import re
-import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from gnn_readout import paths
 from gnn_readout.errors import quoted, quoted_value, suggest
 from gnn_readout.fields import flatten
-from gnn_readout.files import atomic_write_text, read_json, read_text
+from gnn_readout.files import atomic_write_text, read_json
 from gnn_readout.wording import counted
 
 VERSION = 2
@@ -38,7 +35,7 @@ _EVERY: Fields = {
   "name": str,
   "command": str,
   "git_commit": (str, _NULL),  # Null outside a repository.
-  "git_dirty": (bool, _NULL),
+  "git_dirty": (bool, _NULL),  # Null there too.
   "versions": dict,
   "hardware": dict,
   "finished_at": str,
@@ -169,16 +166,6 @@ NON_RESULT_FIELDS = (
   "tensorboard",
 )
 
-_PACKAGES = (
-  "dm-haiku",
-  "jax",
-  "jaxlib",
-  "jraph",
-  "ml-collections",
-  "numpy",
-  "optax",
-  "orbax-checkpoint",
-)
 _MISSING = object()
 
 
@@ -201,28 +188,6 @@ class NoRecordsError(ValueError):
       f"no {what} in {folder}; a finished run writes one: {command}"
     )
     self.command = command
-
-
-def environment() -> dict[str, Any]:
-  """Returns the `versions`, `hardware` and git fields of a record."""
-  import jax
-
-  versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
-  pages, page_size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-  on_cpu = jax.default_backend() == "cpu"
-  code = (":/gnn_readout", ":/launch", ":/configs", ":/benchmarks")
-  in_git = _git("ls-files", "--error-unmatch", __file__) is not None
-  return {
-    "git_commit": _git("rev-parse", "HEAD") if in_git else None,
-    "git_dirty": bool(_git("status", "--porcelain", "--", *code)),
-    "versions": {"python": platform.python_version(), **versions},
-    "hardware": {
-      "platform": jax.default_backend(),
-      "device": _processor() if on_cpu else jax.devices()[0].device_kind,
-      "cpu_count": os.cpu_count(),
-      "memory_gb": round(pages * page_size / 2**30, 1),
-    },
-  }
 
 
 def write(
@@ -383,11 +348,26 @@ def configuration(record: Record, without: Iterable[str] = ()) -> str:
   return json.dumps([*facts, config], sort_keys=True)
 
 
+@overload
+def group(
+  runs: Iterable[Record], without: Sequence[str] = ()
+) -> list[list[Record]]: ...
+
+
+@overload
 def group(
   runs: Iterable[T],
   without: Sequence[str] = (),
-  record: Callable[[T], Record] = lambda run: run,
-) -> list[list[T]]:
+  *,
+  record: Callable[[T], Record],
+) -> list[list[T]]: ...
+
+
+def group(
+  runs: Iterable[Any],
+  without: Sequence[str] = (),
+  record: Callable[[Any], Record] = lambda run: run,
+) -> list[list[Any]]:
   """Groups the runs that are the same but for the seed.
 
   Args:
@@ -399,7 +379,7 @@ def group(
   Returns:
     The groups, in the order of their first runs.
   """
-  groups: dict[str, list[T]] = {}
+  groups: dict[str, list[Any]] = {}
   for run in runs:
     groups.setdefault(configuration(record(run), without), []).append(run)
   return list(groups.values())
@@ -457,28 +437,3 @@ def _check_folds(record: Record, where: str | os.PathLike[str]) -> None:
         f"{where}: field {field!r} has {counted(length, 'element')}, but its"
         f" protocol has {right}"
       )
-
-
-def _git(*arguments: str) -> str | None:
-  """Returns what git says about this source tree; None if it is not in git."""
-  folder = pathlib.Path(__file__).parent
-  try:
-    return subprocess.run(
-      ["git", *arguments],
-      cwd=folder,
-      capture_output=True,
-      encoding="utf-8",
-      errors="replace",
-      check=True,
-    ).stdout.strip()
-  except (OSError, subprocess.CalledProcessError):
-    return None
-
-
-def _processor() -> str:
-  try:
-    lines = read_text("/proc/cpuinfo").splitlines()
-  except OSError:
-    return platform.processor()
-  names = [line for line in lines if line.startswith("model name")]
-  return names[0].split(":")[1].strip() if names else platform.processor()

@@ -246,7 +246,7 @@ def badmm(
   return plan_of(first_plan(*carry, _last(weights)))
 
 
-SOLVERS = {
+SOLVERS: dict[str, Callable[..., Array]] = {
   "badmm_entropic": badmm,
   "badmm_quadratic": functools.partial(badmm, quadratic=True),
   "sinkhorn": sinkhorn,

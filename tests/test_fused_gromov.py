@@ -178,3 +178,11 @@ def test_gradients_are_slopes_and_finite():
     for s in (step, -step)
   )
   np.testing.assert_allclose(slope, (ahead - behind) / (2 * step), rtol=1e-5)
+
+
+def test_sets_without_edges_are_refused():
+  sets = make_sets(np.array([2, 1]), 3)
+  with pytest.raises(ValueError, match=r"as graphs\.node_sets gives them"):
+    fused_gromov.distances(
+      jnp.zeros((3, 2)), sets, templates(), 0.3, **SETTINGS
+    )

@@ -24,7 +24,8 @@ _BINARIES = sorted(
 # Which parts of gnn_readout each part may import. Everything may import itself
 # and those that stand below all.
 _BELOW_ALL = {"errors", "fields", "files", "paths"}
-_BELOW_ALL |= {"options", "programs", "shares", "signatures", "wording"}
+_BELOW_ALL |= {"options", "programs", "provenance", "shares", "signatures"}
+_BELOW_ALL |= {"wording"}
 _BASE = {"graphs", "segments", "minimisation", "transport", "fused_gromov"}
 _BASE |= {"layers"}
 _READOUTS = _BASE | {"readouts"}
@@ -46,6 +47,7 @@ ALLOWED = {
   "shares": set(),
   "signatures": set(),
   "programs": set(),
+  "provenance": set(),
   **dict.fromkeys(_BASE, _BASE),
   "potentials": _BASE,
   "readouts": _READOUTS,

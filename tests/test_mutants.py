@@ -30,7 +30,7 @@ import pytest
 
 from configs import molpcba
 from gnn_readout import paths, records
-from gnn_readout.data.sources import molecules, smiles, tu
+from gnn_readout.data.sources import molecules, smiles, tu, tu_files
 from gnn_readout.runs import checkpoints, settings
 from gnn_readout.training import members
 from tests.runs.test_checkpoints import META, SCHEMA
@@ -214,7 +214,7 @@ def _read_tu(folder: pathlib.Path) -> Any:
   with zipfile.ZipFile(folder / "tu/MINE.zip") as archive:
     for name in archive.namelist():  # What is left out is told.
       kind = name.removeprefix("MINE/MINE_").removesuffix(".txt")
-      if name.startswith("MINE/") and kind not in tu._KINDS:
+      if name.startswith("MINE/") and kind not in tu_files.KINDS:
         told = [n for n in store.schema.notes if n.startswith("not read:")]
         assert told and name.removeprefix("MINE/") in told[0], name
   return _columns(store)

@@ -9,7 +9,7 @@ import pytest
 from configs import molpcba
 from gnn_readout import paths, records
 from gnn_readout.data import store
-from gnn_readout.data.sources import tu
+from gnn_readout.data.sources import tu_files
 from gnn_readout.report import blocks
 from gnn_readout.report.blocks import Figure, File, Section
 from gnn_readout.sweeps import run_spec
@@ -84,7 +84,7 @@ def test_members_and_runs_are_folders_of_their_own(value):
 def test_a_tu_dataset_lies_in_its_folder(tmp_path, name):
   (tmp_path / "data" / "tu").mkdir(parents=True)
   with pytest.raises(ValueError, match="NAME of a dataset tu/NAME cannot be"):
-    tu.tu_files(name, tmp_path / "data")
+    tu_files.tu_files(name, tmp_path / "data")
 
 
 def test_a_column_of_a_cache_lies_in_its_folder(tmp_path):

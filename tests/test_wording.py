@@ -17,10 +17,25 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from gnn_readout.wording import counted
+from gnn_readout.wording import counted, no_formula
 
 ROOT = pathlib.Path(__file__).parents[1]
 _FOLDERS = ("gnn_readout", "launch", "configs", "benchmarks")
+
+
+@pytest.mark.parametrize(
+  "number", ["-1", "+1", "-.5", "-1.", "-2.5e-3", "-1,234", "-1,234,567.8", "7"]
+)
+def test_a_number_is_no_formula(number):
+  assert no_formula(number) == number
+
+
+@pytest.mark.parametrize(
+  "text",
+  ["-", "-a", "-1+1", "-1-1", "+1,", "-1,23", "-1.2.3", "-1e", "=1", "@"],
+)
+def test_what_is_no_number_is_no_formula_either(text):
+  assert no_formula(text) == f"'{text}"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from typing import Any
 
 from gnn_readout import paths
 from gnn_readout.data import folds, packed, sources
+from gnn_readout.data.caching import cached, fingerprint_of
 from gnn_readout.data.folders import cache_folder, data_folder
 from gnn_readout.data.own import (
   from_arrays,
@@ -25,7 +26,7 @@ from gnn_readout.data.own import (
   from_networkx,
   from_pyg,
 )
-from gnn_readout.data.store import GraphStore, cached, fingerprint_of
+from gnn_readout.data.store import GraphStore
 from gnn_readout.errors import suggest
 
 
@@ -33,7 +34,7 @@ def load(
   dataset: str,
   data_dir: str | os.PathLike[str] | None = None,
   cache_dir: str | os.PathLike[str] | None = None,
-  **options,
+  **options: Any,
 ) -> GraphStore:
   """Opens a dataset, converting it the first time.
 
@@ -87,7 +88,7 @@ def pack(
   dataset: str,
   data_dir: str | os.PathLike[str] | None = None,
   cache_dir: str | os.PathLike[str] | None = None,
-  **options,
+  **options: Any,
 ) -> pathlib.Path:
   """Writes the columns of a dataset as one compressed file.
 

@@ -169,7 +169,7 @@ def check(
 
 def _checksum(columns: Iterable[np.ndarray], start: int = 0) -> int:
   for column in columns:
-    start = zlib.crc32(np.ascontiguousarray(column), start)
+    start = zlib.crc32(np.ascontiguousarray(column).data, start)
   return start
 
 

@@ -16,10 +16,10 @@ import json
 import os
 import pathlib
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from absl import logging
 
 from gnn_readout import paths
 from gnn_readout.errors import brief, quoted_value, suggest
@@ -123,7 +123,7 @@ class Schema:
     return dataclasses.asdict(self)
 
   @classmethod
-  def from_json(cls, values: Mapping[str, object]) -> Schema:
+  def from_json(cls, values: Mapping[str, Any]) -> Schema:
     """Returns the schema that `to_json` wrote."""
     return cls(**values)
 
@@ -309,8 +309,8 @@ class GraphStore:
         "columns": records,
       }
       meta["crc32"] = _checksum_of_meta(meta)
-      text = json.dumps(meta, indent=1)
-      (folder / META).write_text(text, encoding="utf-8")
+      document = json.dumps(meta, indent=1)
+      (folder / META).write_text(document, encoding="utf-8")
 
 
 def open_store(
@@ -340,14 +340,14 @@ def open_store(
     meta = read_json(meta_file)
     version, records = meta["schema_version"], meta["columns"]
     if version != SCHEMA_VERSION:
-      raise _StaleError(
+      raise StaleError(
         f"{meta_file}: schema version {quoted_value(version)}, but this program"
         f" reads {SCHEMA_VERSION}"
       )
     if meta["crc32"] != _checksum_of_meta(meta):
       raise ValueError("corrupt: its checksum does not match")
     if fingerprint is not None and meta["fingerprint"] != fingerprint:
-      raise _StaleError(
+      raise StaleError(
         f"{meta_file}: it was made from another version of the source"
       )
     schema = Schema.from_json(meta["schema"])
@@ -368,7 +368,7 @@ def open_store(
     )
   except (FileNotFoundError, NotADirectoryError):
     raise FileNotFoundError(f"{meta_file}: no such file") from None
-  except (_ColumnError, _StaleError):
+  except (_ColumnError, StaleError):
     raise
   except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise ValueError(f"{meta_file}: {brief(str(error), 300)}") from error
@@ -400,7 +400,7 @@ def _listed(names: Sequence[str]) -> str:
   return f"{', '.join(names[:3])}, ... {names[-1]} ({len(names)} in all)"
 
 
-class _StaleError(ValueError):
+class StaleError(ValueError):
   """A sound store, but not of this program or this source."""
 
 
@@ -441,54 +441,4 @@ def _checksum_of_meta(meta: Mapping[str, object]) -> int:
 
 
 def _checksum(file: pathlib.Path) -> int:
-  return zlib.crc32(np.memmap(file, np.uint8, mode="r"))
-
-
-def cached(
-  cache_dir: str | os.PathLike[str],
-  key: str,
-  fingerprint: str,
-  build: Callable[[], GraphStore],
-) -> GraphStore:
-  """Opens the store `cache_dir/key`, or builds and saves it.
-
-  A cache that is missing, damaged, of another schema version or made from
-  another source is built again. If it cannot be written (a full disk, a
-  read-only folder), the store is used from memory and a warning logged.
-
-  Args:
-    cache_dir: The folder of all caches.
-    key: The name of this one.
-    fingerprint: Identifies the source, see `fingerprint_of`.
-    build: Makes the store from the source.
-
-  Returns:
-    The memory-mapped store.
-  """
-  path = pathlib.Path(cache_dir) / key
-  try:
-    return open_store(path, verify=True, fingerprint=fingerprint)
-  except FileNotFoundError:
-    pass
-  except _StaleError as error:
-    logging.info("Building the cache again: %s", error)
-  except (ValueError, OSError) as error:
-    logging.warning("Building the cache again: %s", error)
-  store = build()
-  try:
-    store.save(path, fingerprint)
-    return open_store(path)
-  except OSError as error:
-    reason = error.strerror or error
-    logging.warning("Cannot write the cache %s: %s", path, reason)
-    return store
-
-
-def fingerprint_of(files: Iterable[str | os.PathLike[str]]) -> str:
-  """Returns a text that changes when a file's name, size or time does.
-
-  Args:
-    files: The files of the source.
-  """
-  stats = [(pathlib.Path(file).name, os.stat(file)) for file in files]
-  return json.dumps([[name, s.st_size, s.st_mtime_ns] for name, s in stats])
+  return zlib.crc32(np.memmap(file, np.uint8, mode="r").data)

@@ -10,7 +10,8 @@ new layer is a file here, a row there, and a test of what only it promises.
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import jax.numpy as jnp
 import jraph
@@ -35,6 +36,22 @@ LAYERS: dict[str, type[Layer]] = {
 }
 
 
+class FeatureSchema(Protocol):
+  """What a network must know of a dataset; `data.store.Schema` has it."""
+
+  @property
+  def node_sizes(self) -> Sequence[int]:
+    """Vocabulary size of each categorical node feature."""
+
+  @property
+  def edge_sizes(self) -> Sequence[int]:
+    """The same of edges."""
+
+  @property
+  def symmetric(self) -> bool:
+    """Whether the inverse of every edge is known to be there too."""
+
+
 class OGBNetwork:
   """Encoder and OGB's stack of layers with edge features; one state.
 
@@ -46,7 +63,7 @@ class OGBNetwork:
 
   def __init__(
     self,
-    schema,
+    schema: FeatureSchema,
     name: str,
     width: int,
     num_layers: int,
@@ -113,7 +130,7 @@ class GINNetwork:
 
   def __init__(
     self,
-    schema,
+    schema: FeatureSchema,
     name: str,
     width: int,
     num_layers: int,
@@ -158,8 +175,11 @@ class GINNetwork:
     return states, jnp.zeros(sets.num_segments, states[-1].dtype)
 
 
-NETWORKS = {**dict.fromkeys(LAYERS, OGBNetwork), "gin_blocks": GINNetwork}
 Network = OGBNetwork | GINNetwork
+NETWORKS: dict[str, type[Network]] = {
+  **{name: OGBNetwork for name in LAYERS},
+  "gin_blocks": GINNetwork,
+}
 
 
 def network_class(name: str) -> type[Network]:
@@ -174,7 +194,7 @@ def network_class(name: str) -> type[Network]:
   return NETWORKS[name]
 
 
-def make_network(name: str, schema, **kwargs) -> Network:
+def make_network(name: str, schema: FeatureSchema, **kwargs: Any) -> Network:
   """Returns a network by name.
 
   Args:

@@ -161,7 +161,7 @@ def split_weight(readout: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
 
 
 def make_readout(
-  name: str, output_size: int | None = None, **kwargs
+  name: str, output_size: int | None = None, **kwargs: Any
 ) -> Readout:
   """Returns a readout by name, inside a Haiku transform.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import haiku as hk
 import jax
@@ -300,7 +300,7 @@ class EquilibriumAggregation(Readout):
       hidden = k < len(widths) - 1
       scale = (1.0 if hidden else self._last_layer_scale) / math.sqrt(size)
       fan_in = hk.initializers.TruncatedNormal(stddev=scale)
-      shapes = {
+      shapes: dict[str, tuple[tuple[int, ...], Callable[..., Array]]] = {
         f"w_{k}": ((size, width), fan_in),
         f"b_{k}": ((width,), zeros if k else first_bias),
       }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import DTypeLike
 
 from gnn_readout import segments
 from gnn_readout.graphs import Sets
@@ -20,19 +23,19 @@ SIZES = {
 }
 
 
-def _unit_vectors(shape: tuple[int, int], dtype) -> Array:
+def _unit_vectors(shape: Sequence[int], dtype: DTypeLike) -> Array:
   """Returns [M, D] random directions."""
   vectors = hk.initializers.RandomNormal()(shape, dtype)
   return vectors / jnp.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def _random_frequencies(shape: tuple[int], dtype) -> Array:
+def _random_frequencies(shape: Sequence[int], dtype: DTypeLike) -> Array:
   """Returns [M], ascending, of density 1 / (1 + f)^2."""
   levels = jnp.sort(hk.initializers.RandomUniform(0, 1)(shape, dtype))
   return levels / (1 - levels)
 
 
-def _even_frequencies(shape: tuple[int], dtype) -> Array:
+def _even_frequencies(shape: Sequence[int], dtype: DTypeLike) -> Array:
   """Returns the quantiles of that density at M levels of equal distance."""
   levels = (jnp.arange(shape[0], dtype=dtype) + 0.5) / shape[0]
   return levels / (1 - levels)

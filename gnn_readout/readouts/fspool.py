@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import haiku as hk
 import jax.numpy as jnp
 from jax import Array
@@ -10,7 +12,10 @@ from gnn_readout.graphs import Sets
 from gnn_readout.layers import featurewise_sort
 from gnn_readout.readouts.base import Aggregate, Readout, without_loss
 
-INITIALISERS = {"ones": jnp.ones, "normal": hk.initializers.RandomNormal()}
+INITIALISERS: dict[str, Callable[..., Array]] = {
+  "ones": jnp.ones,
+  "normal": hk.initializers.RandomNormal(),
+}
 
 
 class FSPool(Readout):

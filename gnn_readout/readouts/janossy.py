@@ -135,7 +135,7 @@ def drawn_row_sums(
     return total + network(network.first, second), None
 
   keys = jax.random.split(key, num_partners)
-  like = jax.eval_shape(network, network.first, network.second)
+  like = jax.eval_shape(network.__call__, network.first, network.second)
   total, _ = jax.lax.scan(add, jnp.zeros(like.shape, like.dtype), keys)
   weight = jnp.where(sizes > 1, others, 0) / num_partners  # [N]
   return total * weight.astype(total.dtype)[:, None]

@@ -38,11 +38,11 @@ def describe(name: str) -> str:
     ValueError: if no readout has this name; names the nearest.
   """
   readout = readout_class(name)
-  lines = [inspect.getdoc(readout), ""]
+  lines = [inspect.getdoc(readout) or "", ""]
   for argument, (kind, default) in readout.arguments().items():
     kind = kind.__name__ if isinstance(kind, type) else str(kind)
     lines.append(
       f"--config.model.readout.{argument}={default}"
       f"  ({kind.replace('collections.abc.', '')})"
     )
-  return "\n".join([*lines, "", inspect.getdoc(readout.__init__)])
+  return "\n".join([*lines, "", inspect.getdoc(readout.__init__) or ""])

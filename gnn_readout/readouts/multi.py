@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -87,7 +88,7 @@ class Multi(Readout):
       readouts.make_readout(**member)(elements, sets, is_training)
       for member in self._members
     ]
-    aux_loss = sum(result.aux_loss for result in results)
+    aux_loss = functools.reduce(jnp.add, [x.aux_loss for x in results])
     diagnostics = {
       f"{member['name']}_{k}_{label}": value
       for k, (member, result) in enumerate(
@@ -95,8 +96,8 @@ class Multi(Readout):
       )
       for label, value in result.diagnostics.items()
     }
-    weights = [x.weights for x in results if x.weights is not None]
-    weights = jnp.concatenate(weights, axis=1) if weights else None
+    found = [x.weights for x in results if x.weights is not None]
+    weights = jnp.concatenate(found, axis=1) if found else None
     values = [result.values for result in results]  # K times [S, D_k]
     if self._combination == "concat":
       vectors = jnp.concatenate(values, axis=1)

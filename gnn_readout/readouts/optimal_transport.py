@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import DTypeLike
 
 from gnn_readout import segments, transport
 from gnn_readout.errors import suggest
@@ -102,12 +105,12 @@ class OptimalTransport(Readout):
     super().__init__(output_size, name)
     _check_name("solver", solver, transport.SOLVERS)
     _check_name("prior", prior, _PRIORS)
-    for key, value in (
+    for key, count in (
       ("num_iterations", num_iterations),
       ("gromov_rank", gromov_rank),
     ):
-      if value is not None and value < 1:
-        raise ValueError(f"{key} must be positive, got {value}.")
+      if count is not None and count < 1:
+        raise ValueError(f"{key} must be positive, got {count}.")
     for key, value in (("a1", a1), ("rho", rho)):
       if value is not None and not value > 0:
         raise ValueError(f"{key} must be positive or None, got {value}.")
@@ -164,7 +167,7 @@ class OptimalTransport(Readout):
       logits = _linear("score", hidden, 1)[:, 0]
     return logits - segments.broadcast(segments.logsumexp(logits, sets), sets)
 
-  def _weight(self, name: str, dtype) -> Array:
+  def _weight(self, name: str, dtype: DTypeLike) -> Array:
     """Returns a weight, fixed or learned, [K]."""
     shape, fixed = (self._num_iterations,), self._fixed[name]
     if fixed is not None:
@@ -182,7 +185,7 @@ def _linear(name: str, inputs: Array, size: int) -> Array:
   return inputs @ hk.get_parameter(name, shape, inputs.dtype, init)
 
 
-def _check_name(argument: str, value: str, known) -> None:
+def _check_name(argument: str, value: str, known: Collection[str]) -> None:
   if value not in known:
     raise ValueError(
       f"{argument} must be one of {', '.join(known)}, got {value!r}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import jax.numpy as jnp
 from jax import Array
@@ -90,7 +91,9 @@ class SetTransformer(Readout):
     self._num_encoders = num_encoder_blocks
     self._num_decoders = num_decoder_blocks
     self._attention = num_heads, layer_norm
-    self._encoder = SetAttention
+    self._encoder: Callable[..., SetAttention | InducedSetAttention] = (
+      SetAttention
+    )
     if num_inducing_points is not None:
       self._encoder = functools.partial(
         InducedSetAttention, num_inducing_points

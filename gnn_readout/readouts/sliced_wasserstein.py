@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import haiku as hk
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import DTypeLike
 
 from gnn_readout import segments
 from gnn_readout.graphs import Sets
@@ -12,14 +15,14 @@ from gnn_readout.layers.mlp import XAVIER
 from gnn_readout.readouts.base import Readout
 
 
-def _unit_vectors(shape: tuple[int, int], dtype) -> Array:
+def _unit_vectors(shape: Sequence[int], dtype: DTypeLike) -> Array:
   """Returns [L, D]: those of the axes, or random where there are more."""
   if shape[0] <= shape[1]:
-    return jnp.eye(*shape, dtype=dtype)
+    return jnp.eye(shape[0], shape[1], dtype=dtype)
   return hk.initializers.RandomNormal()(shape, dtype)
 
 
-def _linspace(shape: tuple[int, int], dtype) -> Array:
+def _linspace(shape: Sequence[int], dtype: DTypeLike) -> Array:
   """Returns [M, L], every column M numbers from -1 to 1."""
   column = jnp.linspace(-1, 1, shape[0], dtype=dtype)[:, None]
   return jnp.broadcast_to(column, shape)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
@@ -85,7 +87,7 @@ class TemplateGromov(Readout):
       raise ValueError(f"epsilon must be positive, got {epsilon}.")
     self._shape = num_templates, num_nodes
     self._alpha = alpha
-    self._solver = dict(
+    self._solver: dict[str, Any] = dict(
       epsilon=epsilon, num_iterations=num_iterations, num_scalings=num_scalings
     )
 
@@ -107,7 +109,7 @@ class TemplateGromov(Readout):
       "adjacencies", (*self._shape, num_nodes), dtype, uniform
     )
     weights = hk.get_parameter("weights", self._shape, dtype, jnp.zeros)
-    alpha = self._alpha
+    alpha: float | Array | None = self._alpha
     if alpha is None:
       alpha = jax.nn.sigmoid(hk.get_parameter("alpha", (), dtype, jnp.zeros))
     templates = fused_gromov.Templates(

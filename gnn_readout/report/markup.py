@@ -27,7 +27,7 @@ _HTML = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 _LINK = re.compile(r"\](?=\((?![\w./#-]*\)))")
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
 
-_NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?")
+_SET_TO_THE_RIGHT = re.compile(r"[+-]?[\d,.]*")
 
 
 def mean_deviation(values: Iterable[float]) -> tuple[float, float | None]:
@@ -52,6 +52,19 @@ def optional(value: float | None) -> str:
   return "" if value is None else f"{value:g}"
 
 
+def numeric(rows: Sequence[Mapping[str, str]]) -> set[str]:
+  """Returns the titles of the columns of numbers alone, set to the right.
+
+  Args:
+    rows: All with the same keys; a cell may be empty.
+  """
+  return {
+    title
+    for title in rows[0]
+    if all(_SET_TO_THE_RIGHT.fullmatch(row[title]) for row in rows)
+  }
+
+
 def markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
   """Returns rows with the same keys as Markdown, the keys as titles."""
   if not rows:
@@ -69,7 +82,7 @@ def csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
   text = io.StringIO()
   titles = list(rows[0]) if rows else []
   writer = csv.DictWriter(text, titles, lineterminator="\n")
-  writer.writeheader()
+  writer.writerow({title: no_formula(title) for title in titles})
   writer.writerows(
     {title: _no_formula(cell) for title, cell in row.items()} for row in rows
   )
@@ -149,5 +162,4 @@ def _escaped(text: str) -> str:
 
 
 def _no_formula(cell: Any) -> Any:
-  is_text = isinstance(cell, str) and not _NUMBER.fullmatch(cell)
-  return no_formula(cell) if is_text else cell
+  return no_formula(cell) if isinstance(cell, str) else cell

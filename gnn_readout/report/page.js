@@ -17,9 +17,15 @@ const isNumeric = (rows, column) => {
 
 const byText = new Intl.Collator("en", { numeric: true }).compare;
 
+// The row with what has no column of its own, if there is one.
+const below = (row) => {
+  const next = row.nextElementSibling;
+  return next?.classList.contains("below") ? [next] : [];
+};
+
 const sort = (table, column) => {
   const header = table.tHead.rows[0].cells[column];
-  const rows = [...table.tBodies[0].rows];
+  const rows = [...table.tBodies[0].querySelectorAll("tr:not(.below)")];
   const descending = header.getAttribute("aria-sort") === "ascending";
   const numeric = isNumeric(rows, column);
   const compare = (a, b) => {
@@ -29,7 +35,8 @@ const sort = (table, column) => {
     const order = numeric ? number(x) - number(y) : byText(x, y);
     return descending ? -order : order;
   };
-  table.tBodies[0].append(...rows.sort(compare));
+  rows.sort(compare);
+  table.tBodies[0].append(...rows.flatMap((row) => [row, ...below(row)]));
   for (const other of table.tHead.rows[0].cells) {
     other.removeAttribute("aria-sort");
   }

@@ -9,18 +9,19 @@ from __future__ import annotations
 import html
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gnn_readout import files
 from gnn_readout.report import markup
 from gnn_readout.report.blocks import Block, Figure, Pair, Section, Table
-from gnn_readout.report.figures import svg
+from gnn_readout.report.figures import palette, svg
 
 _HERE = pathlib.Path(__file__).parent
 _TITLE = "gnn_readout: results"
-_NUMBER = r"[+-]?[\d,.]*"  # Or nothing: what is set to the right.
 _SCORE = r"[+-]?[\d.]+ ± [\d.]+"
 _LONG = 36  # Characters of a cell that has room of its own.
+# What is too long for a column stands below its row, across the table.
+_BELOW = ("train / valid / test", "note", "command")
 
 
 def html_page(sections: Sequence[Section]) -> str:
@@ -43,7 +44,7 @@ def html_page(sections: Sequence[Section]) -> str:
 <meta name="color-scheme" content="light dark">
 <title>{_TITLE}</title>
 <style>
-{style}</style>
+{palette.css()}{style}</style>
 </head>
 <body>
 <header>
@@ -93,18 +94,16 @@ def _block(block: Block, name: str) -> str:
 def _table(table: Table, name: str) -> str:
   if not table.rows:
     return ""
-  titles = list(table.rows[0])
-  numeric = {
-    title
-    for title in titles
-    if all(re.fullmatch(_NUMBER, row[title]) for row in table.rows)
-  }
+  titles = [title for title in table.rows[0] if title not in _BELOW]
+  numeric = markup.numeric(table.rows)
   head = "".join(
     f'<th scope="col"{_class("number" * (title in numeric))}>'
     f"{_text(title)}</th>"
     for title in titles
   )
-  lines = [_row(list(row.values()), titles, numeric) for row in table.rows]
+  lines = [
+    _row(row, titles, numeric) + _below(row, len(titles)) for row in table.rows
+  ]
   # What is wider than the window scrolls by itself, with the keyboard too.
   region = f'role="region" tabindex="0" aria-labelledby="{name}"'
   return (
@@ -116,12 +115,13 @@ def _table(table: Table, name: str) -> str:
   )
 
 
-def _row(cells: Sequence[str], titles: Sequence[str], numeric: set[str]) -> str:
+def _row(
+  row: Mapping[str, str], titles: Sequence[str], numeric: set[str]
+) -> str:
   line = ""
-  for title, cell in zip(titles, cells, strict=True):
+  for title in titles:
+    cell = row[title]
     text = _text(cell)
-    if title == "command" and cell:  # As it is: it is for a shell.
-      text = f"<code>{_escape(cell)}</code>"
     # Where the window is narrow a row is a list, and says the titles itself.
     label = f' data-title="{html.escape(title)}"' if title else ""
     if not line:
@@ -130,6 +130,20 @@ def _row(cells: Sequence[str], titles: Sequence[str], numeric: set[str]) -> str:
       kind = "number" if title in numeric else _kind(cell)
       line += f"<td{_class(kind)}{label}>{text}</td>"
   return f"<tr>{line}</tr>"
+
+
+def _below(row: Mapping[str, str], columns: int) -> str:
+  """Returns the row below a row, with what has no column; '' for nothing."""
+  parts = []
+  for title in _BELOW:
+    if cell := row.get(title):
+      # A command is as it is: it is for a shell.
+      text = _code(cell) if title == "command" else _text(cell)
+      parts.append(f'<p data-title="{title}">{text}</p>')
+  if not parts:
+    return ""
+  cells = f'<td colspan="{columns}">{"".join(parts)}</td>'
+  return f'\n<tr class="below">{cells}</tr>'
 
 
 def _kind(cell: str) -> str:
@@ -147,6 +161,12 @@ def _escape(text: str) -> str:
   return html.escape(text, quote=False)
 
 
+def _code(text: str) -> str:
+  """A command breaks between its options, not behind the dashes of one."""
+  options = re.sub(r"(?<!\S)'?-\S+", r"<span>\g<0></span>", _escape(text))
+  return f"<code>{options}</code>"
+
+
 def _text(text: str) -> str:
   """The little Markdown of sections: `code`, **bold** and [links](to)."""
   parts, end = [], 0
@@ -156,7 +176,7 @@ def _text(text: str) -> str:
       code = code[1:-1]
     # As it is: it is for a shell.
     words = _words(text[end : found.start()])
-    parts += [words, f"<code>{_escape(code)}</code>"]
+    parts += [words, _code(code)]
     end = found.end()
   return "".join([*parts, _words(text[end:])])
 

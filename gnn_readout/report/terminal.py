@@ -2,32 +2,107 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gnn_readout.report import markup
 from gnn_readout.report.blocks import Section, Table
 
 _HIDDEN = ("command", "note", "parameters", "train / valid / test")
 _WIDTH = 240  # Where there is no terminal.
+_GAP = 2  # Blanks between columns.
+_LINK = re.compile(r"\[([^]]+)\]\(([\w./#-]+)\)")
 
 
 def show(section: Section) -> None:
   """Prints paragraphs and tables, without the columns that are too wide.
 
+  No word of a table is cut: where a terminal is too narrow for the longest word
+  of each column, a row is a list of titles and values.
+
   Args:
     section: What to print.
   """
   import rich.console
-  import rich.table
-  import rich.text
 
   console = rich.console.Console()
   console.width = console.width if console.is_terminal else _WIDTH
   for block in section.blocks:
     if isinstance(block, str):
-      console.print(block, markup=False, highlight=False)
+      console.print(_plain(block), markup=False, highlight=False)
     elif isinstance(block, Table) and block.rows:
-      titles = [title for title in block.rows[0] if title not in _HIDDEN]
-      heads = [rich.table.Column(rich.text.Text(title)) for title in titles]
-      caption = rich.text.Text(block.caption)
-      table = rich.table.Table(*heads, box=None, title=caption)
-      for row in block.rows:  # As it is: brackets in it are no markup.
-        table.add_row(*(rich.text.Text(row[title]) for title in titles))
-      console.print(table)
+      console.print()
+      console.print(block.caption, markup=False, highlight=False)
+      rows = [
+        {title: row[title] for title in row if title not in _HIDDEN}
+        for row in block.rows
+      ]
+      least = sum(_longest_word(title, rows) for title in rows[0])
+      fits = least + _GAP * len(rows[0]) <= console.width
+      for table in [_table(rows)] if fits else map(_list, rows):
+        console.print(table)
+      console.print()
+
+
+def _table(rows: Sequence[Mapping[str, str]]) -> Any:
+  """Returns all rows below the titles; numbers are set to the right."""
+  table = _empty()
+  numeric = markup.numeric(rows)
+  for title in rows[0]:
+    table.add_column(
+      _text(title),
+      min_width=_longest_word(title, rows),
+      justify="right" if title in numeric else "left",
+      vertical="top",
+    )
+  for row in rows:
+    table.add_row(*map(_text, row.values()))
+  return table
+
+
+def _list(row: Mapping[str, str]) -> Any:
+  """Returns a row as a list of what is in it, with a blank line below."""
+  table = _empty(show_header=False)
+  for title, cell in row.items():
+    if cell:
+      table.add_row(_text(title), _text(cell))
+  table.add_row()
+  return table
+
+
+def _empty(**arguments: Any) -> Any:
+  import rich.table
+
+  return rich.table.Table(
+    box=None, padding=(0, _GAP, 0, 0), pad_edge=True, **arguments
+  )
+
+
+def _text(text: str) -> Any:
+  """A text as it is: brackets in it are no markup."""
+  import rich.text
+
+  return rich.text.Text(text)
+
+
+def _longest_word(title: str, rows: Sequence[Mapping[str, str]]) -> int:
+  words = [title, *(row[title] for row in rows)]
+  return max(len(word) for text in words for word in text.split() or [""])
+
+
+def _plain(text: str) -> str:
+  """Returns a paragraph without the marks of links and of what is bold."""
+  parts, end = [], 0
+  for found in markup.CODE.finditer(text):
+    parts += [_words(text[end : found.start()]), found[0]]
+    end = found.end()
+  return "".join([*parts, _words(text[end:])])
+
+
+def _words(text: str) -> str:
+  text = re.sub(r"\*\*([^*]+)\*\*", r"\1", text)
+  return _LINK.sub(
+    lambda link: link[1] if link[1] == link[2] else f"{link[1]} ({link[2]})",
+    text,
+  )

@@ -192,7 +192,7 @@ def restore(
       raise Damaged(
         f"{folder / str(step)} is damaged: {_brief(error)}"
       ) from error
-    if schema:
+    if schema and saved:
       _check_schema(saved, schema, folder / str(step))
     try:
       items = ocp.args.Composite(state=ocp.args.StandardRestore(like))

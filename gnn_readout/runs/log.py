@@ -68,7 +68,7 @@ class MetricsLog:
   def __enter__(self) -> MetricsLog:
     return self
 
-  def __exit__(self, *unused) -> None:
+  def __exit__(self, *unused: object) -> None:
     with naming(self._path):
       self._file.close()
     if self._events:

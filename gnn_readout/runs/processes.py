@@ -14,7 +14,10 @@ import socket
 import sys
 import zlib
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+if TYPE_CHECKING:  # At run time it is imported where it is needed.
+  from numpy.typing import ArrayLike, NDArray
 
 T = TypeVar("T")
 
@@ -136,7 +139,7 @@ def num_hosts() -> int:
   return len(set(gather([name])[:, 0].tolist()))
 
 
-def gather(numbers):
+def gather(numbers: ArrayLike) -> NDArray[Any]:
   """Returns [processes, K] the K numbers of each; all of them must ask."""
   import numpy as np
 

@@ -46,7 +46,7 @@ class ProgressLine:
       self._bar.start()
     return self
 
-  def __exit__(self, *unused) -> None:
+  def __exit__(self, *unused: object) -> None:
     if self._bar:
       self._bar.stop()
 

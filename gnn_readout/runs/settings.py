@@ -21,6 +21,7 @@ from gnn_readout.fields import flatten
 from gnn_readout.files import check_writable
 from gnn_readout.readouts import readout_class
 from gnn_readout.records import NON_RESULT_FIELDS
+from gnn_readout.runs import processes
 
 _LARGEST = 2**31 - 1  # Steps and keys are numbers of 32 bits.
 
@@ -151,6 +152,20 @@ def read_config(path: pathlib.Path) -> ConfigDict:
   except (TypeError, ValueError) as error:
     raise ValueError(f"{path} is damaged: {error}") from error
   return config
+
+
+def write_config(folder: pathlib.Path, config: ConfigDict) -> None:
+  """Writes FOLDER/config.json; of several processes, the first alone does.
+
+  Args:
+    folder: The folder of a run, or of a population.
+    config: Its configuration, complete.
+  """
+  if not processes.is_first():
+    return
+  # It is read in other folders than this one, and by other processes.
+  text = json.dumps(located(as_json(config)), indent=1)
+  files.atomic_write_text(folder / "config.json", text + "\n")
 
 
 def config_hash(config: dict[str, Any]) -> str:

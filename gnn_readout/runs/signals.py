@@ -36,7 +36,7 @@ def stop_at_once() -> Iterator[None]:
   While the program ends another SIGTERM or SIGINT kills it, and another SIGHUP
   does nothing. SIGHUP is not heard in a program started by `nohup`.
   """
-  before = {}
+  before: dict[signal.Signals, Any] = {}
 
   def handle(number: int, frame: Any) -> None:
     for other in before:
@@ -69,7 +69,7 @@ def stop_signals() -> Iterator[list[str]]:
   stay, and the others stand for it: `processes.agree_to_stop` fills the list.
   """
   received: list[str] = []
-  before = {}
+  before: dict[signal.Signals, Any] = {}
   is_alone = processes.count() == 1
 
   def handle(number: int, frame: Any) -> None:
@@ -80,7 +80,7 @@ def stop_signals() -> Iterator[list[str]]:
       received.append(signal.Signals(number).name)
       restore(signal.SIGTERM, signal.SIGINT)
 
-  def restore(*numbers: int) -> None:
+  def restore(*numbers: signal.Signals) -> None:
     for number in numbers:
       signal.signal(number, before[number] or signal.SIG_DFL)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -355,7 +355,7 @@ def _rocauc(labels: np.ndarray, logits: np.ndarray) -> Weighted:
 
 
 # Each takes labels and logits to a function of counts.
-_WEIGHTED = {
+_WEIGHTED: dict[str, Callable[..., Any]] = {
   "ap": functools.partial(_ranked, _precision_area),
   "rocauc": _rocauc,
   "rmse": _rmse,

@@ -64,7 +64,7 @@ def two_samples(
   if min(m, n) < 2:
     return None
   a, b = statistics.variance(first), statistics.variance(second)
-  freedom = m + n - 2
+  freedom: float = m + n - 2
   if equal_deviations:
     square = ((m - 1) * a + (n - 1) * b) / freedom * (1 / m + 1 / n)
   else:

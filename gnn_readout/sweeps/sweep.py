@@ -17,11 +17,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gnn_readout import data, paths, programs, tasks
+from gnn_readout import data, paths, programs
 from gnn_readout.data import identity, sources
 from gnn_readout.data.identity import differences
 from gnn_readout.files import atomic_write_text, check_writable, read_text
-from gnn_readout.runs import locks, settings
+from gnn_readout.runs import locks, same_data, settings
 from gnn_readout.sweeps import pool, run_spec, slurm
 from gnn_readout.sweeps.jobs import Engine, Hooks, Job
 from gnn_readout.sweeps.run_spec import RunSpec, State
@@ -171,20 +171,18 @@ def _check_data(
     for run in runs
     for file, config in run_spec.record_configs(run).items()
   }
-  try:
-    found = tasks.dataset_facts([*configs.values()], data_dir, cache_dir)
-  except FileNotFoundError as error:
-    print(
-      f"the dataset of finished runs is missing and cannot be compared: {error}"
-    )
+  found = same_data.facts_now(
+    [*configs.values()], "finished runs", data_dir, cache_dir
+  )
+  if found is None:
     return
   facts = dict(zip(configs, found, strict=True))
-  remedy = "Restore the dataset, or choose another --workdir"
-  for (name, file), here in facts.items():
-    for path in (workdir / name / file, copies[name].get(file)):
-      if path and path.exists():
-        there = settings.read_json(path).get("dataset")
-        identity.check(str(path), there, here, remedy)
+  same_data.check_records(
+    (path, here)
+    for (name, file), here in facts.items()
+    for path in (workdir / name / file, copies[name].get(file))
+    if path and path.exists()
+  )
   for run in runs:
     files = run_spec.record_configs(run)
     if all((workdir / run.name / file).exists() for file in files):
@@ -194,7 +192,7 @@ def _check_data(
       # Which of the members it is of, only the run itself knows.
       if there and all(here and differences(there, here) for here in known):
         where = f"the checkpoint in {workdir / run.name}"
-        identity.check(where, there, known[0], remedy)
+        identity.check(where, there, known[0], same_data.REMEDY)
 
 
 def _job(

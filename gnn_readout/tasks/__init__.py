@@ -22,8 +22,9 @@ from gnn_readout.tasks import (
   set_prediction,
   sorting,
 )
-from gnn_readout.tasks.base import Problem, SampledProblem
+from gnn_readout.tasks.base import Problem
 from gnn_readout.tasks.graph_property import GraphProperty
+from gnn_readout.tasks.sampled import SampledProblem
 
 # (config, data_dir=None, cache_dir=None) -> Problem. A config without a field
 # `task` is of the first one.

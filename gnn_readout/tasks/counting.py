@@ -31,9 +31,9 @@ from gnn_readout.layers import counting
 from gnn_readout.layers.mlp import check_widths
 from gnn_readout.layers.residual import ResidualMLP
 from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
-from gnn_readout.tasks.base import SampledProblem
-from gnn_readout.tasks.checks import check_known
+from gnn_readout.tasks.checks import check_at_least, check_known
 from gnn_readout.tasks.classes import class_scores, loss_with_auxiliary
+from gnn_readout.tasks.sampled import SampledProblem
 
 _SMALLEST_SIDE = 1e-6
 
@@ -226,9 +226,8 @@ def describe(params: hk.Params) -> dict[str, Any]:
 
 def _check(config: Mapping[str, Any]) -> None:
   """Raises ValueError if a config describes no task."""
-  for name in ("set_size", "batch_size"):
-    if config[name] < 1:
-      raise ValueError(f"{name} must be positive, got {config[name]}")
+  names = "set_size", "batch_size"
+  check_at_least(**{name: (config[name], 1) for name in names})
   for name in ("side", "noise"):
     if not 0 <= config[name] <= 1:
       raise ValueError(f"{name} must lie in [0, 1], got {config[name]}")
@@ -236,9 +235,9 @@ def _check(config: Mapping[str, Any]) -> None:
   check_known("model.name", model["name"], MODELS)
   if model["name"] == "readout":
     split_weight(model["readout"])  # Refuses an unknown one.
+    check_at_least(**{"model.width": (model["width"], 1)})
     check_widths(
       **{
-        "model.width": [model["width"]],
         "model.element_widths": model["element_widths"],
         "model.head_widths": model["head_widths"],
       }

@@ -33,12 +33,13 @@ from gnn_readout.graphs import Sets, padded_sets
 from gnn_readout.layers.featurewise_sort import fspool, fsunpool
 from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
 from gnn_readout.readouts.fspool import INITIALISERS
-from gnn_readout.tasks.base import SampledProblem
 from gnn_readout.tasks.checks import check_at_least, check_known
 from gnn_readout.tasks.mnist_sets import as_points, noisy, pixel_numbers
+from gnn_readout.tasks.sampled import SampledProblem
 from gnn_readout.tasks.set_autoencoder import xavier_mlp
 from gnn_readout.tasks.set_losses import chamfer
 from gnn_readout.tasks.set_prediction import BASELINES
+from gnn_readout.tasks.whole_batches import whole_batches
 
 DECODERS = ("fspool", *BASELINES)
 _EVALUATION_BATCH = 50
@@ -162,11 +163,12 @@ def reconstruction(
 
   def fixed(name: str) -> NoisySets:
     numbers, sizes = points[name]
-    size = min(_EVALUATION_BATCH, len(sizes))
-    count = len(sizes) // size * size
     key = jax.random.key(_NOISE_SEED)
-    batch = sets_of(key, numbers[:count], sizes[:count])
-    return jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), batch)
+    return whole_batches(
+      lambda count: sets_of(key, numbers[:count], sizes[:count]),
+      len(sizes),
+      _EVALUATION_BATCH,
+    )
 
   return SampledProblem(
     "denoising",

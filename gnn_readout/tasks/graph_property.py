@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -65,6 +65,8 @@ class GraphProperty(Problem):
     "optimizer.schedule",
     "tensorboard",
   )
+
+  epoch_steps: int  # A dataset has epochs.
 
   def __init__(
     self, config: Any, store: GraphStore, facts: dict[str, Any] | None = None
@@ -309,7 +311,7 @@ class GraphProperty(Problem):
 
   def stream(
     self, problems: Sequence[Problem], start_step: int
-  ) -> Iterator[Batch]:
+  ) -> Generator[Batch, None, None]:
     """Iterates over training batches; see `Problem.stream`.
 
     Raises:

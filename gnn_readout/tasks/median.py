@@ -22,7 +22,8 @@ from gnn_readout.graphs import make_sets
 from gnn_readout.layers.mlp import check_widths
 from gnn_readout.layers.residual import ResidualMLP
 from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
-from gnn_readout.tasks.base import SampledProblem
+from gnn_readout.tasks.checks import check_at_least
+from gnn_readout.tasks.sampled import SampledProblem
 
 
 class NumberSets(NamedTuple):
@@ -97,13 +98,12 @@ def make_task(
   """
   del data_dir, cache_dir
   model = config["model"]
-  for name in ("set_size", "batch_size", "num_eval_sets"):
-    if config[name] < 1:
-      raise ValueError(f"{name} must be positive, got {config[name]}")
+  names = "set_size", "batch_size", "num_eval_sets"
+  check_at_least(**{name: (config[name], 1) for name in names})
   width = model["width"]  # D
+  check_at_least(**{"model.width": (width, 1)})
   check_widths(
     **{
-      "model.width": [width],
       "model.element_widths": model["element_widths"],
       "model.head_widths": model["head_widths"],
     }

@@ -30,11 +30,12 @@ from jax import Array
 
 from gnn_readout.data.sources import mnist
 from gnn_readout.graphs import padded_sets
-from gnn_readout.layers.mlp import check_widths
 from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
-from gnn_readout.tasks.base import SampledProblem
+from gnn_readout.tasks.checks import check_at_least
 from gnn_readout.tasks.classes import class_scores, loss_with_auxiliary
+from gnn_readout.tasks.sampled import SampledProblem
 from gnn_readout.tasks.set_autoencoder import xavier_mlp
+from gnn_readout.tasks.whole_batches import whole_batches
 
 MEAN_INK = 0.1307  # Of MNIST: brighter pixels are points.
 _EVALUATION_BATCH = 100
@@ -184,23 +185,24 @@ def noisy(key: Array, points: Array, noise: float) -> Array:
 
 def _batches(digits: mnist.Digits, noise: float) -> PointSets:
   """Returns all digits as batches [K, B, ...], their noise always the same."""
-  size = min(_EVALUATION_BATCH, len(digits.labels))
-  count = len(digits.labels) // size * size
-  numbers, sizes = pixel_numbers(digits.images[:count])
-  points, mask = as_points(
-    jnp.asarray(numbers), jnp.asarray(sizes), digits.images.shape[2]
-  )
-  points = noisy(jax.random.key(_NOISE_SEED), points, noise)
-  sets = PointSets(points, mask, jnp.asarray(digits.labels[:count]))
-  return jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), sets)
+
+  def make(count: int) -> PointSets:
+    numbers, sizes = pixel_numbers(digits.images[:count])
+    points, mask = as_points(
+      jnp.asarray(numbers), jnp.asarray(sizes), digits.images.shape[2]
+    )
+    points = noisy(jax.random.key(_NOISE_SEED), points, noise)
+    return PointSets(points, mask, jnp.asarray(digits.labels[:count]))
+
+  return whole_batches(make, len(digits.labels), _EVALUATION_BATCH)
 
 
 def _check(config: Mapping[str, Any]) -> None:
   """Raises ValueError if a config describes no task."""
-  if config["batch_size"] < 1:
-    raise ValueError(f"batch_size must be positive, got {config['batch_size']}")
-  if not config["noise"] >= 0:
-    raise ValueError(f"noise must not be negative, got {config['noise']}")
-  split_weight(config["model"]["readout"])  # Refuses an unknown one.
-  for name in ("width", "latent_size"):
-    check_widths(**{f"model.{name}": [config["model"][name]]})
+  model = config["model"]
+  split_weight(model["readout"])  # Refuses an unknown one.
+  check_at_least(
+    noise=(config["noise"], 0),
+    batch_size=(config["batch_size"], 1),
+    **{f"model.{name}": (model[name], 1) for name in ("width", "latent_size")},
+  )

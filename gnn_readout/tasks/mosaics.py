@@ -28,9 +28,10 @@ from jax import Array
 from gnn_readout.data.sources import mnist, omniglot
 from gnn_readout.layers import permutation
 from gnn_readout.layers.mlp import XAVIER
-from gnn_readout.tasks.base import SampledProblem
 from gnn_readout.tasks.checks import check_at_least, check_known
+from gnn_readout.tasks.sampled import SampledProblem
 from gnn_readout.tasks.sorting import order_of, place_all
+from gnn_readout.tasks.whole_batches import whole_batches
 
 _EVALUATION_BATCH = 50
 _MNIST = 0.1307, 0.3081  # Mean and standard deviation of all of it.
@@ -187,12 +188,15 @@ def restoration(config: Mapping[str, Any], images: Images) -> SampledProblem:
     }
 
   def batches(name: str) -> Mosaics:
-    size = min(_EVALUATION_BATCH, len(images.parts[name]))
-    count = min(len(images.parts[name]), config["num_eval_sets"])
-    count = max(count // size, 1) * size
-    tiles = cut(jnp.asarray(images.parts[name][:count]), side, *units)
-    mosaics = shuffled(jax.random.key(1), tiles)
-    return jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), mosaics)
+    part = images.parts[name]
+
+    def make(count: int) -> Mosaics:
+      tiles = cut(jnp.asarray(part[:count]), side, *units)
+      return shuffled(jax.random.key(1), tiles)
+
+    return whole_batches(
+      make, len(part), _EVALUATION_BATCH, config["num_eval_sets"]
+    )
 
   return SampledProblem(
     "mosaics",

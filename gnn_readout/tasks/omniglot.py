@@ -22,8 +22,9 @@ from gnn_readout.graphs import make_sets
 from gnn_readout.layers.images import ImageEncoder
 from gnn_readout.layers.residual import ResidualMLP
 from gnn_readout.readouts import arguments_from_data, make_readout, split_weight
-from gnn_readout.tasks.base import SampledProblem
+from gnn_readout.tasks.checks import check_at_least
 from gnn_readout.tasks.classes import class_scores, loss_with_auxiliary
+from gnn_readout.tasks.sampled import SampledProblem
 
 
 class ImageSets(NamedTuple):
@@ -83,8 +84,7 @@ def class_counting(
   set_size, most_classes = (
     config["sets"][name] for name in ("set_size", "num_classes")
   )
-  if num_sets < 1:
-    raise ValueError(f"batch_size must be positive, got {num_sets}.")
+  check_at_least(batch_size=(num_sets, 1))
   if not 1 <= most_classes <= set_size:
     raise ValueError(
       f"sets.num_classes must be from 1 to sets.set_size = {set_size}, got"

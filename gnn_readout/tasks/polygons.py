@@ -26,8 +26,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gnn_readout.tasks.base import SampledProblem
 from gnn_readout.tasks.checks import check_at_least, check_known
+from gnn_readout.tasks.sampled import SampledProblem
 from gnn_readout.tasks.set_autoencoder import build_autoencoder
 from gnn_readout.tasks.set_losses import SET_LOSSES
 

@@ -33,9 +33,9 @@ from jax import Array
 from gnn_readout.layers.images import ImageEncoder
 from gnn_readout.layers.set_prediction import with_mask
 from gnn_readout.tasks import average_precision as ap
-from gnn_readout.tasks import set_prediction
-from gnn_readout.tasks.base import SampledProblem
+from gnn_readout.tasks import set_prediction, set_sources
 from gnn_readout.tasks.checks import check_at_least, check_known
+from gnn_readout.tasks.sampled import SampledProblem
 
 SHAPES = ("circle", "square", "triangle")
 COLOURS = {
@@ -217,12 +217,12 @@ def make_task(
   target, slots = TARGETS[config["target"]], config["num_slots"]
   steps = set_prediction.steps_in_testing(config)
 
-  def draw(key: Array, num_sets: int) -> set_prediction.Examples:
+  def draw(key: Array, num_sets: int) -> set_sources.Examples:
     scenes = draw_scenes(
       key, num_sets, config["min_objects"], config["max_objects"]
     )
     sets = with_mask(target.features(scenes), scenes.mask, slots)
-    return set_prediction.Examples(sets, render(scenes, config["image_side"]))
+    return set_sources.Examples(sets, render(scenes, config["image_side"]))
 
   def describe(pictures: Array, model: Mapping[str, Any]) -> Array:
     encoder = ImageEncoder(
@@ -231,7 +231,7 @@ def make_task(
     return encoder(pictures)
 
   def summarise(outputs: Mapping[str, Any]) -> dict[str, float]:
-    scores = set_prediction.means(outputs)
+    scores = set_sources.means(outputs)
     for i, compared in enumerate(outputs["compared"]):
       scores |= precisions(compared, target.thresholds, steps, i)
     return scores
@@ -239,7 +239,7 @@ def make_task(
   return set_prediction.prediction(
     "scenes",
     config,
-    set_prediction.Data(draw, draw, draw, describe, target.match, summarise),
+    set_sources.Data(draw, draw, draw, describe, target.match, summarise),
   )
 
 

@@ -22,8 +22,8 @@ import numpy as np
 from jax import Array
 
 from gnn_readout.layers import permutation
-from gnn_readout.tasks.base import SampledProblem
 from gnn_readout.tasks.checks import check_at_least, check_known
+from gnn_readout.tasks.sampled import SampledProblem
 
 _EVALUATION_BATCH = 16
 

@@ -1,22 +1,9 @@
-"""Cross-validation on datasets without a split, by named protocols.
+"""Cross-validation on datasets without a split, by a protocol of `protocols`.
 
-Letters: P points of the grid of hyper-parameters, K folds, E evaluations, one
-per epoch. A protocol says which graphs a member is selected by, and how the
-curves of all members become one number per fold.
-
-Differs from the program of Errica et al. 2020: the grid is the config's own, of
-which they have one for each model; a member runs for the config's epochs, and
-stops after 100 that are all worse than its best validation accuracy. For GIN
-they have up to 1,000 epochs and a patience of 500, by validation accuracy in
-one half of the grid and by validation loss in the other.
-
-`fspool2019` follows the thesis. The program published with it differs:
-  Its graphs are shuffled anew for every fold, with the fold's own seed, and
-  then cut into ten: the test sets of two folds overlap, and some graphs are in
-  none. Here each graph is tested once; the folds are stratified.
-  A fold's validation graphs are the first tenth of all others, as shuffled.
-  The graphs of a batch are the same in every epoch, in the same order.
-  The rate is first halved before epoch 50, here after it.
+All members of a study, a point of the grid and a fold each, train in chunks of
+those that share a program. What a chunk came to is kept in a file, so that a
+study that was stopped resumes. Letters: K folds, E evaluations, one per epoch,
+R runs that repeat what was chosen.
 """
 
 from __future__ import annotations
@@ -28,156 +15,31 @@ import pathlib
 import shutil
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
-from gnn_readout import data, metrics, options, paths, records
+from gnn_readout import data, metrics, options, paths, provenance, records
 from gnn_readout.data import folds, identity, sources
 from gnn_readout.errors import suggest
 from gnn_readout.fields import flatten
 from gnn_readout.files import atomic_write_text, check_writable
-from gnn_readout.runs import locks, settings
+from gnn_readout.runs import locks, same_data, settings
 from gnn_readout.runs.progress import ProgressLine, duration
 from gnn_readout.runs.signals import stop_signals
 from gnn_readout.tasks import scoring
 from gnn_readout.tasks.graph_property import GraphProperty
 from gnn_readout.training import members
+from gnn_readout.training.loop import Trainer
 from gnn_readout.training.program import group_by_program
-from gnn_readout.training.trainer import Member, Trainer
+from gnn_readout.training.protocols import PROTOCOLS, Choice, last_best
+from gnn_readout.training.snapshots import Member
 from gnn_readout.wording import counted
 
 RECORD_KIND = "crossval"
 _FINAL_SEED = 1000  # Of the first of the runs that repeat what was chosen.
-
-
-class Choice(NamedTuple):
-  """What a protocol selected, and what it is worth.
-
-  Attributes:
-    points: [K], the index of the chosen point of the grid for each fold.
-    epochs: [K], the epochs after which each fold is scored.
-    tests: [K], test scores.
-    valid: The mean of what was selected by.
-  """
-
-  points: list[int]
-  epochs: list[int]
-  tests: list[float]
-  valid: float
-
-
-class Protocol(NamedTuple):
-  """How to come from curves to a number that can be compared.
-
-  Attributes:
-    reference: Where it is described, and in which words.
-    validation: A key of `folds.VALIDATIONS`.
-    repeats: Number of repeats, each with other folds.
-    selected_on: 'valid' or 'test'.
-    select: (valid [P, K, E], test [P, K, E], sign) -> Choice; sign is -1 where
-      a lower score is a better one.
-    patience: Evaluations that are all worse than the best validation score
-      after which a member stops; 0: never.
-    population: Whether the standard deviation is that of a population, with n
-    and not n - 1 in the denominator.
-    final_runs: If positive, the chosen point of each fold is trained again
-      so often, with other seeds, and their test scores are averaged.
-  """
-
-  reference: str
-  validation: str
-  repeats: int
-  selected_on: str
-  select: Callable[[np.ndarray, np.ndarray, int], Choice]
-  patience: int = 0
-  final_runs: int = 0
-  population: bool = False
-
-
-def _by_mean_curve(curves: np.ndarray, tests: np.ndarray, sign: int) -> Choice:
-  """The point and the epoch that are best on average over the folds."""
-  mean = curves.mean(axis=1)  # [P, E]
-  p, e = np.unravel_index(np.argmax(sign * mean), mean.shape)
-  num_folds = curves.shape[1]
-  return Choice(
-    [int(p)] * num_folds,
-    [int(e) + 1] * num_folds,
-    tests[p, :, e].tolist(),
-    float(mean[p, e]),
-  )
-
-
-def _last_best(curves: np.ndarray) -> np.ndarray:
-  """Returns the last index of the highest score of each row, [R, E] to [R].
-
-  NaN, such as all scores after a member has stopped early, is never highest.
-  """
-  return curves.shape[1] - 1 - np.nanargmax(curves[:, ::-1], axis=1)
-
-
-def _by_fold(curves: np.ndarray, tests: np.ndarray, sign: int) -> Choice:
-  """Each fold has its own best point and epoch, the last of those that tie."""
-  num_points, num_folds, _ = curves.shape
-  flat = np.moveaxis(sign * curves, 1, 0).reshape(num_folds, -1)  # [K, P E]
-  best = _last_best(flat)
-  points, epochs = np.unravel_index(best, (num_points, curves.shape[2]))
-  k = np.arange(num_folds)
-  return Choice(
-    points.tolist(),
-    (epochs + 1).tolist(),
-    tests[points, k, epochs].tolist(),
-    float(curves[points, k, epochs].mean()),
-  )
-
-
-PROTOCOLS = {
-  "fspool2019": Protocol(
-    reference=(
-      "Y. Zhang's thesis (2020), A.3.4: ten folds, one of the other nine for"
-      " validation; hyper-parameters and epoch are those with the best mean"
-      " validation accuracy over the folds; ten repeats with other folds;"
-      " mean and sample standard deviation over the repeats"
-    ),
-    validation="next",
-    repeats=10,
-    selected_on="valid",
-    select=_by_mean_curve,
-  ),
-  "gin2019": Protocol(
-    reference=(
-      "Xu et al. 2019, section 7: ten folds, nine of them to train on;"
-      " hyper-parameters and epoch are those with the best mean TEST accuracy"
-      " over the folds; mean and sample standard deviation over the folds"
-    ),
-    validation="test",
-    repeats=1,
-    selected_on="test",
-    select=lambda valid, test, sign: _by_mean_curve(test, test, sign),
-  ),
-  "errica2020": Protocol(
-    reference=(
-      "Errica et al. 2020, section 4: ten outer folds; in each the"
-      " hyper-parameters with the best score on a tenth held out of the"
-      " others, with early stopping; three runs of these with other seeds,"
-      " each tested at its best validation epoch; the last of tied scores;"
-      " mean over the runs, then mean and population standard deviation over"
-      " the folds. Differences from the paper: the grid and the number of"
-      " epochs are those of the config (the paper: 1,000 epochs), and the"
-      " patience is 100 evaluations (the paper: 500 epochs, by validation"
-      " accuracy or loss)"
-    ),
-    validation="holdout",
-    repeats=1,
-    selected_on="valid",
-    select=_by_fold,
-    patience=100,
-    final_runs=3,
-    population=True,
-  ),
-}
 
 
 def run(
@@ -194,7 +56,7 @@ def run(
     config: As `configs/tu.py` and `configs/graphs.py` make it: `grid` names
       hyper-parameters and their values, `repeats` replaces the protocol's if
       positive.
-    protocol: A key of `PROTOCOLS`.
+    protocol: A key of `protocols.PROTOCOLS`.
     workdir: A folder that several datasets and readouts may share: `splits/`
       holds the folds, and NAME-READOUT-PROTOCOL/ the scores of every chunk of
       members and, at the end, record.json.
@@ -242,7 +104,14 @@ class _Stopped(Exception):
 class _Study:
   """One dataset, one readout, one protocol."""
 
-  def __init__(self, config, protocol, workdir, data_dir, cache_dir):
+  def __init__(
+    self,
+    config: ConfigDict,
+    protocol: str,
+    workdir: pathlib.Path,
+    data_dir: str | os.PathLike[str] | None,
+    cache_dir: str | os.PathLike[str] | None,
+  ):
     self._config, self._workdir = config, workdir
     self._name, self._protocol = protocol, PROTOCOLS[protocol]
     self._repeats = config.repeats or self._protocol.repeats
@@ -270,7 +139,7 @@ class _Study:
     self._clock, self._done, self._trained = time.monotonic(), 0, 0
     self._epochs = config.num_epochs  # Measured if the config counts steps.
 
-  def train(self, stop: Sequence[str]) -> list[dict[str, Any]] | None:
+  def train(self, stop: list[str]) -> list[dict[str, Any]] | None:
     """Trains what is not trained yet, and selects.
 
     Args:
@@ -351,7 +220,7 @@ class _Study:
       for r in range(times)
     ]
     valid, test = self._curves(runs, f"repeat{repeat}-final", total)
-    best = _last_best(self._sign * valid)  # [K R]
+    best = last_best(self._sign * valid)  # [K R]
     tests = test[np.arange(len(best)), best].reshape(-1, times).mean(axis=1)
     epochs = best.reshape(-1, times).mean(axis=1)
     return choice._replace(
@@ -401,8 +270,8 @@ class _Study:
     if not path.exists():
       return None
     chunk = settings.read_json(path)
-    remedy = "Restore the dataset, or choose another --workdir"
-    identity.check(str(path), chunk.get("dataset"), self._facts, remedy)
+    there = chunk.get("dataset")
+    identity.check(str(path), there, self._facts, same_data.REMEDY)
     for config, there in zip(configs, chunk["configs"], strict=True):
       differ = settings.differences(settings.as_json(config), there)
       if differ:
@@ -497,9 +366,8 @@ class _Study:
       settings.read_json(p)["seconds"] for p in self.folder.glob("repeat*.json")
     )
     config = settings.without_folder(settings.as_json(self._config))
-    scatter = statistics.stdev
-    if self._protocol.population:
-      scatter = statistics.pstdev
+    is_population = self._protocol.population
+    scatter = statistics.pstdev if is_population else statistics.stdev
     deviation = scatter(values) if len(values) > 1 else None
     constant = self._constant_score()
     record = records.write(
@@ -510,7 +378,7 @@ class _Study:
         "command": command,
         "config": config,
         "config_hash": settings.config_hash(config),
-        **records.environment(),
+        **provenance.environment(),
         "dataset": self._facts,
         "protocol": {
           "name": self._name,

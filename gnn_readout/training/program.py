@@ -9,22 +9,21 @@ Letters: M members.
 from __future__ import annotations
 
 import collections
-import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.sharding import Mesh
 
 from gnn_readout import models, optimizers, shares
 from gnn_readout.tasks import Problem
-from gnn_readout.tasks.base import Batch, Exam, Functions, Scores
+from gnn_readout.tasks.base import Batch, Exam, Scores
 from gnn_readout.training import members, sharding
 from gnn_readout.training import step as step_lib
+from gnn_readout.training.compilation import compiled_for
 
 # Steps that may wait for the devices: enough to keep them busy, few enough that
 # their batches do not pile up in memory.
@@ -32,9 +31,6 @@ _MAX_AHEAD = 4
 # A call that makes many steps is long enough to keep the devices busy and short
 # enough to hear a signal.
 _CALL_SECONDS = 0.5
-_MOST_COMPILED = 8  # Problems whose functions are kept for others like them.
-
-_compiled: collections.OrderedDict = collections.OrderedDict()
 
 
 def group_by_program(problems: Sequence[Problem]) -> list[list[int]]:
@@ -44,7 +40,7 @@ def group_by_program(problems: Sequence[Problem]) -> list[list[int]]:
     problems: Problems of the members. Those of other shapes, such as widths or
       batch sizes, or of another number of steps, are in different programs.
   """
-  groups = []
+  groups: list[list[int]] = []
   for group in members.group_by_program([p.config for p in problems]):
     by_steps: dict[Any, list[int]] = {}
     for i in group:
@@ -87,7 +83,9 @@ class Program:
     first = self.problems[0]
     self.mesh = sharding.make_mesh(len(problems), first.num_shares)
     self._is_shared = first.is_shared(self.problems)
-    self._compiled = _compile(first, self.mesh, len(problems), self._is_shared)
+    self._compiled = compiled_for(
+      first, self.mesh, len(problems), self._is_shared
+    )
     values = members.traced([p.config for p in problems])
     hyper = {name: np.array(x) for name, x in values.items()}
     arrays = [p.hyper_arrays() for p in problems]
@@ -95,7 +93,7 @@ class Program:
     if optimizers.follows_scores(first.config["optimizer"]):
       hyper[optimizers.RATE_FACTOR] = np.ones(len(problems))
     self._hyper = self._place(hyper)
-    self._batches: Any = None
+    self._batches: Generator[Batch, None, None] | None = None
     self._exams: dict[tuple[str, ...], Exam] = {}
     self._calls = 1  # Steps of the next call that makes many.
     self._compiling = 0.0  # Seconds, since the last call of `advance`.
@@ -265,7 +263,13 @@ class Program:
     self._state, self._best = arrays.get("state"), arrays["best"]
     self.step = step
 
-  def _each_step(self, end, active, stop, show) -> None:
+  def _each_step(
+    self,
+    end: int,
+    active: Array | None,
+    stop: Sequence[str],
+    show: Callable[[], None],
+  ) -> None:
     """Makes steps on batches from the host."""
     if self.num_members == 1:  # Nobody else to be spared its steps.
       active = None
@@ -310,7 +314,9 @@ class Program:
     self._tally(batch)
     return loss
 
-  def _compile_step(self, shape, active, arrays) -> None:
+  def _compile_step(
+    self, shape: tuple[int, int, int], active: Array | None, arrays: Any
+  ) -> None:
     jax.block_until_ready(self._state)  # Steps before are not compilation.
     began = time.monotonic()
     lowered = self._compiled.step.lower(
@@ -322,7 +328,7 @@ class Program:
     count = len(self._compiled.steps)
     self.say(f"compiled shape {count} in {seconds:.1f} s")
 
-  def _tally(self, batch) -> None:
+  def _tally(self, batch: Batch) -> None:
     self.real[self.active] += (
       batch.real[0] if len(batch.real) == 1 else batch.real[self.active]
     )
@@ -330,7 +336,13 @@ class Program:
     if list(batch.padded[1:]) not in self.shapes:
       self.shapes.append(list(batch.padded[1:]))
 
-  def _advance_many(self, end, active, stop, show) -> None:
+  def _advance_many(
+    self,
+    end: int,
+    active: Array,
+    stop: Sequence[str],
+    show: Callable[[], None],
+  ) -> None:
     """Makes steps on batches that are drawn on the devices."""
     while self.step < end and not stop:
       if not self._compiled.is_warm:
@@ -365,56 +377,6 @@ class Program:
   def _fetch(self, tree: Any) -> Any:
     """Returns arrays of one entry per member on the host."""
     return jax.tree.map(lambda x: x[: self.num_members], sharding.fetch(tree))
-
-
-class _Compiled:
-  """What is compiled of a problem, for trees with an entry per member."""
-
-  def __init__(self, functions: Functions, mesh: Mesh, is_shared: bool):
-    over = functools.partial(sharding.over_members, mesh=mesh)
-    self.init = over(step_lib.make_init(functions), shared=(2,))
-    self.first_best = over(
-      lambda state: jax.tree.map(jnp.copy, step_lib.best_of(state))
-    )
-    self.keep = over(_keep, donate=(2,))
-    self.predict = [
-      over(functions.predict, shared=(3,) if shared else ())
-      for shared in (False, True)
-    ]
-    self.steps: dict[Any, Any] = {}  # By shape.
-    self.advance, self.is_warm = None, False
-    if functions.sample:
-      make = step_lib.make_advance(functions)
-      self.advance = over(make, shared=(2,), donate=(3,))
-    else:
-      self.step = over(
-        step_lib.make_host_step(functions, sharding.data_axis(mesh)),
-        shared=(3,) if is_shared else (),
-        donate=(2,),
-        per_share=(3,),
-      )
-
-
-def _keep(better: Array, state: step_lib.State, best: step_lib.Best) -> Any:
-  return jax.tree.map(
-    lambda x, y: jnp.where(better, x, y), step_lib.best_of(state), best
-  )
-
-
-def _compile(
-  problem: Problem, mesh: Mesh, num_members: int, is_shared: bool
-) -> _Compiled:
-  """Returns what is compiled, for problems of equal identity the same."""
-  if problem.identity is None:
-    return _Compiled(problem.functions(), mesh, is_shared)
-  # With double precision switched on, other types are compiled.
-  key = problem.identity, mesh, num_members, is_shared, jax.config.x64_enabled
-  if key not in _compiled:
-    _compiled[key] = _Compiled(problem.functions(), mesh, is_shared)
-  _compiled.move_to_end(key)
-  while len(_compiled) > _MOST_COMPILED:
-    _compiled.popitem(last=False)
-  return _compiled[key]
 
 
 def shapes_of_arrays(problem: Problem, hyper: Any) -> dict[str, Any]:

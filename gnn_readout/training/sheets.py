@@ -164,7 +164,7 @@ def _as_parquet(sheet: Sheet) -> bytes:
       flat, values.shape[1], mask=pa.array(missing)
     )
 
-  columns = {k: of(x) for k, x in (sheet.keys | sheet.results).items()}
+  columns = {k: of(x) for k, x in {**sheet.keys, **sheet.results}.items()}
   columns |= {name: lists(x) for name, x in sheet.vectors.items()}
   for name, (offsets, values) in sheet.ragged.items():
     columns[name] = pa.LargeListArray.from_arrays(

@@ -20,13 +20,11 @@ from ml_collections import ConfigDict
 from gnn_readout.config_fields import LENGTHS
 from gnn_readout.data import identity
 from gnn_readout.errors import Damaged
-from gnn_readout.runs import checkpoints, locks, settings
+from gnn_readout.runs import checkpoints, locks, same_data, settings
 from gnn_readout.tasks import Problem
 from gnn_readout.training import step as step_lib
 from gnn_readout.training.history import History
 from gnn_readout.training.program import Program
-
-OTHER_DATA = "Restore the dataset, or choose another --workdir"
 
 
 class Member(NamedTuple):
@@ -215,7 +213,7 @@ class Snapshots:
     theirs = identity.of_checkpoint(meta)
     for member, there in zip(self._members, theirs, strict=True):
       here = member.problem.facts()["dataset"]
-      identity.check(where, there, here, OTHER_DATA)
+      identity.check(where, there, here, same_data.REMEDY)
 
   def _way_out(self, error: Exception) -> Damaged:
     """Returns an error that says how to resume in spite of this one."""

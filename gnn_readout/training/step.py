@@ -204,8 +204,13 @@ def make_advance(
 
   Args:
     functions: Functions of a problem that draws its batches on the device.
+
+  Raises:
+    ValueError: If the problem draws none.
   """
-  step = make_step(functions)
+  step, sample = make_step(functions), functions.sample
+  if sample is None:
+    raise ValueError("batches of this problem come from the host")
 
   def advance(hyper: Any, active: Array, count: Array, state: State) -> State:
     end = state.step + count
@@ -216,7 +221,7 @@ def make_advance(
     def go(state: State) -> State:
       key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
       sample_key, loss_key = jax.random.split(key)
-      return step(hyper, state, loss_key, functions.sample(sample_key))[0]
+      return step(hyper, state, loss_key, sample(sample_key))[0]
 
     return jax.lax.while_loop(is_going, go, state)
 

@@ -50,7 +50,10 @@ def test_prose_is_no_mathematics():
     "y = x_1, a learned energy (see `code_y`), by T steps"
   )
   formula = re.sub(r"<math>.*?</math>", "M", text)
-  assert formula == "M, a learned energy (see <code>code_y</code>), by M steps"
+  assert formula == (
+    # The comma stays on the line of the formula.
+    "M\u2060, a learned energy (see <code>code_y</code>), by M steps"
+  )
 
 
 def test_the_number_of_a_table_is_prose():

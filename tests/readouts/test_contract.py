@@ -376,7 +376,7 @@ def test_a_set_of_huge_values_leaves_the_others_alone(readout):
 @pytest.mark.slow
 def test_a_fault_where_sums_are_products(readout, monkeypatch):
   """As on an accelerator, by the product with the membership matrix."""
-  monkeypatch.setattr(segments, "_is_product", lambda sets: True)
+  monkeypatch.setattr(segments.reductions, "_is_product", lambda sets: True)
   compiled = program.__wrapped__(readout.name)
   for fault in (np.inf, -np.inf, np.nan):
     assert_faults_show_where_they_are(compiled, {3: fault}, np.float64)

@@ -113,9 +113,12 @@ def test_code_holds_any_backticks(text):
 @pytest.mark.parametrize("text", ["=1+1", "+cmd", "-x", "@SUM(A1)", "\t=1"])
 def test_a_text_is_no_formula(text):
   assert markup.csv_table([{"a": text}]) == f"a\n'{text}\n"
+  assert markup.csv_table([{text: "a"}]) == f"'{text}\na\n"
 
 
-@pytest.mark.parametrize("value", ["-0.5", "+1.5e-3", "-1,009", -7, 0.5, ""])
+@pytest.mark.parametrize(
+  "value", ["-1", "-0.5", "+1.5e-3", "-1,009", "-1,000.5", -7, 0.5, ""]
+)
 def test_a_number_stays_one(value):
   cell = f'"{value}"' if "," in str(value) else value
   cell = '""' if value == "" else cell

@@ -75,11 +75,13 @@ def test_tables_and_paragraphs(text):
   assert '<code>code &lt;x&gt;</code> in <a href="runs.md">runs.md</a>' in text
   assert text.count("<table>") == 1
   assert '<caption id="one-2">Scores</caption>' in text
-  assert text.count('<th scope="col">') == 3
+  assert text.count('<th scope="col">') == 2
   assert text.count('<th scope="col" class="number">steps</th>') == 1
   assert text.count('<th scope="row" data-title="dataset">') == 3
   # Commands are for a shell: nothing in them is Markdown.
-  assert '<td data-title="command"><code>a `b` c</code></td>' in text
+  below = '<tr class="below"><td colspan="3"><p data-title="command">'
+  assert f"{below}<code>a `b` c</code></p></td></tr>" in text
+  assert text.count('class="below"') == 2  # One row has no command.
   assert '<td class="number" data-title="steps">1,009</td>' in text
   assert '<td class="score" data-title="test">0.5 ± 0.1</td>' in text
   assert "<figcaption>A line &amp; more</figcaption>" in text
@@ -109,7 +111,8 @@ _SCRIPT = """
 const found = [];
 const table = document.querySelector("table");
 const column = (n) =>
-  [...table.rows].slice(1).map((row) => row.cells[n].textContent);
+  [...table.querySelectorAll("tbody tr:not(.below)")].map(
+    (row) => row.cells[n].textContent);
 const click = (n) => {
   const header = table.tHead.rows[0].cells[n];
   header.querySelector("button").click();
@@ -118,6 +121,9 @@ const click = (n) => {
   found.push([order, sorted, ...column(n)].join("|"));
 };
 [0, 1, 1, 2].forEach(click);
+// Every command is still below its row.
+found.push([...table.querySelectorAll(".below")].map((row) =>
+  `${row.previousElementSibling.cells[0].textContent}: ${row.textContent}`));
 const spot = document.querySelector("figure circle");
 const tip = document.getElementById("tooltip");
 found.push(tip.hidden);
@@ -152,6 +158,7 @@ def test_a_browser_sorts_and_shows_values(text, tmp_path):
     "ascending|1|0.5 ± 0.1|12.25|",  # By value, empty cells last.
     "descending|1|12.25|0.5 ± 0.1|",
     "ascending|1|3|20|1,009",
+    "a9: x &lt; y,b: a `b` c",
     "true",
     "false",
     "line: 3",
@@ -176,6 +183,27 @@ _WIDE = {
   "reduced": "1 of 10 repeats; 100 of 500 epochs; 1 of 8 points; a note",
   "command": "python -m launch.train " + "--config.model.readout.name=sum " * 9,
 }
+# As wide as those of the runs, whose command is below the row.
+_RUN = {
+  "dataset": "ogbg-moltoxcast",
+  "train / valid / test": "33,524 / 4,191 / 4,191",
+  "model": "gin",
+  "readout": "equilibrium",
+  "inner steps": "10",
+  "auxiliary weight": "0.0001",
+  "width": "300",
+  "learning rate": "0.0003",
+  "steps": "31,410",
+  "epochs": "0.48",
+  "seeds": "3",
+  "metric": "ROC-AUC",
+  "test": "0.7591 ± 0.0027",
+  "valid": "0.7383 ± 0.0077",
+  "published test": _WIDE["published"],
+  "parameters": "1,270,268",
+  "note": "128 wide instead of 300, 12 epochs instead of OGB's 100",
+  "command": _WIDE["command"],
+}
 # How many pixels of tables, captions and cells lie outside of the window, and
 # the smallest font.
 _MEASURE = """
@@ -193,7 +221,8 @@ document.title = [window.innerWidth, Math.max(0, Math.ceil(out)),
 @pytest.mark.parametrize("width", [1400, 768, 390])
 def test_a_table_is_read_without_scrolling_to_the_side(tmp_path, width):
   rows = [_WIDE, _WIDE | {"test": "12.5 ± 0.1", "mean over": ""}]
-  text = page.html_page([Section("wide", "Wide", [Table("Scores", rows)])])
+  tables = [Table("Scores", rows), Table("Runs", [_RUN])]
+  text = page.html_page([Section("wide", "Wide", tables)])
   # In a frame, as a browser's own window may have a least width.
   inner = text.replace("</body>", f"<script>{_MEASURE}</script></body>")
   frame = (
@@ -213,5 +242,18 @@ def test_a_table_is_read_without_scrolling_to_the_side(tmp_path, width):
 
 
 def test_a_row_of_a_narrow_window_says_its_titles(text):
-  assert '<td data-title="command">' in text
+  assert '<p data-title="command">' in text
   assert "content: attr(data-title)" in text
+
+
+def test_a_command_breaks_between_its_options():
+  command = "python -m launch.train --config=a.py:gcn '--config.note=a b'"
+  for block in (f"Run `{command}`.", Table("Runs", [{"command": command}])):
+    text = page.html_page([Section("one", "One", [block])])
+    code = text.split("<code>")[-1].split("</code>")[0]
+    assert re.findall(r"<span>([^<]*)</span>", code) == [
+      "-m",
+      "--config=a.py:gcn",
+      "'--config.note=a",
+    ]
+    assert re.sub(r"</?span>", "", code) == command

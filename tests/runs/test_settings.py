@@ -170,3 +170,21 @@ def test_a_config_is_checked_as_it_is_read(tmp_path):
       ValueError, match=rf"config\.json is damaged: {message}"
     ):
       settings.read_config(file)
+
+
+def test_a_config_is_written_by_the_first_process_with_a_whole_path(
+  tmp_path, monkeypatch
+):
+  config = get_config("gcn,sum")
+  config.dataset = "mine.csv"
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(settings.processes, "is_first", lambda: False)
+  settings.write_config(tmp_path, config)
+  assert not (tmp_path / "config.json").exists()
+  monkeypatch.setattr(settings.processes, "is_first", lambda: True)
+  settings.write_config(tmp_path, config)
+  there = settings.read_json(tmp_path / "config.json")
+  assert there == {
+    **settings.as_json(config),
+    "dataset": str(tmp_path / "mine.csv"),
+  }

@@ -90,7 +90,7 @@ def test_without_the_module_nothing_is_described():
 @pytest.mark.parametrize(
   ("fields", "message"),
   [
-    ({"set_size": 0}, "set_size must be positive, got 0"),
+    ({"set_size": 0}, "set_size must be at least 1, got 0"),
     ({"side": 1.1}, r"side must lie in \[0, 1\], got 1.1"),
     ({"noise": -0.1}, r"noise must lie in \[0, 1\], got -0.1"),
     ({"model.name": "modul"}, "unknown model.name 'modul'.*'module'"),
@@ -104,7 +104,7 @@ def test_tasks_that_cannot_be(fields, message):
 @pytest.mark.parametrize(
   ("fields", "message"),
   [
-    ({"model.width": 0}, r"model.width must be positive, got \[0\]"),
+    ({"model.width": 0}, "model.width must be at least 1, got 0"),
     ({"model.readout.name": "summ"}, "Did you mean 'sum'"),
   ],
 )

@@ -151,9 +151,9 @@ def test_widths_are_those_of_the_paper():
 @pytest.mark.parametrize(
   ("fields", "message"),
   [
-    ({"set_size": 0}, "set_size must be positive, got 0"),
-    ({"batch_size": -1}, "batch_size must be positive, got -1"),
-    ({"num_eval_sets": 0}, "num_eval_sets must be positive, got 0"),
+    ({"set_size": 0}, "set_size must be at least 1, got 0"),
+    ({"batch_size": -1}, "batch_size must be at least 1, got -1"),
+    ({"num_eval_sets": 0}, "num_eval_sets must be at least 1, got 0"),
   ],
 )
 def test_numbers_that_cannot_be(fields, message):
@@ -164,7 +164,7 @@ def test_numbers_that_cannot_be(fields, message):
 @pytest.mark.parametrize(
   ("fields", "message"),
   [
-    ({"width": 0}, r"model.width must be positive, got \[0\]"),
+    ({"width": 0}, "model.width must be at least 1, got 0"),
     ({"element_widths": (13, 0)}, "model.element_widths must be positive"),
     ({"head_widths": (-1,)}, "model.head_widths must be positive"),
     ({"readout.name": "summ"}, "Unknown readout 'summ'. Did you mean 'sum'"),

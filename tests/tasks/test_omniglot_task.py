@@ -161,7 +161,7 @@ def test_what_a_readout_measures_is_measured_on_the_size_of_sets():
 @pytest.mark.parametrize(
   ("fields", "shape", "words"),
   [
-    ({"batch_size": 0}, (3, 5), "batch_size must be positive, got 0"),
+    ({"batch_size": 0}, (3, 5), "batch_size must be at least 1, got 0"),
     ({"sets.num_classes": 0}, (3, 5), "from 1 to sets.set_size = 5, got 0"),
     ({"sets.num_classes": 6}, (9, 5), "from 1 to sets.set_size = 5, got 6"),
     ({}, (2, 5), "train: 2 characters with 5 drawings each, but sets of 5"),

@@ -16,7 +16,7 @@ from gnn_readout.data import batches, folds
 from gnn_readout.fields import nested
 from gnn_readout.runs.progress import ProgressLine
 from gnn_readout.tasks import GraphProperty
-from gnn_readout.training import members, program, trainer
+from gnn_readout.training import loop, members, program, snapshots, trainer
 
 
 @pytest.fixture
@@ -63,8 +63,8 @@ def train(store, configs, splits=("valid", "test"), patience=0):
   histories = [None] * len(found)
   with tempfile.TemporaryDirectory() as folder:
     for n, group in enumerate(program.group_by_program(found)):
-      made = trainer.Trainer(
-        [trainer.Member(str(i), found[i], None, patience) for i in group],
+      made = loop.Trainer(
+        [snapshots.Member(str(i), found[i], None, patience) for i in group],
         pathlib.Path(folder, str(n)),
         splits,
       )

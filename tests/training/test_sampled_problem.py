@@ -14,7 +14,7 @@ import pytest
 
 from gnn_readout import tasks
 from gnn_readout.runs import checkpoints
-from gnn_readout.tasks.base import SampledProblem
+from gnn_readout.tasks.sampled import SampledProblem
 from gnn_readout.training import trainer
 from gnn_readout.training.program import Program
 from gnn_readout.training.step import make_advance, make_init

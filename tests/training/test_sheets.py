@@ -47,6 +47,16 @@ def test_names_that_programs_use_themselves(tmp_path, ending):
     assert table["a/b"] == ["a", None] and table["y"][1] is None
 
 
+def test_a_class_that_is_a_number_stays_one(tmp_path):
+  classes = np.array(["-1", "+1", "-0.5", "-1,000", "-low", "=1"], object)
+  sheets.write(tmp_path / "out.csv", Sheet({"-1": classes}, {}, {}))
+  with open(tmp_path / "out.csv", newline="") as file:
+    cells = [cell for (cell,) in csv.reader(file)]
+  assert cells == [
+    "-1", "-1", "+1", "-0.5", "-1,000", "'-low", "'=1",
+  ]  # fmt: skip
+
+
 def test_nothing_is_left_of_a_file_that_fails(tmp_path):
   path = tmp_path / "out.npz"
   path.write_bytes(b"before")

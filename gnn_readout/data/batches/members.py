@@ -79,8 +79,9 @@ def member_batches(
     step = start_step
     for number in itertools.count(start_epoch):
       epochs = [plan.epoch(number) for plan in plans]
-      totals = [deal.totals(first.store, e.order, e.offsets) for e in epochs]
-      totals = np.array(totals)  # [M, steps D, 3]
+      totals = np.array(
+        [deal.totals(first.store, e.order, e.offsets) for e in epochs]
+      )  # [M, steps D, 3]
       totals = totals.reshape(
         len(plans), first.steps_per_epoch, first.num_shares, 3
       )

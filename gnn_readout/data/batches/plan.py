@@ -203,13 +203,11 @@ def make_plan(
   _check_positive(batch_size=batch_size)
   check_shares(batch_size, num_shares)
   if mode == "paper":
-    _check_positive(max_nodes=max_nodes)
-    budget = _paper_budget(store, graphs, batch_size, max_nodes)
-    plan = BatchPlan(
-      store, graphs, mode, batch_size, max_nodes, seed, (budget,), 0
-    )
-    steps = [len(plan.epoch(e).buckets) for e in range(4)]
-    plan = dataclasses.replace(plan, steps_per_epoch=round(np.mean(steps)))
+    most = _positive("max_nodes", max_nodes)
+    budget = _paper_budget(store, graphs, batch_size, most)
+    plan = BatchPlan(store, graphs, mode, batch_size, most, seed, (budget,), 0)
+    lengths = [len(plan.epoch(e).buckets) for e in range(4)]
+    plan = dataclasses.replace(plan, steps_per_epoch=round(np.mean(lengths)))
     sample = dataclasses.replace(plan, seed=_SAMPLE_SEED)
     dealings = [sample.epoch(e)[:2] for e in range(_SAMPLED_EPOCHS)]
     return _dealt_to_shares(plan, num_shares, 1, dealings)
@@ -328,8 +326,13 @@ def _graphs_of(store: GraphStore, split: str) -> np.ndarray:
 
 def _check_positive(**sizes: int | None) -> None:
   for name, size in sizes.items():
-    if not isinstance(size, (int, np.integer)) or size <= 0:
-      raise ValueError(f"{name} must be a positive integer, got {size}.")
+    _positive(name, size)
+
+
+def _positive(name: str, size: int | None) -> int:
+  if not isinstance(size, (int, np.integer)) or size <= 0:
+    raise ValueError(f"{name} must be a positive integer, got {size}.")
+  return size
 
 
 def _paper_budget(

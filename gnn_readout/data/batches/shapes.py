@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 import jraph
@@ -110,7 +110,7 @@ def _elements(budget: Budget) -> int:
 
 
 def padded_batches(
-  windows: Iterator[Window], shapes: Shapes
+  windows: Generator[Window, None, None], shapes: Shapes
 ) -> Iterator[list[Padded]]:
   """Yields the batches of each window; closing it closes the windows.
 

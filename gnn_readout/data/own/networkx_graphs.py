@@ -125,7 +125,9 @@ def _features(
   if not about:
     return {}, None, []
   names = list(about[0][1]) if names is None else names
-  columns, sizes, notes = {}, [], []
+  columns: dict[str, Any] = {}
+  sizes: list[int] = []
+  notes: list[str] = []
   for name in names:
     values = []
     for where, attributes in about:

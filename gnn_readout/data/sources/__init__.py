@@ -21,6 +21,7 @@ from gnn_readout.data.sources import (
   text_table,
   tfds,
   tu,
+  tu_files,
 )
 from gnn_readout.data.sources.base import Source, file_at_path
 from gnn_readout.errors import suggest
@@ -47,15 +48,15 @@ SOURCES: tuple[Source, ...] = (
   ),
   Source(
     written="tu/NAME",
-    known=tuple(f"tu/{name}" for name in tu.USUAL),
+    known=tuple(f"tu/{name}" for name in tu_files.USUAL),
     matches=lambda name: name.startswith("tu/"),
-    files=lambda name, data_dir: tu.tu_files(name[3:], data_dir),
+    files=lambda name, data_dir: tu_files.tu_files(name[3:], data_dir),
     read=lambda name, data_dir, **options: tu.read_tu(
       name[3:], data_dir, **options
     ),
     section="tu",
     options={"features": str, "targets": str, "remove_duplicates": bool},
-    archive=tu.archive_of,
+    archive=tu_files.archive_of,
   ),
   Source(
     written="pubchem-hts24",

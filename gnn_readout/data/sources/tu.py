@@ -13,96 +13,35 @@ Reference: Morris et al. 2020, "TUDataset", https://chrsmrrs.github.io/datasets.
 
 from __future__ import annotations
 
-import difflib
-import glob
-import pathlib
-import re
-import zipfile
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gnn_readout import paths
 from gnn_readout.data.building import (
   build_store,
   feature_dtype,
   is_symmetric,
 )
-from gnn_readout.data.checks import LARGEST
-from gnn_readout.data.sources import archives, wl_hash
-from gnn_readout.data.sources.base import Archive
-from gnn_readout.data.sources.csv_numbers import (
-  count_columns,
-  read_integers,
-  read_reals,
+from gnn_readout.data.sources import wl_hash
+from gnn_readout.data.sources.csv_numbers import read_integers
+from gnn_readout.data.sources.tu_files import (
+  DESCRIPTIONS,
+  Descriptions,
+  Files,
+  open_files,
+  read_labels,
 )
 from gnn_readout.data.store import GraphStore, Schema
 from gnn_readout.errors import brief, suggest
-
-# Those on which Y. Zhang's thesis (table 5.10) and Xu et al. 2019 report.
-USUAL = (
-  "COLLAB",
-  "IMDB-BINARY",
-  "IMDB-MULTI",
-  "MUTAG",
-  "NCI1",
-  "PROTEINS",
-  "PTC_MR",
-  "REDDIT-BINARY",
-  "REDDIT-MULTI-5K",
-)
-
-_URL = "https://www.chrsmrrs.com/graphkerneldatasets"
 
 # The node features of Xu et al. 2019 by the start of the name. Other datasets
 # have their labels, else their attributes, else the degrees.
 _USUAL_FEATURES = {"COLLAB": "degree", "IMDB-": "degree", "REDDIT-": "constant"}
 
-
-# What a file may say of nodes, edges or graphs, and what features are made of.
-_FILES = ("label", "attribute")
-_NEEDED = {"label": ("label",), "attribute": _FILES}
-_KINDS = (
-  "A",
-  "graph_indicator",
-  *(f"{of}_{what}s" for of in ("node", "edge", "graph") for what in _FILES),
-)
-_ALIKE = 0.8  # From which on a file's name is taken for a slip.
-
-
-def archive_of(dataset: str) -> Archive | None:
-  """Returns what `tu/NAME` is fetched as; any NAME may be there."""
-  name = dataset.removeprefix("tu/")
-  if not re.fullmatch(r"[\w-]+", name):
-    return None
-  return Archive((f"{_URL}/{name}.zip",), f"tu/{name}", name)
-
-
-def tu_files(name: str, data_dir: str | PathLike[str]) -> list[pathlib.Path]:
-  """Returns the files that a dataset is made from: the zip, or the texts.
-
-  Args:
-    name: Name, such as `'MUTAG'`.
-    data_dir: The folder that holds `tu/`.
-
-  Raises:
-    ValueError: The name leads elsewhere.
-    FileNotFoundError: There is neither; the message says how to get it.
-  """
-  paths.check_part(name, "NAME of a dataset tu/NAME")
-  folder = pathlib.Path(data_dir) / "tu" / name
-  if folder.is_dir():
-    return sorted(folder.glob(f"{glob.escape(name)}_*.txt")) or [folder]
-  path = folder.with_name(f"{name}.zip")
-  if not path.is_file():
-    hint = "" if name in USUAL else suggest(name, USUAL)
-    raise FileNotFoundError(
-      f"{path}: no such file.{hint} To fetch it: python -m launch.download"
-      f" --dataset=tu/{name} --data_dir={data_dir}"
-    )
-  return [path]
+# What has to be read for a kind of features.
+_NEEDED = {"label": ("label",), "attribute": DESCRIPTIONS}
 
 
 def read_tu(
@@ -153,7 +92,7 @@ def read_tu(
     raise ValueError(
       f"unknown targets {targets!r}.{suggest(targets, _TARGETS)}"
     )
-  files = _Files(name, _open(name, data_dir))
+  files = open_files(name, data_dir)
   others = files.others()
   labels, task, notes = _read_targets(files, targets)
   if others:
@@ -164,7 +103,7 @@ def read_tu(
   senders, receivers = _read_edges(files, graph)  # [E], [E]
   there = files.kinds("node")
   kind = features or _usual_features(name, there)
-  if kind in _FILES and kind not in there:
+  if kind in DESCRIPTIONS and kind not in there:
     raise ValueError(
       f"{files.root}: features={kind!r}, but there is no"
       f" {name}_node_{kind}s.txt"
@@ -172,7 +111,7 @@ def read_tu(
   about_nodes = files.descriptions(
     "node", num_nodes, "graph_indicator", _NEEDED.get(kind, ())
   )
-  about_edges = files.descriptions("edge", len(senders), "A", _FILES)
+  about_edges = files.descriptions("edge", len(senders), "A", DESCRIPTIONS)
   notes += [f"node features: {kind}"]
   if edge_kinds := files.kinds("edge"):
     notes += [f"edge features: {' and '.join(sorted(edge_kinds))}"]
@@ -180,7 +119,7 @@ def read_tu(
     order = np.argsort(graph, kind="stable")
     place = np.argsort(order)
     graph, senders, receivers = graph[order], place[senders], place[receivers]
-    about_nodes = _Descriptions(*(table[order] for table in about_nodes))
+    about_nodes = Descriptions(*(table[order] for table in about_nodes))
 
   encode = _real_values if about_edges.attributes.shape[1] else _categories
   edges = encode(about_edges)
@@ -217,13 +156,6 @@ def read_tu(
   return wl_hash.without_duplicates(store) if remove_duplicates else store
 
 
-class _Descriptions(NamedTuple):
-  """What is said of M nodes or edges; [M, 0] where nothing is."""
-
-  labels: np.ndarray
-  attributes: np.ndarray
-
-
 class _Features(NamedTuple):
   """Columns [M, F] and the vocabulary of each; () for real values."""
 
@@ -231,109 +163,8 @@ class _Features(NamedTuple):
   sizes: tuple[int, ...]
 
 
-class _Files(NamedTuple):
-  """The files of a dataset, in a folder or in a zip."""
-
-  name: str
-  root: pathlib.Path | zipfile.Path
-
-  def path(self, kind: str) -> pathlib.Path | zipfile.Path:
-    return self.root / f"{self.name}_{kind}.txt"
-
-  def read(
-    self,
-    kind: str,
-    reader: Callable[..., np.ndarray],
-    num_columns: int | None = None,
-    num_rows: int | None = None,
-    like: str = "",
-  ) -> np.ndarray:
-    """Returns a table [num_rows, num_columns], as many rows as `like` has."""
-    path = self.path(kind)
-    if not path.is_file():
-      raise FileNotFoundError(f"{path}: no such file")
-    columns = num_columns or count_columns(path)
-    reason = f", as in {self.name}_{like}.txt"
-    return reader(path, columns, num_rows, reason, loose=True)
-
-  def kinds(self, what: str) -> set[str]:
-    """Returns which of `_FILES` there are of nodes, edges or graphs."""
-    return {k for k in _FILES if self.path(f"{what}_{k}s").is_file()}
-
-  def others(self) -> list[str]:
-    """Returns the names of files that are not of the collection's layout.
-
-    Raises:
-      ValueError: One looks like a file that is not there.
-    """
-    expected = [self.path(kind).name for kind in _KINDS]
-    there = [path.name for path in self.root.iterdir() if path.is_file()]
-    missing = [name for name in expected if name not in there]
-    others = sorted(set(there) - set(expected))
-    start = f"{self.name}_"
-    kinds = [name.removeprefix(start) for name in missing]
-    for name in others:
-      kind = name.removeprefix(start)
-      if near := difflib.get_close_matches(kind, kinds, 1, _ALIKE):
-        raise ValueError(
-          f"{self.root / name}: no file of this name is read; rename it to"
-          f" {start}{near[0]} if that is meant, or delete it"
-        )
-    return [name for name in others if "readme" not in name.lower()]
-
-  def attributes(self, what: str, *rows: Any) -> np.ndarray:
-    """Returns the numbers that a file says of nodes, edges or graphs."""
-    table = self.read(f"{what}_attributes", read_reals, None, *rows)
-    empty = np.isnan(table).all(axis=0)
-    if table.shape[1] > 1 and empty[-1]:  # A comma at the end of every line.
-      table = table[:, :-1]
-    return table
-
-  def descriptions(
-    self, what: str, num_rows: int, like: str, needed: Collection[str]
-  ) -> _Descriptions:
-    """Returns labels and attributes of all nodes or all edges, where needed."""
-    labels = np.zeros((num_rows, 0), np.int32)
-    attributes = np.zeros((num_rows, 0), np.float32)
-    needed = self.kinds(what).intersection(needed)
-    if "label" in needed:
-      labels = self.read(f"{what}_labels", _read_labels, None, num_rows, like)
-    if "attribute" in needed:
-      attributes = self.attributes(what, num_rows, like)
-      missing = np.isnan(attributes).any(axis=1)
-      self.check(f"{what}_attributes", missing, lambda row: "a field is empty")
-      large = np.abs(attributes).max(axis=1, initial=0) > LARGEST
-      self.check(
-        f"{what}_attributes",
-        large,
-        lambda row: (
-          f"{np.abs(attributes[row]).max():g} is too large for a feature,"
-          f" which may be at most {LARGEST:g}: its square is beyond float32"
-        ),
-      )
-    return _Descriptions(labels, attributes)
-
-  def check(
-    self, kind: str, wrong: np.ndarray, describe: Callable[[int], str]
-  ) -> None:
-    """Raises ValueError at the first wrong row, if there is one."""
-    if wrong.any():
-      row = int(np.argmax(wrong))
-      raise ValueError(f"{self.path(kind)}: row {row + 1}: {describe(row)}")
-
-
-def _open(
-  name: str, data_dir: str | PathLike[str]
-) -> pathlib.Path | zipfile.Path:
-  """Returns the folder of a dataset, which may be one in a zip."""
-  first = tu_files(name, data_dir)[0]
-  if first.suffix == ".zip":
-    return archives.open_folder(first, name)
-  return pathlib.Path(data_dir) / "tu" / name
-
-
 def _read_targets(
-  files: _Files, chosen: str | None
+  files: Files, chosen: str | None
 ) -> tuple[np.ndarray, dict[str, Any], list[str]]:
   """Returns labels [G, T], what the schema says of them, and notes."""
   there = files.kinds("graph")
@@ -349,7 +180,7 @@ def _read_targets(
   return labels, task, notes
 
 
-def _numbers_to_predict(files: _Files) -> tuple[np.ndarray, dict[str, Any]]:
+def _numbers_to_predict(files: Files) -> tuple[np.ndarray, dict[str, Any]]:
   labels = files.attributes("graph")
   num_tasks = labels.shape[1]
   return labels, {
@@ -361,8 +192,8 @@ def _numbers_to_predict(files: _Files) -> tuple[np.ndarray, dict[str, Any]]:
   }
 
 
-def _classes_to_predict(files: _Files) -> tuple[np.ndarray, dict[str, Any]]:
-  labels = files.read("graph_labels", _read_labels, num_columns=1)
+def _classes_to_predict(files: Files) -> tuple[np.ndarray, dict[str, Any]]:
+  labels = files.read("graph_labels", read_labels, num_columns=1)
   values, classes = np.unique(labels[:, 0], return_inverse=True)
   return classes[:, None].astype(np.float32), {
     "task_type": "multiclass",
@@ -377,12 +208,7 @@ def _classes_to_predict(files: _Files) -> tuple[np.ndarray, dict[str, Any]]:
 _TARGETS = {"attribute": _numbers_to_predict, "label": _classes_to_predict}
 
 
-def _read_labels(*args: Any, **options: Any) -> np.ndarray:
-  """Returns a table of whole numbers, of which some write `2` as `2.0`."""
-  return read_integers(*args, **options, with_point=True)
-
-
-def _read_indicator(files: _Files, num_graphs: int) -> np.ndarray:
+def _read_indicator(files: Files, num_graphs: int) -> np.ndarray:
   """Returns the graph of each node, from 0: [N]."""
   numbers = files.read("graph_indicator", read_integers, num_columns=1)[:, 0]
   files.check(
@@ -397,7 +223,7 @@ def _read_indicator(files: _Files, num_graphs: int) -> np.ndarray:
 
 
 def _read_edges(
-  files: _Files, graph: np.ndarray
+  files: Files, graph: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
   """Returns senders and receivers, counted from 0 over all graphs: [E]."""
   pairs = files.read("A", read_integers, num_columns=2)  # [E, 2]
@@ -442,7 +268,7 @@ def _without_repetitions(
   return senders, receivers, features[first]
 
 
-def _categories(about: _Descriptions, *unused) -> _Features:
+def _categories(about: Descriptions, *unused: np.ndarray) -> _Features:
   """Labels, numbered column by column in ascending order."""
   columns = [
     np.unique(column, return_inverse=True) for column in about.labels.T
@@ -454,7 +280,7 @@ def _categories(about: _Descriptions, *unused) -> _Features:
   return _Features(codes, sizes)
 
 
-def _real_values(about: _Descriptions, *unused) -> _Features:
+def _real_values(about: Descriptions, *unused: np.ndarray) -> _Features:
   """Attributes, and labels one-hot."""
   codes, sizes = _categories(about)
   blocks = [
@@ -464,13 +290,13 @@ def _real_values(about: _Descriptions, *unused) -> _Features:
   return _Features(values.astype(np.float32), ())
 
 
-def _degrees(about: _Descriptions, degrees: np.ndarray) -> _Features:
+def _degrees(about: Descriptions, degrees: np.ndarray) -> _Features:
   """The number of edges that reach each node."""
   size = int(degrees.max(initial=0)) + 1
   return _Features(degrees[:, None].astype(feature_dtype((size,))), (size,))
 
 
-def _constant(about: _Descriptions, *unused) -> _Features:
+def _constant(about: Descriptions, *unused: np.ndarray) -> _Features:
   """One category for all nodes."""
   return _Features(np.zeros((len(about.labels), 1), np.uint8), (1,))
 
@@ -487,4 +313,4 @@ def _usual_features(name: str, there: Collection[str]) -> str:
   for start, features in _USUAL_FEATURES.items():
     if name.startswith(start):
       return features
-  return next((kind for kind in _FILES if kind in there), "degree")
+  return next((kind for kind in DESCRIPTIONS if kind in there), "degree")

@@ -16,29 +16,26 @@ from gnn_readout.report.results import molecules
 
 
 class _Curve(NamedTuple):
-  """How a curve of a record is drawn; no two share colour or line style.
+  """A curve of a record; those of one panel have lines of their own.
 
-  The colours are from the palette of Okabe and Ito, which the colour-blind can
-  tell apart; in print without colours the line styles can be.
+  All are of equilibrium, in its colour.
   """
 
   name: str
   label: str
-  color: str
   style: str | tuple[int, tuple[float, ...]]
 
 
+_HEIGHT = 3.6  # Inches, of each of the two that stand side by side.
 _NORMS = (
-  _Curve("inner_max_norm", "largest of the batch", style.ORANGE, style.DOTTED),
-  _Curve("inner_mean_max_norm", "mean of the batch", style.BLUE, "solid"),
+  _Curve("inner_max_norm", "largest of the batch", style.DOTTED),
+  _Curve("inner_mean_max_norm", "mean of the batch", "solid"),
 )
-_AUX_LOSS = _Curve("inner_aux_loss", "auxiliary loss", style.RED, style.DASHED)
+_AUX_LOSS = _Curve("inner_aux_loss", "auxiliary loss", "solid")
 _PARAMETERS = (
-  _Curve("inner_learning_rate", "learning rate", style.BLUE, "solid"),
-  _Curve("inner_momentum", "momentum", style.RED, style.DASHED),
-  _Curve(
-    "inner_regulariser", "regularisation\nweight", style.GREEN, style.DOTTED
-  ),
+  _Curve("inner_learning_rate", "learning rate", "solid"),
+  _Curve("inner_momentum", "momentum", "solid"),
+  _Curve("inner_regulariser", "regularisation\nweight", "solid"),
 )
 
 
@@ -59,7 +56,7 @@ def convergence(record: Record) -> dict[str, bytes]:
     The files, by name extension: 'png' and 'svg'.
   """
   with style.context():
-    figure, (norms, loss) = _figure(record, 2, height=3.4)
+    figure, (norms, loss) = _figure(record, 2)
     for axes, curves in ((norms, _NORMS), (loss, (_AUX_LOSS,))):
       axes.set_yscale("log")
       for curve in curves:
@@ -85,7 +82,7 @@ def inner_parameters(record: Record) -> dict[str, bytes]:
     The files, by name extension: 'png' and 'svg'.
   """
   with style.context():
-    figure, panels = _figure(record, len(_PARAMETERS), height=3.6)
+    figure, panels = _figure(record, len(_PARAMETERS))
     for axes, curve in zip(panels, _PARAMETERS, strict=True):
       values = _draw(axes, record, curve)
       axes.set_ylabel(curve.label)
@@ -110,11 +107,11 @@ def title(record: Record) -> str:
   return f"{record['dataset']['name']}, {model}, {readout} readout"
 
 
-def _figure(record: Record, panels: int, height: float) -> tuple[Any, Any]:
-  """Returns an empty figure, `height` inches high, and its panels."""
+def _figure(record: Record, panels: int) -> tuple[Any, Any]:
+  """Returns an empty figure and its panels."""
   from matplotlib import ticker
 
-  result = style.empty(height)
+  result = style.empty(_HEIGHT)
   axes = result.subplots(panels, sharex=True, squeeze=False)[:, 0]
   # Over all the width, where the longest names have room.
   result.suptitle(style.plain(title(record)))
@@ -139,7 +136,7 @@ def _draw(
   axes.plot(
     steps,
     values,
-    color=curve.color,
+    color=style.looks(["equilibrium"])["equilibrium"].color,
     linestyle=curve.style,
     label=curve.label,
     marker=marker,

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from gnn_readout.files import atomic_write_text
-from gnn_readout.report.figures import style
+from gnn_readout.report.figures import palette
 
 _WIDTH, _HEIGHT = 360, 300  # Pixels.
 _RADIUS = 0.42  # Of an atom's disc, in Angstrom.
@@ -67,7 +67,7 @@ def colors(weights: np.ndarray) -> list[tuple[float, float, float]]:
   shares = weights / largest if largest > 0 and np.isfinite(largest) else 0
   shares = np.broadcast_to(shares, weights.shape)
   hues = np.where(
-    shares[:, None] >= 0, _channels(style.BLUE), _channels(style.RED)
+    shares[:, None] >= 0, _channels(palette.BLUE), _channels(palette.RED)
   )
   # Letters stay legible on the strongest colour.
   strength = 0.75 * np.abs(shares)[:, None]

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from gnn_readout.report.figures import style
+from gnn_readout.report.figures import palette, style
 from gnn_readout.report.results.selection import Selection
 from gnn_readout.statistics.t_tests import half_width
 
@@ -42,17 +42,19 @@ def ranked(
   with style.context():
     figure = style.empty(height=0.6 + 0.16 * len(rows))
     axes = figure.subplots()
+    names = [style.plain(name(row)) for row in reversed(rows)]
+    looks = style.looks(names)
     for place, row in enumerate(reversed(rows)):
+      look = looks[names[place]]
       axes.errorbar(
         statistics.fmean(row.tests),
         place,
         xerr=half_width(row.tests),
-        color=style.BLUE,
-        marker="o",
+        color=look.color,
+        marker=look.marker,
         markersize=3,
         linewidth=1,
       )
-    names = [style.plain(name(row)) for row in reversed(rows)]
     axes.set_yticks(range(len(rows)), names)
     axes.set_xlabel(f"test {style.plain(rows[0].metric)}")
     return style.save(figure)
@@ -82,6 +84,8 @@ def panels(given: Sequence[Panel], metric: str) -> dict[str, bytes]:
           *zip(*sorted(points), strict=True),
           color=looks[name].color,
           linestyle=looks[name].line,
+          marker=looks[name].marker,
+          markersize=3,
           label=style.plain(name),
         )
       axes.set_xlabel(style.plain(panel.axis))
@@ -102,7 +106,7 @@ def panels(given: Sequence[Panel], metric: str) -> dict[str, bytes]:
 def functions(
   learned: Mapping[float, Sequence[Sequence[float]]],
 ) -> dict[str, bytes]:
-  """Draws functions of [0, 1] in a panel each, dark to light by a value.
+  """Draws functions of [0, 1] in a panel each, blue to red by a value.
 
   Args:
     learned: By the value, [F, d + 1]: each function at 0, 1 / d, ..., 1.
@@ -113,9 +117,6 @@ def functions(
   values = sorted(learned)
   count = len(learned[values[0]])
   with style.context():
-    from matplotlib import colormaps
-
-    shades = colormaps["viridis"]
     rows = -(-count // _COLUMNS)
     figure = style.empty(height=1.1 * rows)
     grid = figure.subplots(
@@ -127,7 +128,7 @@ def functions(
       for i, value in enumerate(values):
         heights = learned[value][k]
         places = [j / (len(heights) - 1) for j in range(len(heights))]
-        share = 0.9 * i / max(len(values) - 1, 1)
-        axes.plot(places, heights, color=shades(share), linewidth=0.8)
+        share = i / max(len(values) - 1, 1)
+        axes.plot(places, heights, color=palette.mixed(share), linewidth=0.8)
       axes.set_title(f"$f_{{{k + 1}}}$", fontsize=7)
     return style.save(figure)

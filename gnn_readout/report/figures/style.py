@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from gnn_readout.report.figures import svg
+from gnn_readout.report.figures import palette, svg
 
 FORMATS = ("png", "svg")
 
@@ -31,21 +31,15 @@ class Look(NamedTuple):
 
 
 DASHED, DOTTED = (0, (5, 1.5)), (0, (1, 1))
-# Colours of Okabe and Ito, which the colour-blind can tell apart; in print
-# without colours the line styles and markers can be.
-BLUE, RED, GREEN, PINK, ORANGE, CYAN = (
-  "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
-)  # fmt: skip
 PUBLISHED = Look("black", DOTTED, "D")
 _READOUTS = {
-  "equilibrium": BLUE,
-  "attention": RED,
-  "sum": GREEN,
-  "pna": PINK,
-  "fspool": ORANGE,
-  "mean": CYAN,
+  "equilibrium": palette.BLUE,
+  "attention": palette.RED,
+  "sum": palette.GREEN,
+  "pna": palette.PINK,
+  "fspool": palette.BROWN,
+  "mean": palette.PETROL,
 }
-_OTHERS = ("#332288", "#882255", "#44AA99", "#999933", "#AA4499", "0.5")
 _SHAPES = (
   ("solid", "o"),
   (DASHED, "s"),
@@ -97,8 +91,8 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     if readout in _READOUTS:
       own, color = list(_READOUTS).index(readout), _READOUTS[readout]
     else:
-      own = zlib.crc32(readout.encode()) % len(_OTHERS)
-      color = _OTHERS[own]
+      own = zlib.crc32(readout.encode()) % len(palette.OTHERS)
+      color = palette.OTHERS[own]
     free = free or list(range(len(_SHAPES)))
     shape = own if own in free else free[-1]
     free.remove(shape)

@@ -7,14 +7,17 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from gnn_readout.report.figures import palette
+
 _POINTS = 72  # To an inch: the unit of matplotlib's SVG.
 _RADIUS = 4  # Points around a value in which the pointer finds it.
 
-# What matplotlib draws in black and white follows the page, in light and dark.
+# What matplotlib draws in these colours follows the page, in light and dark.
 _COLORS = {
   "#000000": "currentColor",
   "#ffffff": "var(--background)",
   "#e0e0e0": "var(--rule)",  # The grid of `style.context`.
+  **{c.lower(): f"var({palette.variable(c)})" for c in palette.DARK},
 }
 
 

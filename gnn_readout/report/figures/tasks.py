@@ -8,7 +8,7 @@ import operator
 import statistics
 from collections.abc import Sequence
 
-from gnn_readout.report.figures import style
+from gnn_readout.report.figures import palette, style
 from gnn_readout.report.results.selection import Selection
 from gnn_readout.report.results.tasks import label, length, width
 
@@ -63,7 +63,7 @@ def error_by_width(rows: Sequence[Selection]) -> dict[str, bytes]:
         s=9,
         color=look.color,
         marker=look.marker,
-        alpha=0.35,
+        alpha=0.6,
         linewidths=0,
       )
     axes.set_xticks(widths, list(map(str, widths)))
@@ -114,7 +114,7 @@ def learning_curves(
       )
     if chance is not None:
       axes.axhline(
-        chance, color="0.35", linestyle=style.DOTTED, label="guessing"
+        chance, color=palette.QUIET, linestyle=style.DOTTED, label="guessing"
       )
     axes.set_xlabel("training step")
     axes.set_ylabel(f"{style.plain(metric)}\ntrain dashed, valid solid")

@@ -47,6 +47,8 @@ def accuracies(rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
           readout = style.plain(row["readout"])
           mark.lines[0].set_label(f"{dataset}, {readout}, published")
           handles["published"] = mark
+    if published := handles.pop("published", None):
+      handles["published"] = published  # At the end of the legend.
     axes.set_xticks(range(len(groups)), list(groups), rotation=30, ha="right")
     axes.set_xlim(-0.6, len(groups) - 0.4)
     axes.tick_params(axis="x", length=0)

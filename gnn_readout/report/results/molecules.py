@@ -110,7 +110,7 @@ def display(row: dict[str, Any]) -> dict[str, str]:
     "width": str(row["width"]),
     "learning rate": f"{row['learning_rate']:g}",
     "steps": f"{row['steps']:,}",
-    "epochs": f"{row['epochs']:g}",
+    "epochs": f"{round(row['epochs'], 2):g}",
     "seeds": str(row["seeds"]),
     "metric": METRIC_NAMES.get(row["metric"], row["metric"]),
     "test": markup.plus_minus(row["test"], row["test_deviation"]),

@@ -94,7 +94,8 @@ def alike(
     selections: From `select`.
     without: The field of the config, with dots.
   """
-  return group(selections, [_RATE, without], operator.attrgetter("record"))
+  by = operator.attrgetter("record")
+  return group(selections, [_RATE, without], record=by)
 
 
 def _rank(runs: Sequence[Record]) -> tuple[int, float, float]:

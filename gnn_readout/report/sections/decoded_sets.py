@@ -159,7 +159,7 @@ def _precisions(group: Sequence[Selection]) -> list[dict[str, str]]:
         cells = ["" if x is None else f"{100 * x:.1f}" for x in values]
         titles = [name.replace("_", " ").upper() for name in names]
         table.append(
-          {"model": decoder(row), "steps": shown, "": source}
+          {"model": decoder(row), "steps": shown, "source": source}
           | dict(zip(titles, cells, strict=True))
         )
   return table

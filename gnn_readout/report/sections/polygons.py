@@ -128,7 +128,7 @@ def _row(
 ) -> dict[str, str]:
   columns = [f"n = {size}" for size in sizes]
   by_column = dict(zip(columns, cells, strict=True))
-  return {"model, loss": label, "": source, **by_column}
+  return {"model, loss": label, "source": source, **by_column}
 
 
 def _mean(values: Sequence[float] | None) -> str:

@@ -144,8 +144,8 @@ def _functions(found: Sequence[Selection]) -> list[Block]:
       if len(by_value) >= _FEWEST:
         title = (
           f"What the module learned: its functions of the unit interval as the"
-          f" {varied} goes from {min(by_value):g} (dark) to {max(by_value):g}"
-          f" (light), {other} {value:g} (Figure 3.7 to Figure 3.9 of the"
+          f" {varied} goes from {min(by_value):g} (blue) to {max(by_value):g}"
+          f" (red), {other} {value:g} (Figure 3.7 to Figure 3.9 of the"
           " thesis)"
         )
         name = f"counting_functions_{varied}_{other}_{value:g}"

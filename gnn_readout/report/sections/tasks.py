@@ -169,7 +169,7 @@ def _scores(found: Sequence[Selection], task: str) -> list[Block]:
     Table("Scores", short),
     *statement(found),
     *(
-      f"Reduced settings of {', '.join(names)}: {note}."
+      f"Reduced settings of {', '.join(map(markup.code, names))}: {note}."
       for note, names in noted.items()
     ),
     File(f"{task}.csv", markup.csv_table(cells)),

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from gnn_readout.report.figures import molecules, style
+from gnn_readout.report.figures import molecules, palette
 
 pytest.importorskip("rdkit")
 
@@ -16,7 +16,7 @@ def test_colors_of_weights():
   found = np.array(molecules.colors(np.array([0.0, 0.5, 1.0, -1.0])))
   hues = {
     name: np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
-    for name, color in (("blue", style.BLUE), ("red", style.RED))
+    for name, color in (("blue", palette.BLUE), ("red", palette.RED))
   }
   np.testing.assert_allclose(found[0], 1)  # White.
   np.testing.assert_allclose(found[2], 0.25 + 0.75 * hues["blue"])

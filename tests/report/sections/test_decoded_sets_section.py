@@ -72,7 +72,7 @@ def test_scenes_by_readout_and_steps(on_sets):
   ours = [
     (row["model"], row["steps"], row["AP50"], row["AP90"])
     for row in table.rows
-    if row[""] == "ours"
+    if row["source"] == "ours"
   ]
   assert ours == [
     ("dspn fspool", "10", "75.0", "12.5"),
@@ -83,7 +83,7 @@ def test_scenes_by_readout_and_steps(on_sets):
   thesis = {
     (row["model"], row["steps"]): row["AP50"]
     for row in table.rows
-    if row[""] != "ours"
+    if row["source"] != "ours"
   }
   assert thesis == {
     ("dspn fspool", "10"): "94.0",

@@ -20,16 +20,16 @@ def records(polygon):
 
 def test_cells_are_means_in_hundredths(records):
   rows = polygons.table(records, "hungarian")
-  ours = {r["model, loss"]: r for r in rows if r[""] == "ours"}
+  ours = {r["model, loss"]: r for r in rows if r["source"] == "ours"}
   assert ours["fspool,direct"]["n = 4"] == "0.0020 ± 0.0014"
   assert ours["fspool,direct"]["n = 8"] == "0.0070"
   assert ours["mlp,chamfer"] == {
     "model, loss": "mlp,chamfer",
-    "": "ours",
+    "source": "ours",
     "n = 4": "0.5000",
     "n = 8": "",
   }
-  thesis = {r["model, loss"]: r for r in rows if r[""] == "thesis"}
+  thesis = {r["model, loss"]: r for r in rows if r["source"] == "thesis"}
   assert thesis["mlp,chamfer"]["n = 4"] == "0.885"
   assert thesis["random"]["n = 8"] == "2.556"
 
@@ -46,7 +46,7 @@ def test_what_was_changed_is_another_row(polygon):
     polygon("fspool,direct", 4, 1, 1e-2, temperature=1e-6),
   ]
   rows = polygons.table(changed, "chamfer")
-  assert [r["model, loss"] for r in rows if r[""] == "ours"] == [
+  assert [r["model, loss"] for r in rows if r["source"] == "ours"] == [
     "fspool,direct; latent vector always 0",
     "fspool,direct; temperature 1e-06",
   ]

@@ -41,8 +41,10 @@ def test_the_section(medians):
   assert isinstance(figure, Figure) and isinstance(table, Table)
   assert figure.data["png"].startswith(b"\x89PNG")
   assert "command" not in table.rows[0]
-  assert said == [*tasks.statement(rows(medians, "median")),
-                  "Reduced settings of equilibrium, sum: short."]  # fmt: skip
+  assert said == [
+    *tasks.statement(rows(medians, "median")),
+    "Reduced settings of `equilibrium`, `sum`: short.",
+  ]
   assert isinstance(file, File)
   lines = list(csv.DictReader(io.StringIO(file.text)))
   assert lines == [tasks.display(row) for row in rows(medians, "median")]

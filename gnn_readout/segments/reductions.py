@@ -15,14 +15,13 @@ before, and the values of its set are NaN.
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import DTypeLike
 
 from gnn_readout.graphs import Sets
 
@@ -36,7 +35,7 @@ def _is_product(sets: Sets) -> bool:
   return few and jax.default_backend() != "cpu"
 
 
-def membership(sets: Sets, dtype=jnp.float32) -> Array:
+def membership(sets: Sets, dtype: DTypeLike = jnp.float32) -> Array:
   """Returns [S, N]: 1 where element n belongs to set s, else 0."""
   ids = jnp.arange(sets.num_segments, dtype=jnp.int32)  # [S]
   return (ids[:, None] == sets.segment_ids[None, :]).astype(dtype)
@@ -45,7 +44,7 @@ def membership(sets: Sets, dtype=jnp.float32) -> Array:
 def masked(elements: Array, sets: Sets, fill: float = 0.0) -> Array:
   """Returns the elements with padding, whatever it holds, set to `fill`."""
   value = jnp.asarray(fill, elements.dtype)
-  return jnp.where(_column(sets.mask, elements), elements, value)
+  return jnp.where(column(sets.mask, elements), elements, value)
 
 
 def without_faults(elements: Array, sets: Sets) -> tuple[Array, Array]:
@@ -81,7 +80,7 @@ def _any(flags: Array, sets: Sets) -> Array:
   return count > 0
 
 
-def _column(values: Array, like: Array) -> Array:
+def column(values: Array, like: Array) -> Array:
   """Returns values [K] with a trailing axis for each further one of `like`."""
   return values.reshape(values.shape + (1,) * (like.ndim - 1))
 
@@ -106,7 +105,7 @@ def mean(elements: Array, sets: Sets) -> Array:
   """Returns y_s = (1 / n_s) sum_{i in s} x_i."""
   total = sum(elements, sets)
   count = jnp.maximum(sets.sizes, 1).astype(total.dtype)
-  return total / _column(count, total)
+  return total / column(count, total)
 
 
 def prod(elements: Array, sets: Sets) -> Array:
@@ -123,7 +122,7 @@ def prod(elements: Array, sets: Sets) -> Array:
   def combine(left, right):
     (left_starts, left_value), (right_starts, right_value) = left, right
     # What belongs to an earlier set is taken out before it is multiplied.
-    kept = jnp.where(_column(right_starts, left_value), 1, left_value)
+    kept = jnp.where(column(right_starts, left_value), 1, left_value)
     return left_starts | right_starts, kept * right_value
 
   starts = places(sets) == 0  # [N], padding too
@@ -131,7 +130,7 @@ def prod(elements: Array, sets: Sets) -> Array:
   _, running = jax.lax.associative_scan(combine, (starts, factors))
   last = jnp.cumsum(sets.sizes, dtype=jnp.int32) - 1  # [S]
   values = running.at[last].get(mode="clip")
-  return jnp.where(_column(sets.sizes > 0, values), values, 1)
+  return jnp.where(column(sets.sizes > 0, values), values, 1)
 
 
 def max(elements: Array, sets: Sets) -> Array:
@@ -142,7 +141,7 @@ def max(elements: Array, sets: Sets) -> Array:
     sets.num_segments,
     indices_are_sorted=True,
   )
-  return jnp.where(_column(sets.sizes > 0, highest), highest, 0)
+  return jnp.where(column(sets.sizes > 0, highest), highest, 0)
 
 
 def min(elements: Array, sets: Sets) -> Array:
@@ -153,7 +152,7 @@ def min(elements: Array, sets: Sets) -> Array:
     sets.num_segments,
     indices_are_sorted=True,
   )
-  return jnp.where(_column(sets.sizes > 0, lowest), lowest, 0)
+  return jnp.where(column(sets.sizes > 0, lowest), lowest, 0)
 
 
 def var(elements: Array, sets: Sets) -> Array:
@@ -165,7 +164,7 @@ def var(elements: Array, sets: Sets) -> Array:
   return mean(jnp.square(masked(elements, sets) - centre), sets)  # [S, D]
 
 
-def scale_of_squares(epsilon: float, dtype) -> float:
+def scale_of_squares(epsilon: float, dtype: DTypeLike) -> float:
   """Returns a power of 2 by which to multiply what is squared, added to eps.
 
   sqrt(x^2 + eps) = sqrt((c x)^2 + c^2 eps) / c rounds alike on both sides, but
@@ -192,7 +191,7 @@ def std(elements: Array, sets: Sets, epsilon: float = 1e-5) -> Array:
   centre = broadcast(mean(elements, sets), sets)  # [N, D]
   distance = scale * (masked(elements, sets) - centre)
   variance = mean(jnp.square(distance), sets)  # [S, D]
-  few = _column(sets.sizes < 2, variance) & jnp.isfinite(variance)
+  few = column(sets.sizes < 2, variance) & jnp.isfinite(variance)
   root = jnp.sqrt(variance + scale**2 * epsilon) / scale
   return jnp.where(few, 0, root)
 
@@ -245,7 +244,7 @@ def _shifted(logits: Array, sets: Sets) -> tuple[Array, Array]:
 
 def _divisor(total: Array, sets: Sets) -> Array:
   """Returns the total [S, ...], and 1 for empty sets."""
-  return jnp.where(_column(sets.sizes > 0, total), total, 1)
+  return jnp.where(column(sets.sizes > 0, total), total, 1)
 
 
 def softmax(logits: Array, sets: Sets) -> Array:
@@ -310,13 +309,15 @@ def _exp_or_excess(x: Array, near: Array) -> Array:
 
 
 @_exp_or_excess.defjvp
-def _exp_or_excess_jvp(primals, tangents):
+def _exp_or_excess_jvp(
+  primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[Array, Array]:
   x, near = primals
   value = _exp_or_excess(x, near)
   return value, jnp.where(near, 1 + value, value) * tangents[0]
 
 
-def _starts(sets: Sets) -> Array:
+def first_rows(sets: Sets) -> Array:
   """Returns [S], the row of the first element of each set."""
   return jnp.cumsum(sets.sizes, dtype=jnp.int32) - sets.sizes
 
@@ -324,185 +325,4 @@ def _starts(sets: Sets) -> Array:
 def places(sets: Sets) -> Array:
   """Returns [N] int32: 0 .. n_s - 1 along each set; padding gets 0."""
   rows = jnp.arange(sets.mask.shape[0], dtype=jnp.int32)  # [N]
-  return jnp.where(sets.mask, rows - broadcast(_starts(sets), sets), 0)
-
-
-@functools.cache
-def _merge_exchange(size: int) -> np.ndarray:
-  """Returns the passes [P, 3] of Batcher's network for `size` places.
-
-  A pass (p, r, d) puts in order all places i and i + d with (i & p) == r. The
-  network that sorts `size` places sorts fewer: the missing ones are as good as
-  infinite. Reference: Knuth, "Sorting and Searching", algorithm 5.2.2M.
-  """
-  top = 1 << (size - 1).bit_length() - 1 if size > 1 else 0
-  passes, p = [], top
-  while p:
-    passes.append((p, 0, p))
-    q = top
-    while q > p:
-      passes.append((p, p, q - p))
-      q //= 2
-    p //= 2
-  return np.array(passes, np.int32).reshape(-1, 3)
-
-
-def _sorted_rows(keys: Array, sets: Sets) -> Array:
-  """Returns [N, ...]: the row of the element at each place, keys ascending.
-
-  Batcher's merge exchange, in all sets and features at once: O(log^2 n) passes
-  for the longest set, each of them contiguous and without a branch. On a CPU
-  that is 3 times as fast as lax.sort with two keys, which calls a comparison
-  for every pair; a GPU sorts with such a network anyway.
-  """
-  num_rows = keys.shape[0]
-  rows = jnp.arange(num_rows, dtype=jnp.int32)  # [N]
-  passes = jnp.asarray(_merge_exchange(num_rows))  # [P, 3]
-  place, size = places(sets), broadcast(sets.sizes, sets)  # [N], [N]
-  needed = passes[:, 1] + passes[:, 2] < jnp.max(sets.sizes, initial=0)
-  order = jnp.flatnonzero(needed, size=passes.shape[0])  # [P]
-
-  def exchange(step, state):
-    p, r, d = passes[order[step]]
-    first = ((place & p) == r) & (place + d < size)  # [N]
-    second = (place >= d) & (((place - d) & p) == r)  # [N]
-    partner = jnp.where(first, rows + d, jnp.where(second, rows - d, rows))
-    other = state.at[partner].get(mode="promise_in_bounds")
-    key, other_key = state.real, other.real
-    # Both partners decide alike, ties included: those stay where they are.
-    swap = jnp.where(_column(first, key), other_key < key, key < other_key)
-    return jnp.where(swap, other, state)
-
-  dtype = jnp.promote_types(keys.dtype, jnp.float32)
-  most = 2 ** (jnp.finfo(dtype).nmant + 1)
-  if num_rows > most:
-    raise ValueError(
-      f"elements of {dtype} must have at most {most:,} rows to be sorted, got"
-      f" {num_rows:,}."
-    )
-  # One complex number carries a key and its row: half the passes over memory.
-  origin = jnp.broadcast_to(_column(rows, keys), keys.shape).astype(dtype)
-  state = jax.lax.complex(keys.astype(dtype), origin)
-  if passes.size:
-    state = jax.lax.fori_loop(0, jnp.sum(needed), exchange, state)
-  return state.imag.astype(jnp.int32)
-
-
-def _flat(rows: Array) -> Array:
-  """Returns [N D]: where each entry [rows[n, d], d] is in row-major order."""
-  table = rows.reshape(rows.shape[0], -1)  # [N, D]
-  width = table.shape[1]
-  return (table * width + jnp.arange(width, dtype=jnp.int32)).reshape(-1)
-
-
-def permute(elements: Array, rows: Array) -> Array:
-  """Returns y_nd = x_(rows_nd)d, for a permutation `rows` of each feature."""
-  places = elements.reshape(-1).at[_flat(rows)]
-  values = places.get(unique_indices=True, mode="promise_in_bounds")
-  return values.reshape(elements.shape)
-
-
-def unpermute(ordered: Array, rows: Array) -> Array:
-  """Returns the x of which `ordered` is `permute(x, rows)`."""
-  places = jnp.zeros(ordered.size, ordered.dtype).at[_flat(rows)]
-  values = places.add(
-    ordered.reshape(-1), unique_indices=True, mode="promise_in_bounds"
-  )
-  return values.reshape(ordered.shape)
-
-
-def sort(
-  elements: Array, sets: Sets, descending: bool = False
-) -> tuple[Array, Array]:
-  """Sorts each feature within each set.
-
-  The gradient follows the permutation. It costs one scatter.
-
-  Args:
-    elements: [N, D].
-    sets: Which set each element belongs to.
-    descending: Whether the highest comes first.
-
-  Returns:
-    The sorted elements [N, D], padding 0, and the row that each came from
-    [N, D] int32. Among equal elements the rows are in any order.
-
-  Raises:
-    ValueError: if there are more rows than a number of the elements' type can
-      count, 2**24 in single precision.
-  """
-  elements = masked(elements, sets)
-  keys = jax.lax.stop_gradient(elements)
-  rows = _sorted_rows(-keys if descending else keys, sets)
-  return permute(elements, rows), rows
-
-
-def rank(elements: Array, sets: Sets, descending: bool = False) -> Array:
-  """Returns [N, D] int32: the place each element has after `sort`.
-
-  Equal elements get different places, in any order; padding gets 0.
-  """
-  _, rows = sort(jax.lax.stop_gradient(elements), sets, descending)
-  place = _column(places(sets), elements)
-  return unpermute(jnp.broadcast_to(place, elements.shape), rows)
-
-
-def interpolate(ordered: Array, at: Array, sets: Sets) -> Array:
-  """Returns the elements of each set at fractional places.
-
-  Linear between neighbours; beyond either end the line through the last two
-  goes on, and a single element is the same everywhere.
-
-  Args:
-    ordered: [N, D], as from `sort`.
-    at: [S, Q], 0 for the first element of the set, n_s - 1 for the last.
-    sets: Which set each element belongs to.
-
-  Returns:
-    [S, Q, D].
-  """
-  last = jnp.maximum(sets.sizes - 1, 0)[:, None]  # [S, 1]
-  lower = jnp.floor(at).astype(jnp.int32)  # [S, Q]
-  lower = jnp.clip(lower, 0, jnp.maximum(last - 1, 0))
-  upper = jnp.minimum(lower + 1, last)
-  first = _starts(sets)[:, None]  # [S, 1]
-  fraction = (at - lower).astype(ordered.dtype)[..., None]  # [S, Q, 1]
-  # An empty set may start past the end.
-  below = ordered.at[first + lower].get(mode="clip")  # [S, Q, D]
-  above = ordered.at[first + upper].get(mode="clip")
-  values = (1 - fraction) * below + fraction * above
-  return jnp.where(_column(sets.sizes > 0, values), values, 0)
-
-
-# How a quantile between two places is settled: numpy's methods of these names.
-INTERPOLATIONS = {
-  "linear": lambda at: at,
-  "lower": jnp.floor,
-  "higher": jnp.ceil,
-  "nearest": jnp.rint,
-  "midpoint": lambda at: (jnp.floor(at) + jnp.ceil(at)) / 2,
-}
-
-
-def quantile(
-  elements: Array,
-  sets: Sets,
-  levels: Sequence[float],
-  interpolation: str = "linear",
-) -> Array:
-  """Returns the quantiles of each feature, the element at q (n_s - 1).
-
-  Args:
-    elements: [N, D].
-    sets: Which set each element belongs to.
-    levels: Q numbers q in [0, 1].
-    interpolation: A key of `INTERPOLATIONS`, for a place between two elements.
-
-  Returns:
-    [S, Q, D].
-  """
-  ordered, _ = sort(elements, sets)
-  dtype = jnp.promote_types(elements.dtype, jnp.float32)
-  last = jnp.maximum(sets.sizes - 1, 0).astype(dtype)  # [S]
-  at = last[:, None] * jnp.asarray(levels, dtype)  # [S, Q]
-  return interpolate(ordered, INTERPOLATIONS[interpolation](at), sets)
+  return jnp.where(sets.mask, rows - broadcast(first_rows(sets), sets), 0)
