@@ -41,7 +41,13 @@ class Layer(hk.Module):
 
   @staticmethod
   def multiply_adds(width: int) -> int:
-    """Returns those of its linear maps, for one node in a forward pass."""
+    """Returns those of its maps from D to D, for one node in a forward pass.
+
+    A multiple of D^2: what grows with D alone is left out.
+
+    Args:
+      width: D.
+    """
     raise NotImplementedError
 
   def __call__(
