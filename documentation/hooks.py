@@ -1,8 +1,8 @@
 """What mkdocs asks while it builds the pages; `mkdocs.yml` names this file.
 
 Pages that are made from the code are added to those of docs/: a page for each
-readout, the API of their modules, and CONTRIBUTING.md and CHANGELOG.md as they
-are.
+readout, the API of their modules, and CONTRIBUTING.md, CHANGELOG.md and the
+tables of speed as they are.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from documentation.readout_pages import ROOT
 _COPIED = {
   "contributing.md": "CONTRIBUTING.md",
   "changelog.md": "CHANGELOG.md",
+  "speed-figures.md": "results/speed.md",
 }
 
 
