@@ -63,6 +63,9 @@ def check(config: ConfigDict) -> None:
   problem.check(fields)
 
 
+_LACKS = "no "  # How a difference begins where the run has no such field.
+
+
 def check_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> None:
   """Refuses a folder that cannot be written or belongs to another run.
 
@@ -89,6 +92,11 @@ def check_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> None:
     differ = differences(config, there)
     if differ and not is_longer(config, there):
       reason = _why_not_longer(config, there)
+      if all(name.startswith(_LACKS) for name in differ):
+        reason = (
+          ": it is of an earlier version, which had no such field. Go on with"
+          " that version, or choose another --workdir"
+        )
       raise ValueError(
         f"workdir {workdir} holds a run with {'; '.join(differ)}{reason}"
       )
@@ -187,8 +195,16 @@ def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
   """
   measured = set(from_data(here))
   here, there = _decisive(here), _decisive(there)
+
+  def words(name: str) -> str:
+    if name not in there:
+      return f"{_LACKS}{name}, not {here[name]!r}"
+    if name not in here:
+      return f"{name}={there[name]!r}, which is no field here"
+    return f"{name}={there[name]!r}, not {here[name]!r}"
+
   return [
-    f"{name}={there.get(name)!r}, not {here.get(name)!r}"
+    words(name)
     for name in sorted(here.keys() | there.keys())
     if name not in measured and here.get(name) != there.get(name)
   ]

@@ -75,7 +75,20 @@ def test_differences_names_field_and_both_values():
     "seed=7, not 0",
   ]
   del there["model"]["message_passing"]["name"]
-  assert "name=None, not 'gcn'" in settings.differences(here, there)[0]
+  first = settings.differences(here, there)[0]
+  assert first == "no model.message_passing.name, not 'gcn'"
+  first = settings.differences(there, here)[0]
+  assert first == "model.message_passing.name='gcn', which is no field here"
+
+
+def test_a_run_of_a_version_without_a_field(tmp_path):
+  here = settings.as_json(get_config("gcn,sum"))
+  there = json.loads(json.dumps(here))
+  del there["csv"]["split_by"]
+  (tmp_path / "config.json").write_text(json.dumps(there))
+  wanted = "no csv.split_by, not '': it is of an earlier version"
+  with pytest.raises(ValueError, match=wanted):
+    settings.check_workdir(tmp_path, here)
 
 
 def _length(schedule="constant", **lengths):
