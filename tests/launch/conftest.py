@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import random
+import signal
 import subprocess
 import sys
 
@@ -13,6 +14,14 @@ import pytest
 from tests.launch import in_process
 
 ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _hangups_are_heard():
+  """Under nohup these tests, and what they start, would ignore SIGHUP."""
+  before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+  yield
+  signal.signal(signal.SIGHUP, before)
 
 
 class Launcher:

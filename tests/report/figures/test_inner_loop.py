@@ -11,7 +11,7 @@ import pytest
 
 from gnn_readout.graphs import make_sets
 from gnn_readout.readouts import EquilibriumAggregation
-from gnn_readout.report.figures import inner_loop, style
+from gnn_readout.report.figures import inner_loop, palette, style
 
 STEPS = range(101, 1010, 101)
 
@@ -100,10 +100,18 @@ def test_figure_6_has_a_panel_for_each_parameter(inner_loop_run, drawn):
     assert high - low > 0.01 * start
 
 
-def test_lines_differ_in_colour_and_in_style():
-  for curves in (inner_loop._NORMS, inner_loop._PARAMETERS):
-    assert len({curve.color for curve in curves}) == len(curves)
-    assert len({curve.style for curve in curves}) == len(curves)
+def test_lines_of_a_panel_differ_in_style_and_have_the_readouts_colour(
+  inner_loop_run, drawn
+):
+  inner_loop.convergence(inner_loop_run())
+  inner_loop.inner_parameters(inner_loop_run())
+  panels = [panel for _, axes in drawn for panel in axes]
+  assert [len(panel.lines) for panel in panels] == [2, 1, 1, 1, 1]
+  for panel in panels:
+    styles = {line.get_linestyle() for line in panel.lines}
+    assert len(styles) == len(panel.lines)
+  colors = {line.get_color() for panel in panels for line in panel.lines}
+  assert colors == {palette.BLUE}
 
 
 def test_what_cannot_be_drawn_is_left_out(inner_loop_run, drawn):
