@@ -200,7 +200,7 @@ def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
     if name not in there:
       return f"{_LACKS}{name}, not {here[name]!r}"
     if name not in here:
-      return f"{name}={there[name]!r}, which is no field here"
+      return f"{name}={there[name]!r}, which is not a field here"
     return f"{name}={there[name]!r}, not {here[name]!r}"
 
   return [

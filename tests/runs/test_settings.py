@@ -78,7 +78,7 @@ def test_differences_names_field_and_both_values():
   first = settings.differences(here, there)[0]
   assert first == "no model.message_passing.name, not 'gcn'"
   first = settings.differences(there, here)[0]
-  assert first == "model.message_passing.name='gcn', which is no field here"
+  assert first == "model.message_passing.name='gcn', which is not a field here"
 
 
 def test_a_run_of_a_version_without_a_field(tmp_path):
