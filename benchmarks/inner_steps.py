@@ -99,9 +99,5 @@ def run(
 
 def _published() -> dict[tuple[str, int], float]:
   """Returns the time of training relative to sum, by readout and steps."""
-  minutes = {
-    (row.readout, int(row.setting.split()[0]) if row.setting else 0): row.value
-    for row in published.molecules()
-    if row.metric == "minutes"
-  }
-  return {key: value / minutes["sum", 0] for key, value in minutes.items()}
+  hours = published.training_hours()
+  return {key: value / hours["sum", 0] for key, value in hours.items()}

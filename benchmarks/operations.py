@@ -8,7 +8,6 @@ say how fast an operation computes, and how fast it reads and writes.
 from __future__ import annotations
 
 import collections
-import dataclasses
 import math
 import pathlib
 import re
@@ -41,8 +40,7 @@ _OPCODE = re.compile(r"(?:^|[\s})\]])([a-z][\w-]*)\(")
 _COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.-]+) \(.*\{$")
 
 
-@dataclasses.dataclass
-class Operation:
+class Operation(NamedTuple):
   """An instruction of a compiled program.
 
   Attributes:
@@ -57,8 +55,8 @@ class Operation:
   name: str
   opcode: str
   origin: str
-  flops: int = 0
-  bytes: int = 0
+  flops: int
+  bytes: int
 
 
 class _Line(NamedTuple):
@@ -129,9 +127,6 @@ def parse(text: str) -> dict[str, Operation]:
   """
   lines = list(_lines(text))
   shapes = {line.name: line.shape for _, line in lines}
-  inside = collections.Counter()
-  for computation, line in lines:
-    inside[computation] += _flops(line, shapes)
   bodies = collections.defaultdict(list)
   for computation, line in lines:
     bodies[computation].append(line)
@@ -139,7 +134,7 @@ def parse(text: str) -> dict[str, Operation]:
   fused = {
     name
     for _, line in lines
-    if line.opcode == "fusion" or line.opcode in ("reduce", "scatter", "sort")
+    if line.opcode in ("fusion", "reduce", "scatter", "sort")
     for name in re.findall(r"(?:calls|to_apply)=%?([\w.-]+)", line.rest)
   }
   operations = {}
@@ -147,13 +142,12 @@ def parse(text: str) -> dict[str, Operation]:
     if line.opcode in _CONTROL or computation in fused:
       continue
     called = re.findall(r"calls=%?([\w.-]+)", line.rest)
-    flops = _flops(line, shapes) + sum(inside[name] for name in called)
     body = [inner for name in called for inner in bodies[name]] or [line]
     operations[line.name] = Operation(
       line.name,
       line.opcode,
       _origin(line.rest),
-      flops,
+      sum(_flops(inner, shapes) for inner in body),
       _moved(line, body, shapes),
     )
   return operations

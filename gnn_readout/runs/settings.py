@@ -63,9 +63,6 @@ def check(config: ConfigDict) -> None:
   problem.check(fields)
 
 
-_LACKS = "no "  # How a difference begins where the run has no such field.
-
-
 def check_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> None:
   """Refuses a folder that cannot be written or belongs to another run.
 
@@ -92,7 +89,7 @@ def check_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> None:
     differ = differences(config, there)
     if differ and not is_longer(config, there):
       reason = _why_not_longer(config, there)
-      if all(name.startswith(_LACKS) for name in differ):
+      if not _differing(config, there) & flatten(there).keys():
         reason = (
           ": it is of an earlier version, which had no such field. Go on with"
           " that version, or choose another --workdir"
@@ -193,21 +190,28 @@ def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
   Returns:
     Words such as `seed=1, not 0`: what the run has, then what is asked for.
   """
-  measured = set(from_data(here))
+  names = sorted(_differing(here, there))
   here, there = _decisive(here), _decisive(there)
 
   def words(name: str) -> str:
     if name not in there:
-      return f"{_LACKS}{name}, not {here[name]!r}"
+      return f"no {name}, not {here[name]!r}"
     if name not in here:
       return f"{name}={there[name]!r}, which is not a field here"
     return f"{name}={there[name]!r}, not {here[name]!r}"
 
-  return [
-    words(name)
-    for name in sorted(here.keys() | there.keys())
+  return [words(name) for name in names]
+
+
+def _differing(here: dict[str, Any], there: dict[str, Any]) -> set[str]:
+  """Returns the names of the fields that `differences` lists."""
+  measured = set(from_data(here))
+  here, there = _decisive(here), _decisive(there)
+  return {
+    name
+    for name in here.keys() | there.keys()
     if name not in measured and here.get(name) != there.get(name)
-  ]
+  }
 
 
 def is_longer(here: dict[str, Any], there: dict[str, Any]) -> bool:

@@ -82,6 +82,17 @@ def molecules() -> tuple[Published, ...]:
   return tuple(Published(**_typed(row, numbers)) for row in _rows("molecules"))
 
 
+def training_hours() -> dict[tuple[str, int], float]:
+  """Returns those of table E.2, by readout and inner steps, 0 for none."""
+  return {
+    (row.readout, int(row.setting.split()[0]) if row.setting else 0): (
+      row.value / 60
+    )
+    for row in molecules()
+    if row.metric == "minutes"
+  }
+
+
 def find(
   dataset: str, model: str, readout: str, width: int, metric: str, split: str
 ) -> Published | None:

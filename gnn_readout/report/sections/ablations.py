@@ -227,7 +227,7 @@ def time_rows(
   Args:
     its_groups: From `time_groups`.
   """
-  levels = _published_hours()
+  levels = published.training_hours()
   rows, seen = [], set()
   for group in its_groups:
     base = _hours(group[0])
@@ -296,17 +296,6 @@ def _published(table: str) -> dict[tuple[str, str], float]:
     (row.model, row.setting): row.value
     for row in published.molecules()
     if row.source == f"Bartunov et al. 2022, {table}"
-  }
-
-
-def _published_hours() -> dict[tuple[str, int], float]:
-  """Hours by readout and inner steps, 0 for none."""
-  return {
-    (row.readout, int(row.setting.split()[0]) if row.setting else 0): (
-      row.value / 60
-    )
-    for row in published.molecules()
-    if row.metric == "minutes"
   }
 
 
