@@ -19,6 +19,7 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax import Array
 
 from gnn_readout.layers import permutation
@@ -31,21 +32,19 @@ _EVALUATION_BATCH = 16
 def place_all(scores: Array) -> Array:
   """Returns the elements [S, N] of all places that have the highest sum.
 
-  The Hungarian method of scipy, on the host.
+  By the Hungarian method, one set after the other. Not scipy's in a callback,
+  which on a machine with one core waits for itself for ever.
 
   Args:
     scores: [S, N, N], of elements at places.
   """
 
-  def solve(scores: np.ndarray) -> np.ndarray:
-    from scipy.optimize import linear_sum_assignment
+  def solve(scores: Array) -> Array:
+    finite = jnp.nan_to_num(scores, nan=-1e30, neginf=-1e30)
+    places, elements = optax.assignment.hungarian_algorithm(-finite.T)
+    return jnp.zeros_like(elements).at[places].set(elements)
 
-    finite = np.nan_to_num(np.asarray(scores), nan=-1e30, neginf=-1e30)
-    columns = [linear_sum_assignment(x.T, maximize=True)[1] for x in finite]
-    return np.stack(columns).astype(np.int32)
-
-  shape = jax.ShapeDtypeStruct(scores.shape[:2], jnp.int32)
-  return jax.pure_callback(solve, shape, scores, vmap_method="sequential")
+  return jax.lax.map(solve, scores)
 
 
 def make_task(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -28,6 +32,32 @@ def test_places_are_scipys():
   for order, own in zip(np.asarray(got), scores):
     elements, places = linear_sum_assignment(-own)
     np.testing.assert_array_equal(order[places], elements)
+
+
+_ONE_CORE = """
+import os
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import jax, jax.numpy as jnp, numpy as np
+from gnn_readout.tasks import sorting
+rng = np.random.default_rng(0)
+both = jax.jit(lambda x: [sorting.place_all(jnp.exp(x)), sorting.place_all(x)])
+for _ in range(20):
+  found = jax.block_until_ready(both(rng.normal(size=(8, 120, 120))))
+print(*(places.shape for places in found))
+"""
+
+
+@pytest.mark.skipif(
+  not hasattr(os, "sched_setaffinity"), reason="needs sched_setaffinity"
+)
+def test_one_core_is_enough():
+  """As in a job with one CPU, where a callback of JAX never returns."""
+  command = [sys.executable, "-c", _ONE_CORE]
+  own = os.environ | {"XLA_FLAGS": ""}  # Not the devices of these tests.
+  got = subprocess.run(
+    command, env=own, capture_output=True, text=True, timeout=300
+  )
+  assert got.stdout == "(8, 120) (8, 120)\n", got.stderr
 
 
 @pytest.mark.parametrize("variant", config_lib.MODELS)
