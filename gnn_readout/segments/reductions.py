@@ -147,10 +147,10 @@ def min(elements: Array, sets: Sets) -> Array:
 
 
 def _as_integers(x: Array) -> Array:
-  """Returns integers in the order of the floats x: NaN, the highest, is 2^b - 1.
+  """Returns integers in the order of the floats x, the largest where x is NaN.
 
-  An involution but for NaN: the bits of positive floats are in their order, and
-  those of negative floats in the reverse one.
+  The bits of positive floats are in their order, and those of negative floats
+  in the reverse one.
   """
   bits = jnp.dtype(f"int{8 * x.dtype.itemsize}")
   integers = jax.lax.bitcast_convert_type(x, bits)

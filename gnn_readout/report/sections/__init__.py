@@ -12,6 +12,7 @@ from gnn_readout.records import Record
 from gnn_readout.report.blocks import Block
 from gnn_readout.report.sections import (
   ablations,
+  agreement,
   decoded_sets,
   inner_loop,
   orders,
@@ -138,6 +139,13 @@ SECTIONS: dict[str, Row] = {
     "record of task 'mosaics' with a score",
     "python -m launch.train --config=configs/mosaics.py:po_u,digits"
     " --workdir=DIR",
+  ),
+  "agreement": Row(
+    "Whether tasks rank the readouts alike",
+    agreement.make,
+    "two tasks with five readouts in common",
+    "python -m launch.sweep --sweep=configs/mnist_sets.py:readouts"
+    " --workdir=DIR --records=results/records",
   ),
   "readouts": Row(
     "Readouts",
