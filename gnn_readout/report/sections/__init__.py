@@ -14,6 +14,7 @@ from gnn_readout.report.sections import (
   ablations,
   agreement,
   decoded_sets,
+  findings,
   inner_loop,
   orders,
   polygons,
@@ -48,6 +49,13 @@ class Row(NamedTuple):
 
 # In the order of the page.
 SECTIONS: dict[str, Row] = {
+  "findings": Row(
+    "What was found",
+    findings.make,
+    "two runs that a paper compares",
+    "python -m launch.sweep --sweep=configs/molpcba.py:table2 --workdir=DIR"
+    " --records=results/records",
+  ),
   "table2": Row(
     "Readouts on molecules (Table 2)",
     table2.make,

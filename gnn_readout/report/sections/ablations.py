@@ -134,7 +134,7 @@ def table_rows(
     ablation: A row of `ABLATIONS`.
     its_groups: From `groups`.
   """
-  levels = _published(ablation.table)
+  levels = published_scores(ablation.table)
   title = "published (MAP)"
   rows, seen = [], set()
   for value, entry in (item for g in its_groups for item in g.items()):
@@ -290,8 +290,12 @@ def _no_runs(sweep: str) -> str:
   )
 
 
-def _published(table: str) -> dict[tuple[str, str], float]:
-  """Validation scores by message passing and setting."""
+def published_scores(table: str) -> dict[tuple[str, str], float]:
+  """Returns the paper's validation scores, by message passing and setting.
+
+  Args:
+    table: Number of the table, such as 'E.1'.
+  """
   return {
     (row.model, row.setting): row.value
     for row in published.molecules()
@@ -332,7 +336,7 @@ def _lines(
 def _published_line() -> figures.Line:
   points = {
     int(setting.split()[0]): (value, None)
-    for (_, setting), value in _published("E.1").items()
+    for (_, setting), value in published_scores("E.1").items()
   }
   return figures.Line(f"{_PAPER_DATASET}, gcn, published", "MAP", points)
 

@@ -171,11 +171,21 @@ def _ogb(entry: Selection) -> published.Published | None:
   )
 
 
-def _published(model: str, readout: str) -> str:
+def published_score(entry: Selection) -> float | None:
+  """Returns the MAP of the same row of Table 2, None if it has none."""
+  return _level(*_model_readout(entry))
+
+
+def _level(model: str, readout: str) -> float | None:
   found = published.find(
     _PAPER_DATASET, model, readout, molecules.WIDTH, "ap", "test"
   )
-  return "" if found is None else f"{found.value:.3f}"
+  return None if found is None else found.value
+
+
+def _published(model: str, readout: str) -> str:
+  level = _level(model, readout)
+  return "" if level is None else f"{level:.3f}"
 
 
 def _cells(entry: Selection) -> dict[str, str]:

@@ -1,0 +1,420 @@
+"""What was found: the papers' claims, one by one, and what our runs say."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from gnn_readout.records import METRIC_NAMES, Record, field
+from gnn_readout.report.blocks import Block, Table
+from gnn_readout.report.results import crossvals, molecules, published, tasks
+from gnn_readout.report.results.crossvals import BASE, FSPOOL
+from gnn_readout.report.results.folds import compare
+from gnn_readout.report.results.selection import Selection, alike, select
+from gnn_readout.report.sections import (
+  ablations,
+  decoded_sets,
+  set_rows,
+  table2,
+)
+from gnn_readout.statistics import holm
+from gnn_readout.statistics.t_tests import (
+  LEVEL,
+  TTest,
+  resampled,
+  two_samples,
+)
+from gnn_readout.wording import counted
+
+SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "not decided"
+
+
+class Case(NamedTuple):
+  """Two results of which a paper says that the first is better.
+
+  Attributes:
+    setting: What both have in common.
+    gain: How much better the first is, in `unit`; negative if it is worse.
+    unit: Name of a metric.
+    number: Of what the means are taken, such as '3 and 3 seeds'.
+    test: Of the gain; None where a side has a single value.
+    published: The two results in the paper, if it gives numbers.
+  """
+
+  setting: str
+  gain: float
+  unit: str
+  number: str
+  test: TTest | None
+  published: str = ""
+
+
+class Claim(NamedTuple):
+  """What a paper says.
+
+  Attributes:
+    theme: What it is about, such as 'Molecules'.
+    text: What is said, without a full stop.
+    source: Where.
+    cases: Takes all records, and returns what of them bears on it.
+  """
+
+  theme: str
+  text: str
+  source: str
+  cases: Callable[[Sequence[Record]], Sequence[Case]]
+
+
+class Finding(NamedTuple):
+  """What our runs say of a claim in one setting.
+
+  Attributes:
+    case: Our two results.
+    p: Of no difference, after Holm's correction for all cases of the claim;
+      None if there is no test.
+  """
+
+  case: Case
+  p: float | None
+
+  @property
+  def verdict(self) -> str:
+    """Whether the claim is supported, contradicted or not decided."""
+    if self.p is None or self.p >= LEVEL:
+      return OPEN
+    return SUPPORTED if self.case.gain > 0 else CONTRADICTED
+
+
+def make(records: Sequence[Record]) -> list[Block]:
+  """Makes the section of the papers' claims."""
+  by_claim = {claim: examine(claim, records) for claim in CLAIMS}
+  found = [(claim, x) for claim, own in by_claim.items() for x in own]
+  if not found:
+    return []
+  themes = dict.fromkeys(claim.theme for claim, _ in found)
+  sentences = [
+    f"{theme}: "
+    + "; ".join(
+      _clause(claim, own)
+      for claim, own in by_claim.items()
+      if own and claim.theme == theme
+    )
+    + "."
+    for theme in themes
+  ]
+  return [
+    *sentences,
+    "A row below is a setting in which both sides of a claim ran: the"
+    " difference of the mean test scores, positive where the claim holds, and"
+    f" its {1 - LEVEL:.0%} confidence interval. The claim is supported or"
+    f" contradicted there if p < {LEVEL} after Holm's correction for all its"
+    " settings. Else it is not decided, as it is where a side has a single"
+    " seed. Our runs are shorter than those of the papers, on other data or"
+    " less of it; the sections below say by how much.",
+    Table("The papers' claims", [_cells(claim, x) for claim, x in found]),
+  ]
+
+
+def examine(claim: Claim, records: Sequence[Record]) -> list[Finding]:
+  """Returns what our runs say of a claim, one finding for each setting.
+
+  Args:
+    claim: One of `CLAIMS`.
+    records: Records of all kinds.
+  """
+  cases = claim.cases(records)
+  tested = [case.test.p for case in cases if case.test]
+  corrected = iter(holm.corrected(tested))
+  return [
+    Finding(case, next(corrected) if case.test else None) for case in cases
+  ]
+
+
+def _clause(claim: Claim, found: Sequence[Finding]) -> str:
+  number = {
+    verdict: sum(x.verdict == verdict for x in found)
+    for verdict in (SUPPORTED, CONTRADICTED, OPEN)
+  }
+  if len(found) == 1:
+    return f"{claim.text}: {found[0].verdict} in one setting"
+  parts = " and ".join(
+    f"{verdict} in {n}" for verdict, n in number.items() if n
+  )
+  return f"{claim.text}: {parts} of {counted(len(found), 'setting')}"
+
+
+def _cells(claim: Claim, x: Finding) -> dict[str, str]:
+  test = x.case.test
+  return {
+    "claim": claim.text,
+    "source": claim.source,
+    "paper": x.case.published,
+    "setting": x.case.setting,
+    "difference": f"{x.case.gain:+.3g} {x.case.unit}",
+    f"{1 - LEVEL:.0%} interval": (
+      f"[{test.low:+.3g}, {test.high:+.3g}]" if test else ""
+    ),
+    "p": "" if x.p is None else f"{x.p:.2g}",
+    "means of": x.case.number,
+    "verdict": x.verdict,
+  }
+
+
+def _case(
+  setting: str,
+  first: Selection,
+  second: Selection,
+  levels: Sequence[float | None] = (),
+  unit: str = "",
+) -> Case:
+  """Compares the seeds of two rows.
+
+  Args:
+    setting: What both have in common.
+    first: What is said to be better.
+    second: What is said to be worse.
+    levels: What the paper gives for either, if it does.
+    unit: Of those.
+  """
+  sign = -1 if first.record["lower_is_better"] else 1
+  sides = [[sign * x for x in row.tests] for row in (first, second)]
+  gain = statistics.fmean(sides[0]) - statistics.fmean(sides[1])
+  number = f"{len(sides[0])} and {counted(len(sides[1]), 'seed')}"
+  metric = METRIC_NAMES.get(first.metric, first.metric)
+  test = two_samples(*sides)
+  return Case(setting, gain, metric, number, test, _against(levels, unit))
+
+
+def _against(levels: Sequence[float | None], unit: str) -> str:
+  """Returns such as '0.252 against 0.203 MAP'; '' if one is not known."""
+  known = [f"{level:.3g}" for level in levels if level is not None]
+  return f"{known[0]} against {known[1]} {unit}" if len(known) == 2 else ""
+
+
+def _on_molecules(
+  first: str, second: str
+) -> Callable[[Sequence[Record]], list[Case]]:
+  """Returns the cases in which nothing but the readout differs."""
+
+  def cases(records: Sequence[Record]) -> list[Case]:
+    runs = filter(molecules.is_scored, molecules.runs(records))
+    found = []
+    for group in alike(table2.members(select(runs)), without="model.readout"):
+      by_name = {molecules.readout_name(row.record): row for row in group}
+      if {first, second} <= by_name.keys():
+        pair = [by_name[first], by_name[second]]
+        levels = map(table2.published_score, pair)
+        found.append(_case(_dataset(group[0]), *pair, [*levels], "MAP"))
+    return found
+
+  return cases
+
+
+def _dataset(row: Selection) -> str:
+  record = row.record
+  width = field(record, "model.message_passing.width")
+  return (
+    f"{record['dataset']['name']}, {molecules.model_name(record)},"
+    f" {width} wide, {record['epochs']:.3g} epochs"
+  )
+
+
+def _ablation(
+  table: str, better: float, worse: float
+) -> Callable[[Sequence[Record]], list[Case]]:
+  """Returns the cases of two values of what a table of the paper varies."""
+  (ablation,) = (x for x in ablations.ABLATIONS if x.table == table)
+
+  def cases(records: Sequence[Record]) -> list[Case]:
+    runs = filter(molecules.is_scored, molecules.runs(records))
+    levels = ablations.published_scores(table)
+    return [
+      _case(
+        f"{_dataset(group[better])}, {ablation.setting(better)} against"
+        f" {ablation.setting(worse)}",
+        group[better],
+        group[worse],
+        [
+          levels.get((molecules.model_name(x.record), ablation.setting(value)))
+          for value, x in ((better, group[better]), (worse, group[worse]))
+        ],
+        "MAP on validation",
+      )
+      for group in ablations.groups(select(runs), ablation)
+      if {better, worse} <= group.keys()
+    ]
+
+  return cases
+
+
+def _median(records: Sequence[Record]) -> list[Case]:
+  """Returns the cases, one for each width and length."""
+  by_length: dict[tuple, dict[str, Selection]] = {}
+  for row in tasks.rows(records, "median"):
+    key = tasks.width(row), tasks.length(row)
+    by_length.setdefault(key, {})[tasks.label(row)] = row
+  return [
+    _case(
+      f"D = {width}, {length.steps:,} steps, {length.schedule} rate",
+      by_name["equilibrium"],
+      by_name["attention"],
+    )
+    for (width, length), by_name in by_length.items()
+    if {"equilibrium", "attention"} <= by_name.keys()
+  ]
+
+
+def _on_sets(
+  task: str,
+  fields: Sequence[str],
+  first: str,
+  second: str,
+  name: Callable[[Selection], str] = tasks.label,
+) -> Callable[[Sequence[Record]], list[Case]]:
+  """Returns the cases of a task on sets, one for each setting."""
+
+  def cases(records: Sequence[Record]) -> list[Case]:
+    found = []
+    rows = tasks.rows(records, task)
+    for setting, group in set_rows.by_setting(rows, fields, name).items():
+      by_name = {name(row): row for row in group}
+      if {first, second} <= by_name.keys():
+        found.append(_case(setting, by_name[first], by_name[second]))
+    return found
+
+  return cases
+
+
+def _counting(records: Sequence[Record]) -> list[Case]:
+  """Returns one case, of the means of all sides and shares of noise."""
+  settings: dict[tuple, dict[str, float]] = {}
+  for row in tasks.rows(records, "counting"):
+    key = field(row.record, "side"), field(row.record, "noise")
+    score = statistics.fmean(row.tests)
+    settings.setdefault(key, {}).setdefault(tasks.label(row), score)
+  gaps = [
+    scores["module"] - scores["score_sum"]
+    for scores in settings.values()
+    if {"module", "score_sum"} <= scores.keys()
+  ]
+  if len(gaps) < 2:
+    return []
+  mean, number = statistics.fmean(gaps), f"{len(gaps)} settings"
+  test = resampled(gaps, 0)  # Of pairs that are independent.
+  return [Case("sides and noise of Figure 3.6", mean, "accuracy", number, test)]
+
+
+def _graphs(records: Sequence[Record]) -> list[Case]:
+  """Returns FSPool against GIN-Base, one case for each dataset."""
+  found = []
+  for first, second in crossvals.pairs(crossvals.runs(records)):
+    if (crossvals.label(first), crossvals.label(second)) == (BASE, FSPOOL):
+      paired = compare(first, second)
+      gain = second["test"]["value"] - first["test"]["value"]
+      if paired.test:  # Of the folds that both have.
+        gain = paired.test.difference
+      name = first["dataset"]["name"].removeprefix("tu/")
+      setting = f"{name}, {crossvals.setting(first)}"
+      folds = paired.wins + paired.ties + paired.losses
+      number = counted(folds, "fold")
+      levels = [
+        published.tu(record["dataset"]["name"], "gin", readout)
+        for record in (second, first)
+        for readout in [record["config"]["model"]["readout"]["name"]]
+      ]
+      against = _against([x and x.accuracy for x in levels], "accuracy")
+      case = Case(setting, gain, "accuracy", number, paired.test, against)
+      found.append(case)
+  return found
+
+
+_PAPER = "Bartunov et al. 2022"
+_THESIS = "Zhang 2020 (thesis)"
+CLAIMS = (
+  Claim(
+    "Molecules",
+    "equilibrium is better than the sum",
+    f"{_PAPER}, Table 2",
+    _on_molecules("equilibrium", "sum"),
+  ),
+  Claim(
+    "Molecules",
+    "equilibrium is better than attention",
+    f"{_PAPER}, Table 2",
+    _on_molecules("equilibrium", "attention"),
+  ),
+  Claim(
+    "Molecules",
+    "attention is better than the sum",
+    f"{_PAPER}, Table 2",
+    _on_molecules("attention", "sum"),
+  ),
+  Claim(
+    "Inside Equilibrium Aggregation",
+    "10 inner steps are better than 1",
+    f"{_PAPER}, table E.1",
+    _ablation("E.1", 10, 1),
+  ),
+  Claim(
+    "Inside Equilibrium Aggregation",
+    "the full capacity is better than a tenth",
+    f"{_PAPER}, table E.4",
+    _ablation("E.4", 1.0, 0.1),
+  ),
+  Claim(
+    "Inside Equilibrium Aggregation",
+    "it is better than attention at the median",
+    f"{_PAPER}, Figure 3",
+    _median,
+  ),
+  Claim(
+    "Graphs",
+    "FSPool is better than GIN-Base",
+    f"{_THESIS}, table 5.10",
+    _graphs,
+  ),
+  Claim(
+    "Sets",
+    "the counting module is better than the sum of the scores",
+    f"{_THESIS}, Figure 3.6",
+    _counting,
+  ),
+  Claim(
+    "Sets",
+    "FSPool classifies digits better than the sum",
+    f"{_THESIS}, tables 5.6 to 5.8",
+    _on_sets("mnist_sets", ("noise", "num_steps"), "fspool", "sum"),
+  ),
+  Claim(
+    "Sets",
+    "FSPool classifies digits better than the maximum",
+    f"{_THESIS}, tables 5.6 to 5.8",
+    _on_sets("mnist_sets", ("noise", "num_steps"), "fspool", "max"),
+  ),
+  Claim(
+    "Sets",
+    "DSPN predicts the corners of a polygon from its rotation better than an"
+    " MLP",
+    f"{_THESIS}, chapter 6",
+    _on_sets(
+      "set_prediction",
+      ("num_points", "input"),
+      "dspn fspool",
+      "mlp",
+      decoded_sets.decoder,
+    ),
+  ),
+  Claim(
+    "Sets",
+    "DSPN decodes polygons better with FSPool than with the sum",
+    f"{_THESIS}, section 6.5.2",
+    _on_sets(
+      "set_prediction",
+      ("num_points", "input", "model.test_num_steps", "num_steps"),
+      "dspn fspool",
+      "dspn sum",
+      decoded_sets.decoder,
+    ),
+  ),
+)
