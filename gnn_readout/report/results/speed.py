@@ -55,6 +55,11 @@ def _molecules(model: str, *more: str) -> Figure:
   return Figure(("train", config, *_PYG, *more), (_MOLECULES,))
 
 
+def _sets(config: str, *more: str) -> Figure:
+  batch = "--config.batch_size=64"
+  return Figure(("sets", f"--config=configs/{config}", *more, batch), ())
+
+
 def _tu(name: str, readout: str) -> Figure:
   config = f"--config=configs/tu.py:{name},{readout}"
   return Figure(("train", config, *_PYG), (f"tu/{name}",))
@@ -81,6 +86,8 @@ FIGURES: dict[str, Figure] = {
     ),
     (_MOLECULES,),
   ),
+  "dspn": _sets("set_prediction.py:polygons,dspn"),
+  "sorting": _sets("sorting.py:po_u", "--config.set_size=120"),
   "population": Figure(
     ("population", "--config=configs/tu.py:MUTAG,sum"), ("tu/MUTAG",)
   ),
