@@ -42,8 +42,7 @@ def run(
   Raises:
     ValueError: If there is no config, or there are not several devices.
   """
-  if config is None:
-    raise ValueError("benchmark 'devices' needs --config.")
+  steps.check_config(config, "devices")
   devices.use_all_cores()
   num_devices = jax.local_device_count()
   if num_devices < 2:

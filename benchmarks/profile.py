@@ -34,8 +34,7 @@ def run(
     In `rows`, every operation with its milliseconds, calls, GFLOP/s and GB/s,
     the dearest first; besides them the step as a whole and the machine's rates.
   """
-  if config is None:
-    raise ValueError("benchmark 'profile' needs --config.")
+  steps.check_config(config, "profile")
   work = steps.load(config, _NUM_BATCHES, dataset, data_dir, cache_dir)
   program, batches = steps.program_of(work)
   batch = max(batches, key=lambda batch: batch.padded)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
-from benchmarks import peers, timing
-from gnn_readout.runs import settings
+from benchmarks import peers, steps, timing
+from gnn_readout.runs import devices, settings
 from gnn_readout.tasks import make_problem
 from gnn_readout.training.program import Program
 from gnn_readout.wording import counted
@@ -37,24 +38,25 @@ def run(
     cache_dir: Where what was made of them is.
 
   Returns:
-    In `rows` the record of `timing.compare`, in sets per second.
+    In `rows` records of `timing.compare`, in sets per second: of one device,
+    and of one for each core where a CPU has several.
 
   Raises:
     ValueError: If there is no config, or no peer of what it describes.
   """
-  if config is None:
-    raise ValueError("benchmark 'sets' needs --config.")
+  steps.check_config(config, "sets")
   settings.check(config)
   if config.get("task") not in PEERS or not _has_peer(config):
     known = "; ".join(f"{task}: {what}" for task, (what, _) in PEERS.items())
     raise ValueError(f"benchmark 'sets' has peers of {known}.")
+  devices.use_all_cores()
   torch_sets = peers.load("torch_sets")
-  # Steps are made as long as the clock runs.
-  config = config.copy_and_resolve_references().unlock()
-  config.num_steps = np.iinfo(np.int32).max
-  problem = make_problem(config, data_dir, cache_dir)
-  program = Program([problem])
-  program.initialise()
+  sides = {
+    number: _program(config, number, data_dir, cache_dir)
+    for number in sorted({1, jax.local_device_count()})
+    if config.batch_size % (number * (config.chunk_size or 1)) == 0
+  }
+  problem = sides[1].problems[0]
   params = jax.device_get(jax.jit(problem.init)(jax.random.key(0)))
   module = getattr(torch_sets, PEERS[config.task][1])(params, config.to_dict())
   step = torch_sets.make_step(module, config.optimizer.learning_rate)
@@ -63,32 +65,54 @@ def run(
     torch_sets.to_torch(jax.device_get(draw(key)))
     for key in jax.random.split(jax.random.key(1), _NUM_BATCHES)
   ]
+  num_sets = _NUM_BATCHES * config.batch_size
 
-  def ours() -> int:
-    program.advance(_NUM_BATCHES)
-    return _NUM_BATCHES * config.batch_size
+  def ours(program: Program) -> Callable[[], int]:
+    def steps() -> int:
+      program.advance(_NUM_BATCHES)
+      return num_sets
+
+    return steps
 
   def peer() -> int:
     for batch in batches:
       step(batch)
-    return _NUM_BATCHES * config.batch_size
+    return num_sets
 
-  shape = batches[0].shape
-  size = shape[-1]
-  record = timing.compare(
-    f"{config.task}, n = {size}",
-    timing.alternate({"ours": ours, "peer": peer}, rounds),
-    unit="sets/s",
-    against="PyTorch, dense",
+  size = batches[0].shape[-1]
+  timed = timing.alternate(
+    {number: ours(program) for number, program in sides.items()}
+    | {"peer": peer},
+    rounds,
   )
+  records = [
+    timing.compare(
+      f"{config.task}, n = {size}, {counted(number, 'device')}",
+      {"ours": timed[number], "peer": timed["peer"]},
+      unit="sets/s",
+      against="PyTorch, dense",
+    )
+    for number in sides
+  ]
   timing.print_compared(
     f"training step, batch {config.batch_size}, float32,"
     f" {counted(config.model.num_steps, 'inner step')},"
     f" {counted(os.cpu_count(), 'core')}; the peer is PyTorch, dense",
-    [record],
+    records,
   )
   facts = {"batch_size": config.batch_size, "size": size}
-  return {"name": "sets", "rows": [{**record, **facts}]}
+  return {"name": "sets", "rows": [{**record, **facts} for record in records]}
+
+
+def _program(
+  config: Any, num_devices: int, data_dir: str | None, cache_dir: str | None
+) -> Program:
+  """Returns a program that makes steps as long as the clock runs."""
+  config = config.copy_and_resolve_references().unlock()
+  config.update(num_devices=num_devices, num_steps=np.iinfo(np.int32).max)
+  program = Program([make_problem(config, data_dir, cache_dir)])
+  program.initialise()
+  return program
 
 
 def _has_peer(config: Any) -> bool:

@@ -83,8 +83,16 @@ def load(
     dataset: Name of the dataset; `DATASET` by default.
     data_dir: As `gnn_readout.data.load` takes it.
     cache_dir: As `gnn_readout.data.load` takes it.
+
+  Raises:
+    ValueError: If the config is one of a task on sets, or impossible.
   """
   settings.check(config)
+  if task := config.get("task"):
+    raise ValueError(
+      f"the config is for the task {task!r}, not for graphs, such as that of"
+      " configs/molpcba.py."
+    )
   if config.dataset.startswith("tu/"):
     if dataset not in (None, config.dataset):
       raise ValueError(f"the config is for {config.dataset}, got {dataset!r}.")
@@ -104,6 +112,12 @@ def load(
   return Work(
     config, store, batches, float(real) / _count(batches), padded / len(batches)
   )
+
+
+def check_config(config: Any, benchmark: str) -> None:
+  """Raises ValueError if a benchmark that needs a config has none."""
+  if config is None:
+    raise ValueError(f"benchmark {benchmark!r} needs --config.")
 
 
 def check_peers(against: Sequence[str], known: Sequence[str]) -> None:

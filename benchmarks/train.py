@@ -36,8 +36,7 @@ def run(
   Returns:
     In `rows`, what `compare` returns.
   """
-  if config is None:
-    raise ValueError("benchmark 'train' needs --config.")
+  steps.check_config(config, "train")
   against = list(against) or ["pyg"]
   steps.check_peers(against, (*steps.PEERS, *READOUTS))
   work = steps.load(config, _NUM_BATCHES, dataset, data_dir, cache_dir)

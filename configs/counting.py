@@ -73,6 +73,8 @@ def get_config(variant: str = "module") -> ml_collections.ConfigDict:
   config.batch_size = 1024  # In sets.
   # Sets computed at a time, to fit a CPU's cache; 0 (all) suits a GPU.
   config.chunk_size = 64
+  # Devices that share a batch; 0: one device, or one of each process.
+  config.num_devices = 0
   config.optimizer = ml_collections.ConfigDict(
     {
       "learning_rate": 1e-2 if word in MODULES else 1e-3,

@@ -77,6 +77,8 @@ def get_config(variant: str = "equilibrium") -> ml_collections.ConfigDict:
   config.batch_size = 64  # In sets.
   # Sets computed at a time, to fit a CPU's cache; 0 (all) suits a GPU.
   config.chunk_size = 4
+  # Devices that share a batch; 0: one device, or one of each process.
+  config.num_devices = 0
 
   config.model = ml_collections.ConfigDict()
   config.model.width = 32  # D, what a set is pooled to.

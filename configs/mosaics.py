@@ -59,6 +59,8 @@ def get_config(variant: str = "po_u,digits") -> ml_collections.ConfigDict:
 
   config.batch_size = 32  # In images.
   config.chunk_size = 0  # Images computed at a time; 0: all.
+  # Devices that share a batch; 0: one device, or one of each process.
+  config.num_devices = 0
   config.optimizer = ml_collections.ConfigDict(
     {
       "learning_rate": 1e-3,

@@ -79,6 +79,8 @@ def get_config(variant: str = "sum") -> ml_collections.ConfigDict:
 
   config.batch_size = 8  # In sets.
   config.chunk_size = 0  # Sets computed at a time; 0: all.
+  # Devices that share a batch; 0: one device, or one of each process.
+  config.num_devices = 0
   config.optimizer = ml_collections.ConfigDict(
     {
       "learning_rate": 3e-4,

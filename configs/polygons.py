@@ -63,6 +63,8 @@ def get_config(variant: str = "fspool,direct") -> ml_collections.ConfigDict:
   config.model.decoder = words["MODEL"]
 
   config.batch_size = 16
+  # Devices that share a batch; 0: one device, or one of each process.
+  config.num_devices = 0
   config.optimizer = ml_collections.ConfigDict({"learning_rate": 1e-3})
   config.num_steps = 10240
   config.eval_every = 1024

@@ -82,6 +82,8 @@ def get_config(variant: str = "box,dspn") -> ml_collections.ConfigDict:
 
   config.batch_size = 32  # Sets.
   config.chunk_size = 0  # Of them computed at a time; 0: all.
+  # Devices that share a batch; 0: one device, or one of each process.
+  config.num_devices = 0
   config.optimizer = ml_collections.ConfigDict(
     {
       "learning_rate": 1e-3,

@@ -88,6 +88,8 @@ def get_config(variant: str = "polygons,dspn") -> ml_collections.ConfigDict:
 
   config.batch_size = 32  # In sets.
   config.chunk_size = 8 if is_digits else 0  # Sets computed at a time; 0: all.
+  # Devices that share a batch; 0: one device, or one of each process.
+  config.num_devices = 0
   config.optimizer = ml_collections.ConfigDict(
     {
       "learning_rate": 1e-2 if is_digits else 1e-3,

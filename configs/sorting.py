@@ -65,6 +65,8 @@ def get_config(variant: str = "po_u") -> ml_collections.ConfigDict:
 
   config.batch_size = 512  # In sets.
   config.chunk_size = 16  # Sets computed at a time; 0: all.
+  # Devices that share a batch; 0: one device, or one of each process.
+  config.num_devices = 0
   config.optimizer = ml_collections.ConfigDict(
     {
       "learning_rate": 0.1,

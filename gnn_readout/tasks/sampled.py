@@ -36,7 +36,7 @@ class SampledProblem(Problem):
     "task",
   )
   POSITIVE = (*Problem.POSITIVE, "eval_every", "num_eval_sets", "num_steps")
-  NOT_NEGATIVE = (*Problem.NOT_NEGATIVE, "chunk_size")
+  NOT_NEGATIVE = (*Problem.NOT_NEGATIVE, "chunk_size", "num_devices")
   SCHEDULES = ("constant", "cosine", "plateau")  # The others count epochs.
 
   def __init__(
@@ -62,7 +62,7 @@ class SampledProblem(Problem):
       name: A key of `tasks.TASKS`.
       config: `num_steps`, `eval_every`, `num_eval_sets`, `optimizer` and, if
         wanted, `chunk_size`: of a batch so many examples are computed at a
-        time; 0: all.
+        time; 0: all; and `num_devices`, to which the chunks are dealt.
       init: key -> parameters.
       sample: key -> a training batch, any tree of arrays whose first axis is
         that of the examples; the same shapes whatever the key.
@@ -111,6 +111,11 @@ class SampledProblem(Problem):
     """Examples of a batch that are computed at a time; 0: all."""
     return self.config.get("chunk_size", 0)
 
+  @property
+  def num_shares(self) -> int:
+    """Number of devices that share a batch; by default one per process."""
+    return self.config.get("num_devices", 0) or jax.process_count()
+
   @classmethod
   def data_key(cls, config: Any) -> Hashable:
     """Returns all that the functions were made from."""
@@ -123,14 +128,26 @@ class SampledProblem(Problem):
     """Returns the pure functions of a member.
 
     Raises:
-      ValueError: If a batch cannot be cut into chunks of `chunk_size`.
+      ValueError: If a batch cannot be cut into chunks of `chunk_size`, or
+        these not be dealt to `num_devices`.
     """
     batch = jax.eval_shape(self.sample, jax.random.key(0))
     size = jax.tree.leaves(batch)[0].shape[0]
-    chunk_size = self.chunk_size or size
+    devices = self.num_shares
+    if size % devices:
+      raise ValueError(
+        f"num_devices must divide batch_size={size}, got {devices}"
+      )
+    chunk_size = self.chunk_size or size // devices
     if size % chunk_size:
       raise ValueError(
         f"chunk_size must divide batch_size={size}, got {chunk_size}"
+      )
+    num_chunks = size // chunk_size
+    if num_chunks % devices:
+      raise ValueError(
+        f"num_devices must divide the {num_chunks} chunks of a batch,"
+        f" batch_size={size} by chunk_size={chunk_size}, got {devices}"
       )
     fields = {"optimizer": dict(self.config["optimizer"])}
 
@@ -154,7 +171,7 @@ class SampledProblem(Problem):
       predict=predict,
       optimizer=optimizer,
       sample=self.sample,
-      num_chunks=size // chunk_size,
+      num_chunks=num_chunks,
     )
 
   def example(self) -> Any:

@@ -61,7 +61,7 @@ class Compiled:
     self.steps: dict[Any, Any] = {}  # By shape.
     self.advance, self.is_warm = None, False
     if functions.sample:
-      make = step_lib.make_advance(functions)
+      make = step_lib.make_advance(functions, sharding.data_axis(mesh))
       self.advance = over(make, shared=(2,), donate=(3,))
     else:
       self.step = over(

@@ -117,19 +117,21 @@ def make_init(functions: Functions) -> Callable[[Any, Array, Any], State]:
 
 
 def make_step(
-  functions: Functions,
+  functions: Functions, axis: str | None = None
 ) -> Callable[[Any, State, Array, Any], tuple[State, dict[str, Array]]]:
   """Returns (hyper, state, key, batch) -> (next state, named scalars).
 
   Args:
     functions: Functions of the problem.
+    axis: The mesh axis of the devices that have the whole batch each, and are
+      dealt its chunks; None if a device has all of them.
   """
 
   def step(
     hyper: Any, state: State, key: Array, batch: Any
   ) -> tuple[State, dict[str, Array]]:
     grads, (model_state, scalars) = _gradient(
-      functions, hyper, state, key, batch
+      functions, hyper, state, key, batch, axis
     )
     scalars = {**scalars, "grad_norm": optax.global_norm(grads)}
     updates, opt_state = functions.optimizer(hyper).update(
@@ -196,7 +198,7 @@ def make_host_step(
 
 
 def make_advance(
-  functions: Functions,
+  functions: Functions, axis: str | None = None
 ) -> Callable[[Any, Array, Array, State], State]:
   """Returns (hyper, active, number of steps, state) -> state after them.
 
@@ -204,11 +206,12 @@ def make_advance(
 
   Args:
     functions: Functions of a problem that draws its batches on the device.
+    axis: As `make_step` takes it.
 
   Raises:
     ValueError: If the problem draws none.
   """
-  step, sample = make_step(functions), functions.sample
+  step, sample = make_step(functions, axis), functions.sample
   if sample is None:
     raise ValueError("batches of this problem come from the host")
 
@@ -229,11 +232,17 @@ def make_advance(
 
 
 def _gradient(
-  functions: Functions, hyper: Any, state: State, key: Array, batch: Any
+  functions: Functions,
+  hyper: Any,
+  state: State,
+  key: Array,
+  batch: Any,
+  axis: str | None,
 ) -> tuple[Any, tuple[hk.State, dict[str, Array]]]:
   """Returns the gradient and (model state, scalars), chunk by chunk.
 
-  Those of a batch in shares are the same on all their devices.
+  Those of a batch in shares, or of chunks that are dealt to the devices of a
+  mesh axis, are the same on all of these.
   """
 
   def of_batch(model_state: hk.State, key: Array, batch: Any) -> Any:
@@ -253,6 +262,12 @@ def _gradient(
     lambda x: x.reshape(num_chunks, -1, *x.shape[1:]), batch
   )
   keys = jax.random.split(key, num_chunks)
+  if axis is not None:
+    own = num_chunks // jax.lax.axis_size(axis)
+    start = own * jax.lax.axis_index(axis)
+    keys, chunks = jax.tree.map(
+      lambda x: jax.lax.dynamic_slice_in_dim(x, start, own), (keys, chunks)
+    )
 
   def add(carry: Any, chunk: Any) -> tuple[Any, None]:
     model_state, total = carry
@@ -265,6 +280,8 @@ def _gradient(
   (model_state, total), _ = jax.lax.scan(
     add, (state.model_state, zeros), (keys, chunks)
   )
+  if axis is not None:
+    total = jax.lax.psum(total, axis)
   grads, scalars = jax.tree.map(lambda x: x / num_chunks, total)
   return grads, (model_state, scalars)
 

@@ -68,8 +68,19 @@ def test_a_short_measurement(monkeypatch, capsys):
   pytest.importorskip("torch")
   quick = functools.partial(timing.alternate, min_seconds=0.01)
   monkeypatch.setattr(timing, "alternate", quick)
+  results = sets.run(small("sorting", batch_size=4), rounds=2)["rows"]
+  for result in results:
+    assert result["unit"] == "sets/s" and result["size"] == 7
+    assert [len(runs) for runs in result["runs"].values()] == [2, 2]
+    assert result["ratio"] == pytest.approx(result["ours"] / result["peer"])
+  names = [f"sorting, n = 7, {what}" for what in ("1 device", "2 devices")]
+  assert [result["name"] for result in results] == names
+  assert "the peer is PyTorch" in capsys.readouterr().out
+
+
+def test_a_batch_that_cannot_be_halved_is_measured_on_one_device(monkeypatch):
+  pytest.importorskip("torch")
+  quick = functools.partial(timing.alternate, min_seconds=0.01)
+  monkeypatch.setattr(timing, "alternate", quick)
   (result,) = sets.run(small("sorting"), rounds=2)["rows"]
-  assert result["unit"] == "sets/s" and result["size"] == 7
-  assert [len(runs) for runs in result["runs"].values()] == [2, 2]
-  assert result["ratio"] == pytest.approx(result["ours"] / result["peer"])
-  assert "sorting, n = 7" in capsys.readouterr().out
+  assert result["name"] == "sorting, n = 7, 1 device"

@@ -37,6 +37,14 @@ _CONFIG = "--config=configs/molpcba.py:gcn,sum"
     (["sets"], "benchmark 'sets' needs --config."),
     (["sets", _CONFIG], "benchmark 'sets' has peers of set_prediction: dspn"),
     (["sets", "--config=configs/sorting.py:po_la"], "which P starts uniform."),
+    (
+      ["train", "--config=configs/sorting.py:po_u"],
+      "the config is for the task 'sorting', not for graphs,",
+    ),
+    (
+      ["profile", "--config=configs/counting.py:sum"],
+      "the config is for the task 'counting', not for graphs,",
+    ),
     (["data", "sum"], "benchmark 'data' takes no argument, got sum."),
     (["readout"], "'readout' takes the name of a readout, got none."),
     (["readout", "equilibrum"], "Did you mean 'equilibrium'?"),

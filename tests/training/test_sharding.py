@@ -12,6 +12,8 @@ import jax
 import numpy as np
 import pytest
 
+from configs import counting as counting_config
+from gnn_readout.tasks import TASKS
 from gnn_readout.training.program import Program
 from tests.training import spread_runs
 
@@ -110,3 +112,49 @@ def test_members_and_shares_together(seeds):
     lambda x, y: np.testing.assert_allclose(x, y, atol=TOLERANCE), *found
   )
   assert not np.array_equal(*found[0][0]["head"]["w"])
+
+
+def counting(num_devices, **fields):
+  """A problem that draws its batches on the device, of one member."""
+  config = counting_config.get_config("sum")
+  config.update(batch_size=16, chunk_size=4, num_steps=20, num_eval_sets=16)
+  config.update(num_devices=num_devices)
+  config.update_from_flattened_dict(fields)
+  return TASKS["counting"](config)
+
+
+@pytest.mark.parametrize("chunk_size", [2, 4])
+def test_chunks_of_a_drawn_batch_are_dealt_to_devices(chunk_size):
+  found = []
+  with jax.enable_x64(True):
+    for num_devices in (1, 2):
+      program = Program(
+        [counting(num_devices, seed=s, chunk_size=chunk_size) for s in (3, 5)]
+      )
+      program.initialise()
+      program.advance(4)
+      exam, outputs = program.predict(("valid",))
+      found.append((program.arrays()["state"], outputs))
+      assert program.mesh.shape["data"] == num_devices
+      assert exam.is_shared
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, atol=TOLERANCE), *found
+  )
+  assert found[0][0].sums["loss"].min() > 1
+
+
+def test_a_whole_batch_is_halved_for_two_devices():
+  assert counting(2, chunk_size=0).functions().num_chunks == 2
+  assert counting(1, chunk_size=0).functions().num_chunks == 1
+
+
+@pytest.mark.parametrize(
+  "fields, message",
+  [
+    ({"chunk_size": 16}, "must divide the 1 chunks of a batch, batch_size=16"),
+    ({"batch_size": 15, "chunk_size": 0}, "must divide batch_size=15, got 2"),
+  ],
+)
+def test_batches_that_cannot_be_dealt(fields, message):
+  with pytest.raises(ValueError, match=f"num_devices {message}"):
+    counting(2, **fields).functions()

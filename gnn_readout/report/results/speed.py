@@ -87,7 +87,9 @@ FIGURES: dict[str, Figure] = {
     (_MOLECULES,),
   ),
   "dspn": _sets("set_prediction.py:polygons,dspn"),
-  "sorting": _sets("sorting.py:po_u", "--config.set_size=120"),
+  "sorting": _sets(
+    "sorting.py:po_u", "--config.set_size=120", "--config.chunk_size=4"
+  ),
   "population": Figure(
     ("population", "--config=configs/tu.py:MUTAG,sum"), ("tu/MUTAG",)
   ),
