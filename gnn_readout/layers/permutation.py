@@ -18,6 +18,7 @@ Predict Sets with Deep Neural Networks" (thesis), chapter 4.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -56,9 +57,10 @@ def scaled_log_sinkhorn(logits: Array, num_rounds: int) -> Array:
 
   With K = exp(logits - max of the row) a round is a = 1 / (K b) and
   b = 1 / (K^T a), and at the end log P = log K + log a + log b: two products
-  with a vector instead of two times N^2 exponentials. Where the logits of a row
-  lie too far apart for that, so that K and the products might vanish, it is
-  computed as `log_sinkhorn` does. It has derivatives in reverse mode alone.
+  with a vector instead of two times N^2 exponentials. Where K is too small to
+  count it is cut off, if every column has a large K, as near a permutation; for
+  other wide logits the result is that of `log_sinkhorn`. It has derivatives in
+  reverse mode alone.
 
   Args:
     logits: [..., N, N].
@@ -74,15 +76,12 @@ def _forward(logits: Array, num_rounds: int) -> tuple[Array, Any]:
   choice differentiated instead, each way would store what the other needs.
   """
   highest = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
-  # A product of K, a and b is at least the square of the smallest K by N.
-  smallest = 0.45 * jnp.log(jnp.finfo(logits.dtype).tiny)
   centred = logits - highest
   ones = jnp.ones((num_rounds, *logits.shape[:-1]), logits.dtype)
-  is_narrow = jnp.all(centred > smallest)
+  is_narrow = _is_narrow(centred, num_rounds)
   log_p, rows, columns = jax.lax.cond(
     is_narrow,
-    # Members of a population compute both, of which one must not overflow.
-    lambda x: _scaled(jnp.where(x > smallest, x, smallest), num_rounds),
+    lambda x: _scaled(x, num_rounds),
     lambda x: (
       log_sinkhorn(x, num_rounds),
       ones,
@@ -93,9 +92,38 @@ def _forward(logits: Array, num_rounds: int) -> tuple[Array, Any]:
   return log_p, (centred, rows, columns, is_narrow)
 
 
+def _lowest(dtype: jnp.dtype) -> float:
+  """Returns log K below which K is cut off."""
+  return 0.9 * math.log(jnp.finfo(dtype).tiny)
+
+
+def _kernel(centred: Array) -> Array:
+  return jnp.exp(jnp.maximum(centred, _lowest(centred.dtype)))
+
+
+def _is_narrow(centred: Array, num_rounds: int) -> Array:
+  """Returns [] bool: whether log K can be scaled without logarithms.
+
+  Either all K are so large that a product of K, a and b, which is at least the
+  square of the smallest by N, is a number. Or the largest K of every column is
+  at least e^-c, as that of every row is 1. Then a_t is between N^-t e^((1-t) c)
+  and N^(t-1), and b_t between N^-t and N^t e^(t c), and what is cut off is less
+  than a rounding of the sums if L c + (2 L + 1) log N is that much less than
+  minus the logarithm at which K is cut off.
+  """
+  size, precision = centred.shape[-1], jnp.finfo(centred.dtype)
+  lowest = _lowest(centred.dtype)
+  all_large = jnp.all(centred > lowest / 2)
+  room = (
+    math.log(precision.eps) - lowest - (2 * num_rounds + 1) * math.log(size)
+  )
+  columns = jnp.max(centred, axis=-2)
+  return all_large | jnp.all(columns > -room / num_rounds)
+
+
 def _scaled(centred: Array, num_rounds: int) -> tuple[Array, Array, Array]:
   """Returns log P, a_t [L, ..., N] and b_t [L + 1, ..., N]."""
-  kernel = jnp.exp(centred)
+  kernel = _kernel(centred)
   rows, columns = [], [jnp.ones_like(centred[..., 0])]
   for _ in range(num_rounds):
     rows.append(1 / _times(kernel, columns[-1]))
@@ -114,7 +142,7 @@ def _backward(num_rounds: int, saved: Any, slopes: Array) -> tuple[Array]:
     return pull(slopes)[0]
 
   def of_scaling(slopes: Array) -> Array:
-    return _scaled_backward(jnp.exp(centred), rows, columns, slopes)
+    return _scaled_backward(_kernel(centred), rows, columns, slopes)
 
   return (jax.lax.cond(is_narrow, of_scaling, of_logarithms, slopes),)
 

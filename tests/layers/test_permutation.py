@@ -89,6 +89,37 @@ def test_single_precision_is_good_to_5_digits_of_double():
   assert np.isfinite(lib.scaled_log_sinkhorn(wide, 4)).all()
 
 
+@pytest.mark.parametrize("size", [5, 40, 120])
+@pytest.mark.parametrize("spread", [30.0, 400.0])
+def test_near_a_permutation_what_is_small_is_cut_off(size, spread):
+  rng = np.random.default_rng(7)
+  logits = 0.05 * spread * rng.normal(size=(S, size, size))
+  logits[:, np.arange(size), rng.permutation(size)] += spread
+  logits = logits.astype(np.float32)
+  got, (centred, *_) = lib._forward(jnp.asarray(logits), 4)
+  assert got.dtype == jnp.float32 and lib._is_narrow(centred, 4)
+  wanted = lib.log_sinkhorn(jnp.asarray(logits, jnp.float64), 4)
+  np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-5)
+  weights = jnp.asarray(rng.normal(size=logits.shape))
+
+  def slope(function, logits):
+    return jax.grad(lambda x: jnp.sum(weights * function(x, 4)))(logits)
+
+  got = slope(lib.scaled_log_sinkhorn, jnp.asarray(logits))
+  wanted = slope(lib.log_sinkhorn, jnp.asarray(logits, jnp.float64))
+  np.testing.assert_allclose(got, wanted, atol=1e-4 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("rounds", [1, 4, 40])
+def test_a_column_without_a_large_weight_takes_logarithms(rounds):
+  logits = np.zeros((1, 6, 6), np.float32)
+  logits[:, :, 2] = -60.0  # No element wants this place.
+  assert not lib._is_narrow(jnp.asarray(logits), rounds)
+  got = lib.scaled_log_sinkhorn(jnp.asarray(logits), rounds)
+  wanted = lib.log_sinkhorn(jnp.asarray(logits, jnp.float64), rounds)
+  np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+
+
 def test_costs_are_antisymmetric_and_of_norm_1():
   costs, *_ = example()
   np.testing.assert_allclose(costs, -np.swapaxes(costs, 1, 2))
