@@ -33,6 +33,9 @@ from gnn_readout.minimisation import minimise
 STARTS = ("uniform", "linear")
 _SMALLEST_NORM = 1e-10
 _BLOCK = 32  # Places that are summed by one product.
+_LONG = (
+  32  # Elements from which pairs are passed over one hidden unit at a time.
+)
 _EXACT = jax.lax.Precision.HIGHEST  # Else a GPU rounds factors to 10 bits.
 
 
@@ -379,6 +382,58 @@ def pair_costs(
   init = hk.initializers.RandomUniform(-stddev, stddev)
   one = hk.Linear(width, w_init=init, name=f"{name}_first")(elements)
   two = hk.Linear(width, False, w_init=init, name=f"{name}_second")(elements)
-  hidden = jax.nn.relu(one[..., :, None, :] + two[..., None, :, :])
   last = hk.Linear(num_outputs, False, w_init=XAVIER, name=f"{name}_last")
-  return jnp.moveaxis(last(hidden), -1, -3)
+  if elements.shape[-2] < _LONG:
+    hidden = jax.nn.relu(one[..., :, None, :] + two[..., None, :, :])
+    return jnp.moveaxis(last(hidden), -1, -3)
+  return _by_unit(one.mT, two.mT, last(jnp.eye(width, dtype=one.dtype)))
+
+
+@jax.custom_vjp
+def _by_unit(one: Array, two: Array, weights: Array) -> Array:
+  """Returns sum_h W_ho relu(a_hi + b_hj), one hidden unit after another.
+
+  No hidden layer of all pairs is stored: there is one unit of it at a time, and
+  its derivative makes it anew. The rows of pairs are the last axis.
+
+  Args:
+    one: a [..., H, N].
+    two: b [..., H, N].
+    weights: W [H, O].
+
+  Returns:
+    [..., O, N, N].
+  """
+
+  def add(total: Array, unit: tuple[Array, Array, Array]) -> tuple[Array, None]:
+    a, b, w = unit
+    hidden = jax.nn.relu(a[..., :, None] + b[..., None, :])  # [..., N, N]
+    return total + w[:, None, None] * hidden[..., None, :, :], None
+
+  shape = *one.shape[:-2], weights.shape[1], *[one.shape[-1]] * 2
+  units = *(jnp.moveaxis(x, -2, 0) for x in (one, two)), weights
+  return jax.lax.scan(add, jnp.zeros(shape, one.dtype), units)[0]
+
+
+def _by_unit_forward(
+  one: Array, two: Array, weights: Array
+) -> tuple[Array, Any]:
+  return _by_unit(one, two, weights), (one, two, weights)
+
+
+def _by_unit_backward(saved: Any, slopes: Array) -> tuple[Array, Array, Array]:
+  """Returns the derivatives, of the sums of slopes where a unit is positive."""
+  one, two, weights = saved
+  is_positive = one[..., :, None] + two[..., None, :] > 0  # [..., H, N, N]
+  kept = jnp.where(is_positive[..., None, :, :], slopes[..., None, :, :, :], 0)
+  by_one, by_two = kept.sum(-1), kept.sum(-2)  # [..., H, O, N]
+  of_one, of_two = (
+    jnp.sum(weights[..., None] * x, axis=-2) for x in (by_one, by_two)
+  )
+  of_weights = jnp.sum(one[..., None, :] * by_one, axis=-1)  # [..., H, O]
+  of_weights += jnp.sum(two[..., None, :] * by_two, axis=-1)
+  of_weights = of_weights.reshape(-1, *weights.shape).sum(axis=0)
+  return of_one, of_two, of_weights
+
+
+_by_unit.defvjp(_by_unit_forward, _by_unit_backward)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -255,3 +256,37 @@ def test_a_grid_needs_a_square():
       learning_rate=1.0,
       num_steps=1,
     )
+
+
+@pytest.mark.parametrize("num_outputs", [1, 2])
+def test_pairs_are_the_same_one_hidden_unit_after_another(
+  num_outputs, monkeypatch
+):
+  """Costs, their derivatives, and derivatives of those."""
+  rng = np.random.default_rng(8)
+  elements = jnp.asarray(rng.normal(size=(S, 6, 3)))
+  weights = jnp.asarray(rng.normal(size=(S, num_outputs, 6, 6)))
+  network = hk.without_apply_rng(
+    hk.transform(lambda x: lib.pair_costs(x, 5, num_outputs))
+  )
+  params = network.init(jax.random.key(0), elements)
+
+  def loss(params, elements):
+    return jnp.sum(weights * network.apply(params, elements) ** 2)
+
+  def bend(params, elements):
+    slopes = jax.grad(loss, (0, 1))(params, elements)
+    return sum(jnp.sum(x**2) for x in jax.tree.leaves(slopes))
+
+  found = []
+  for shortest in (0, 100):
+    monkeypatch.setattr(lib, "_LONG", shortest)
+    found.append(
+      [
+        network.apply(params, elements),
+        *(jax.grad(f, (0, 1))(params, elements) for f in (loss, bend)),
+      ]
+    )
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-9), *found
+  )
