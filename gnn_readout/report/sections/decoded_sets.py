@@ -31,7 +31,7 @@ def set_prediction(records: Sequence[Record]) -> list[Block]:
     "data": "data",
     "n": "num_points",
     "input": "input",
-    "steps": "model.num_steps",
+    "inner steps": "model.num_steps",
     "test steps": "model.test_num_steps",
   }
   groups = set_rows.by_setting(found, ("data", "num_points", "input"), decoder)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from gnn_readout.records import Record, field
-from gnn_readout.report.blocks import Block
+from gnn_readout.report.blocks import Block, Table
 from gnn_readout.report.results import published
 from gnn_readout.report.results.selection import Selection
 from gnn_readout.report.results.tasks import label, rows
@@ -28,7 +28,24 @@ def sorting(records: Sequence[Record]) -> list[Block]:
     f" {set_rows.HOW.format(task='sorting')}",
     *_sorted(found, "-P", is_log=False),
     *_sorted(found, "-log P", is_log=True),
-    *set_rows.table(found, "sorting", fields, extra=_shares),
+    *(
+      Table(
+        f"Share sorted without a mistake by the Hungarian method on {decoding}",
+        [_shares(row, is_log) for row in found],
+      )
+      for decoding, is_log in (("-P", False), ("-log P", True))
+    ),
+    *set_rows.table(
+      found,
+      "sorting",
+      fields,
+      hidden=[
+        name.replace("_", " ")
+        for row in found
+        for name in set_rows.scores(row)
+        if name.startswith("sorted_")
+      ],
+    ),
   ]
 
 
@@ -90,14 +107,16 @@ def _by_interval(row: Selection, is_log: bool) -> dict[str, float]:
   return found
 
 
-def _shares(row: Selection) -> dict[str, str]:
-  """Returns a cell for each interval and decoding."""
-  cells = {}
-  for interval, share in _by_interval(row, False).items():
-    cells[f"{interval} by -P"] = f"{share:.3g}"
-  for interval, share in _by_interval(row, True).items():
-    cells[f"{interval} by -log P"] = f"{share:.3g}"
-  return cells
+def _shares(row: Selection, is_log: bool) -> dict[str, str]:
+  """Returns a row of the table of a decoding, with a cell for each interval."""
+  test_size, size = _sizes(row)
+  shares = _by_interval(row, is_log)
+  return {
+    "model": label(row),
+    "N": f"{size}",
+    "test N": f"{test_size}",
+    **{interval: f"{share:.3g}" for interval, share in shares.items()},
+  }
 
 
 def _sorted(

@@ -50,14 +50,15 @@ def by_setting(
   """
   groups: dict[tuple, dict[str, Selection]] = {}
   for row in ordered(found):
-    key = tuple(field(row.record, path) for path in fields)
+    values = (field(row.record, path) for path in fields)
+    key = tuple(tuple(x) if isinstance(x, list) else x for x in values)
     groups.setdefault(key, {}).setdefault(name(row), row)
   short = [path.rpartition(".")[2].replace("_", " ") for path in fields]
   return {
     ", ".join(
       f"{title} {value}"
       for title, value in zip(short, key, strict=True)
-      if value not in (None, "")
+      if value not in (None, "", ())
     ): [*rows.values()]
     for key, rows in groups.items()
   }
@@ -128,8 +129,10 @@ def table(
   *,
   name: Name = label,
   extra: Callable[[Selection], Mapping[str, str]] = lambda row: {},
+  shown: Callable[[Selection], bool] = lambda row: True,
+  hidden: Sequence[str] = (),
 ) -> list[Block]:
-  """The table, what was reduced, and the file of all columns.
+  """The table, what was reduced, and the file of all rows and columns.
 
   Args:
     found: Rows, in this order.
@@ -137,11 +140,19 @@ def table(
     fields: By title, the fields that are shown.
     name: What a row is called.
     extra: Function that returns more cells of a row, behind its test score.
+    shown: Function that returns whether a row is in the table.
+    hidden: Titles of columns that the table lacks.
   """
+  is_shown = [shown(row) for row in found]
   cells = [_display(row, fields, name, extra) for row in found]
   titles = list(dict.fromkeys(title for row in cells for title in row))
   cells = [{title: row.get(title, "") for title in titles} for row in cells]
-  short = [{k: v for k, v in row.items() if k not in _LONG} for row in cells]
+  left_out = {*_LONG, *hidden}
+  short = [
+    {k: v for k, v in row.items() if k not in left_out}
+    for row, is_in in zip(cells, is_shown, strict=True)
+    if is_in
+  ]
   notes = sorted({row["note"] for row in cells if row["note"]})
   return [
     Table("Scores", short),
@@ -170,7 +181,7 @@ def _display(
   cells = {"model": name(row)}
   for title, path in fields.items():
     value = field(row.record, path)
-    cells[title] = "" if value is None else f"{value}"
+    cells[title] = "" if value in (None, [], ()) else f"{value}"
   cells[f"test {row.metric}"] = shown + (f" ± {half:.2g}" if half else "")
   cells |= extra(row)
   for score, values in scores(row).items():

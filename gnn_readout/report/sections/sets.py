@@ -51,13 +51,18 @@ def counting(records: Sequence[Record]) -> list[Block]:
     f"The task is to tell how many of {size} overlapping squares are objects."
     " The counting module, the sum of the scores and several readouts are"
     f" compared; guessing is right with probability {1 / (size + 1):.2g}."
-    f" {set_rows.HOW.format(task='counting')}",
+    f" {set_rows.HOW.format(task='counting')} The table has those at {most}.",
     *set_rows.leader(most, groups[most], "counts"),
     *_module(found),
     *drawn,
     *_functions(found),
     *set_rows.ranking(groups, "counting"),
-    *set_rows.table(found, "counting", fields),
+    *set_rows.table(
+      found,
+      "counting",
+      fields,
+      shown=lambda row: any(row is x for x in groups[most]),
+    ),
   ]
 
 

@@ -20,7 +20,7 @@ def test_sorting_shows_every_interval_and_who_makes_no_mistake(on_sets):
       ("po_u", 80, 0.5), ("po_u", 5, 1.0), ("lin_assign", 80, 0.9),
     )
   ]  # fmt: skip
-  _, plain, log, table, *_ = orders.sorting(records)
+  _, plain, log, first, second, scores, *_ = orders.sorting(records)
   mistakes = "makes mistakes at N = "
   assert (
     plain == f"Decoded by -P: lin_assign {mistakes}80; po_u {mistakes}5, 80."
@@ -29,9 +29,11 @@ def test_sorting_shows_every_interval_and_who_makes_no_mistake(on_sets):
     f"Decoded by -log P: lin_assign {mistakes}80; po_u sorts all sets of all"
     f" intervals at N = 5 and {mistakes}80."
   )
-  assert [row["N"] for row in table.rows] == ["80", "5", "80"]
-  assert [row["[0, 1] by -log P"] for row in table.rows] == ["0.9", "1", "0.5"]
-  assert {row["[10, 11] by -P"] for row in table.rows} == {"0.25"}
+  assert [row["N"] for row in first.rows] == ["80", "5", "80"]
+  assert [row["[0, 1]"] for row in second.rows] == ["0.9", "1", "0.5"]
+  assert {row["[10, 11]"] for row in first.rows} == {"0.25"}
+  assert {row["test mse"] for row in scores.rows} == {"0.01"}
+  assert not any("sorted" in title for title in scores.rows[0])
 
 
 def test_mosaics_are_beside_what_is_published(on_sets):
