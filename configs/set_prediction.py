@@ -138,8 +138,7 @@ def readouts(readout_names: Sequence[str]) -> Iterator[dict[str, Any]]:
     yield {
       "variant": f"polygons,dspn,{readout}",
       "population": "seed=0,1,2",
-      "num_steps": 750,
-      "eval_every": 250,
+      "num_steps": 3_000,
     }
 
 
