@@ -11,6 +11,7 @@ from gnn_readout.report.results.selection import Selection
 from gnn_readout.statistics.t_tests import half_width
 
 _COLUMNS = 4
+_SHARES = ("accuracy",)  # Metrics from 0 to 1.
 
 
 class Panel(NamedTuple):
@@ -33,7 +34,8 @@ def ranked(
   """Draws the test scores of rows below one another, the best on top.
 
   Args:
-    rows: Rows in the order of the bars; several seeds have an interval.
+    rows: Rows in the order of the bars; several seeds have an interval, and
+      faint points of their own.
     name: What each is called.
 
   Returns:
@@ -46,6 +48,16 @@ def ranked(
     looks = style.looks(names)
     for place, row in enumerate(reversed(rows)):
       look = looks[names[place]]
+      if len(row.tests) > 1:
+        axes.plot(
+          row.tests,
+          [place] * len(row.tests),
+          color=look.color,
+          alpha=0.4,
+          linestyle="none",
+          marker="|",
+          markersize=6,
+        )
       axes.errorbar(
         statistics.fmean(row.tests),
         place,
@@ -56,6 +68,8 @@ def ranked(
         linewidth=1,
       )
     axes.set_yticks(range(len(rows)), names)
+    if rows[0].metric in _SHARES:  # Of few seeds an interval may reach beyond.
+      axes.set_xlim(0, 1)
     axes.set_xlabel(f"test {style.plain(rows[0].metric)}")
     return style.save(figure)
 

@@ -117,7 +117,8 @@ def ranking(
   if len(most) < 3:
     return []
   title = (
-    f"Test scores, {setting}; bars are {1 - LEVEL:.0%} confidence intervals"
+    f"Test scores, {setting}; bars are {1 - LEVEL:.0%} confidence intervals,"
+    " ticks single seeds"
   )
   return [Figure(f"{task}_ranking", title, figures.ranked(most, name))]
 

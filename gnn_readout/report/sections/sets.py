@@ -150,7 +150,7 @@ def _functions(found: Sequence[Selection]) -> list[Block]:
         title = (
           f"What the module learned: its functions of the unit interval as the"
           f" {varied} goes from {min(by_value):g} (blue) to {max(by_value):g}"
-          f" (red), {other} {value:g} (Figure 3.7 to Figure 3.9 of the"
+          f" (orange), {other} {value:g} (Figure 3.7 to Figure 3.9 of the"
           " thesis)"
         )
         name = f"counting_functions_{varied}_{other}_{value:g}"

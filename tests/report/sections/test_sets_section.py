@@ -38,7 +38,7 @@ def test_counting(on_sets):
   )
   assert isinstance(panels, Figure) and panels.name == "counting_panels"
   assert functions.name == "counting_functions_side_noise_0"
-  assert "as the side goes from 0 (blue) to 0.5 (red)" in functions.caption
+  assert "as the side goes from 0 (blue) to 0.5 (orange)" in functions.caption
   assert "side 0.5, noise 0.0" in ranking.caption
   assert isinstance(table, Table) and isinstance(file, File)
   shown = [(row["model"], row["side"], row["seeds"]) for row in table.rows]
