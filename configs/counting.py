@@ -20,8 +20,9 @@ two networks, which the thesis does not have.
 
 The sweep `figure3_6` yields the runs of the figure, whose curves of f_1 to f_8
 in the records are figures 3.7 to 3.9; `readouts` compares all the readouts at
-side .5 without noise. "variant" is the argument of `get_config`, every other
-key a field with dots.
+side .5 without noise; `more_steps` tests with more inner steps than it trains
+with. "variant" is the argument of `get_config`, every other key a field with
+dots.
 
 Differs from the paper: 21 values a panel instead of 101. The overlap of two
 squares has no constant in its divisor, so that squares of side 0, which are
@@ -46,7 +47,14 @@ PANELS = (
 NUM_VALUES = 21
 # Of a run of the figure: 99.4% where 1,000 steps give 99.7%.
 _SHORT = {"num_steps": 400, "eval_every": 400, "num_eval_sets": 20_480}
-READOUTS = {"equilibrium": {"last_layer_scale": 0.3, "aux_weight": 1e-4}}
+READOUTS = {
+  "equilibrium": {
+    "last_layer_scale": 0.3,
+    "aux_weight": 1e-4,
+    "num_steps": 15,
+    "test_num_steps": None,  # None: as in training.
+  }
+}
 
 
 def get_config(variant: str = "module") -> ml_collections.ConfigDict:
@@ -114,3 +122,21 @@ def readouts(readout_names: Sequence[str]) -> Iterator[dict[str, Any]]:
       "eval_every": 500,
       "num_eval_sets": 8_192,
     }
+
+
+def more_steps() -> Iterator[dict[str, Any]]:
+  """Equilibrium with fewer inner steps in training than in testing."""
+  for steps, more in ((2, (None, 5, 10)), (5, (None, 10, 20))):
+    for tested in more:
+      run = {
+        "variant": "equilibrium",
+        "population": "seed=0,1,2",
+        "batch_size": 256,
+        "num_steps": 500,
+        "eval_every": 500,
+        "num_eval_sets": 8_192,
+        "model.readout.num_steps": steps,
+      }
+      if tested:
+        run["model.readout.test_num_steps"] = tested
+      yield run

@@ -16,6 +16,7 @@ from gnn_readout.report.sections import (
   decoded_sets,
   findings,
   inner_loop,
+  more_steps,
   orders,
   polygons,
   readouts,
@@ -75,6 +76,13 @@ SECTIONS: dict[str, Row] = {
     "record with the curves of an inner loop",
     "python -m launch.train --config=configs/molpcba.py:gcn,equilibrium"
     " --workdir=DIR",
+  ),
+  "more_steps": Row(
+    "More inner steps in testing than in training",
+    more_steps.make,
+    "runs that differ in `model.readout.test_num_steps`",
+    "python -m launch.sweep --sweep=configs/counting.py:more_steps"
+    " --workdir=DIR --records=results/records",
   ),
   "tu": Row(
     "Graph classification (table 5.10 of Zhang's thesis)",
