@@ -107,7 +107,7 @@ def get_config(variant: str = "box,dspn") -> ml_collections.ConfigDict:
 
 
 def tables6() -> Iterator[dict[str, Any]]:
-  """Tables 6.2 to 6.5, A.2 and A.4, on the stand-in, without pairs of objects."""
+  """Tables 6.2 to 6.5, A.2 and A.4, on the stand-in, of single objects."""
   for target in TARGETS:
     for decoder in ("mlp", "lstm"):
       yield {"variant": f"{target},{decoder}", **_SHORT}
