@@ -41,7 +41,8 @@ def run(
   Returns:
     In `rows` the record of `timing.compare`, in member steps per second.
   """
-  if config is None or not config.dataset.startswith("tu/"):
+  dataset = None if config is None else config.get("dataset")
+  if not (dataset or "").startswith("tu/"):
     raise ValueError(
       "benchmark 'population' needs --config=configs/tu.py:NAME,READOUT."
     )

@@ -45,6 +45,10 @@ _CONFIG = "--config=configs/molpcba.py:gcn,sum"
       ["profile", "--config=configs/counting.py:sum"],
       "the config is for the task 'counting', not for graphs,",
     ),
+    (
+      ["population", "--config=configs/sorting.py:po_u"],
+      "'population' needs --config=configs/tu.py:NAME,READOUT.",
+    ),
     (["data", "sum"], "benchmark 'data' takes no argument, got sum."),
     (["readout"], "'readout' takes the name of a readout, got none."),
     (["readout", "equilibrum"], "Did you mean 'equilibrium'?"),
