@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -75,8 +76,12 @@ class Moment(Readout):
     several = sets.sizes[:, None] > 1
     moments = [mean, jnp.where(several, root / scale, 0)]
     if self._order > 2:
-      # Scaled before the powers are taken: large elements do not overflow.
-      z = distance * segments.broadcast(1 / root, sets)
+      # Scaled before the powers are taken: large elements do not overflow. The
+      # constant, which cancels, keeps the powers of the root that derivatives
+      # have close to 1.
+      constant = jax.lax.stop_gradient(root)
+      distance = distance * segments.broadcast(1 / constant, sets)
+      z = distance * segments.broadcast(1 / (root / constant), sets)
       powers = [z**k for k in range(3, self._order + 1)]
       moments.append(segments.mean(jnp.concatenate(powers, axis=1), sets))
     width = self._order * elements.shape[1]

@@ -434,6 +434,27 @@ def test_second_derivative_is_the_slope_of_the_first(readout):
   np.testing.assert_allclose(second, measured, rtol=1e-5, atol=1e-5)
 
 
+def test_second_derivative_in_single_precision(readout):
+  """Close to that in double precision, and finite for small elements."""
+  elements, sets = example()
+  weights = random_weights()
+
+  @jax.jit
+  def bend(params, elements, weights):
+    slope = jax.grad(functools.partial(loss, readout.apply), 1)
+    return jax.grad(
+      lambda x: jnp.sum(jnp.square(slope(params, x, sets, weights)))
+    )(elements)
+
+  exact = bend(readout.params, elements, weights)
+  for scale in (1, 1e-3, 0):
+    inputs = readout.params, scale * elements, weights
+    got = bend(*single_precision(inputs))
+    assert np.isfinite(got).all(), scale
+    if scale == 1:
+      np.testing.assert_allclose(got, exact, atol=1e-2 * np.abs(exact).max())
+
+
 def test_compiled_as_not_compiled(readout):
   expected = readout.apply(readout.params, *example())
   result = readout.jitted(readout.params, *example())
