@@ -60,9 +60,9 @@ def make(records: Sequence[Record]) -> list[Block]:
   return [
     "The readouts that ran on two tasks are ranked by their mean test scores on"
     " each, and Spearman's rank correlation says how well the two rankings"
-    " agree: 1 if they are the same, 0 if they have nothing to do with each"
-    f" other. Only pairs of tasks with {_FEWEST} readouts in common or more are"
-    " compared; p is that of no correlation, after Holm's correction.",
+    " agree: one if they are the same, zero if they are unrelated. Only pairs of"
+    f" tasks with {_FEWEST} readouts in common or more are compared; p is that"
+    " of no correlation, after Holm's correction.",
     *_sentences(found),
     Table(
       "Rank correlations of readouts",

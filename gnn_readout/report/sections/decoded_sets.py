@@ -121,7 +121,18 @@ def scenes(records: Sequence[Record]) -> list[Block]:
       ]
     ),
     *tables,
-    *set_rows.table(found, "scenes", {"target": "target"}, name=decoder),
+    *set_rows.table(
+      found,
+      "scenes",
+      {"target": "target"},
+      name=decoder,
+      hidden=[
+        name.replace("_", " ")
+        for row in found
+        for name in set_rows.scores(row)
+        if name.startswith("ap")
+      ],
+    ),
   ]
 
 

@@ -352,7 +352,7 @@ CLAIMS = (
   ),
   Claim(
     "Inside Equilibrium Aggregation",
-    "10 inner steps are better than 1",
+    "ten inner steps are better than one",
     f"{_PAPER}, table E.1",
     _ablation("E.1", 10, 1),
   ),
@@ -383,20 +383,20 @@ CLAIMS = (
   Claim(
     "Sets",
     "FSPool classifies digits better than the sum",
-    f"{_THESIS}, tables 5.6 to 5.8",
+    f"{_THESIS}, table 5.6",
     _on_sets("mnist_sets", ("noise", "num_steps"), "fspool", "sum"),
   ),
   Claim(
     "Sets",
     "FSPool classifies digits better than the maximum",
-    f"{_THESIS}, tables 5.6 to 5.8",
+    f"{_THESIS}, table 5.6",
     _on_sets("mnist_sets", ("noise", "num_steps"), "fspool", "max"),
   ),
   Claim(
     "Sets",
     "DSPN predicts the corners of a polygon from its rotation better than an"
     " MLP",
-    f"{_THESIS}, chapter 6",
+    f"{_THESIS}, section 6.1",
     _on_sets(
       "set_prediction",
       ("num_points", "input"),

@@ -109,7 +109,7 @@ def _module(found: Sequence[Selection]) -> list[str]:
     return []
   ahead = sum(gap > 0 for gap in gaps.values())
   texts = [
-    f"by {100 * gaps[key]:+.1f} points at side {key[0]:g} and noise {key[1]:g}"
+    f"by {100 * gaps[key]:+z.1f} points at side {key[0]:g} and noise {key[1]:g}"
     for key in (max(gaps, key=gaps.get), min(gaps, key=gaps.get))
   ]
   return [
