@@ -59,10 +59,10 @@ def make(records: Sequence[Record]) -> list[Block]:
     return []
   return [
     "The readouts that ran on two tasks are ranked by their mean test scores on"
-    " each, and Spearman's rank correlation says how well the two rankings"
-    " agree: one if they are the same, zero if they are unrelated. Only pairs of"
-    f" tasks with {_FEWEST} readouts in common or more are compared; p is that"
-    " of no correlation, after Holm's correction.",
+    " each. Their agreement is Spearman's rank correlation: one if"
+    " they are the same, zero if they are unrelated. Only pairs of tasks with"
+    f" {_FEWEST} readouts in common or more are compared; p is that of no"
+    " correlation, after Holm's correction.",
     *_sentences(found),
     Table(
       "Rank correlations of readouts",
