@@ -13,9 +13,9 @@ Published on CLEVR, average precision of boxes (table A.2) and of states (tables
   dspn, 30 steps      95.9   74.8    9.4      85.2   81.1     47.4
   dspn, sum, 10                              44.6   21.9      7.1
   dspn, max, 10                               3.0     .9       .5
-Cost: on two busy cores .9 seconds a step of boxes and DSPN, .05 of an MLP,
-  without evaluation: half an hour and two minutes a run, by an estimate 5 hours
-  for `tables6`.
+Cost: on two busy cores .9 seconds a step of boxes and DSPN, half an hour a run.
+  On one core 24 to 32 steps/s without pairs of objects, as in `tables6`, and 57
+  of an MLP: one to three minutes a run.
 Command:
   python -m launch.train --config=configs/scenes.py:box,dspn --workdir=DIR
 
@@ -25,7 +25,8 @@ pools pairs of objects with instead of FSPool. One run is scored after each of
 `model.test_num_steps`.
 
 The sweep `tables6` has all decoders, and DSPN with FSPool, sum and max, of both
-targets, and DSPN once more with the loss of the last step alone. "variant" is
+targets, and DSPN once more with the loss of the last step alone, all of them
+without pairs of objects. "variant" is
 the argument of `get_config`, every other key a field with dots.
 
 Differs from the paper: the pictures, their size, a network of three residual
