@@ -42,7 +42,7 @@ class Agreement(NamedTuple):
     second: The other.
     number: Readouts that they have in common.
     correlation: From -1 to 1.
-    p: Of no correlation, with Holm's correction for all pairs.
+    p: The p value of no correlation, with Holm's correction for all pairs.
   """
 
   first: Ranking

@@ -37,8 +37,8 @@ class Case(NamedTuple):
     setting: What both have in common.
     gain: How much better the first is, in `unit`; negative if it is worse.
     unit: Name of a metric.
-    number: Of what the means are taken, such as '3 and 3 seeds'.
-    test: Of the gain; None where a side has a single value.
+    number: What the means are taken of, such as '3 and 3 seeds'.
+    test: Test of the gain; None where a side has a single value.
     published: The two results in the paper, if it gives numbers.
   """
 
@@ -71,8 +71,8 @@ class Finding(NamedTuple):
 
   Attributes:
     case: Our two results.
-    p: Of no difference, after Holm's correction for all cases of the claim;
-      None if there is no test.
+    p: The p value of no difference, after Holm's correction for all cases of
+      the claim; None if there is no test.
   """
 
   case: Case
@@ -175,7 +175,7 @@ def _case(
     first: What is said to be better.
     second: What is said to be worse.
     levels: What the paper gives for either, if it does.
-    unit: Of those.
+    unit: Unit of the levels.
   """
   sign = -1 if first.record["lower_is_better"] else 1
   sides = [[sign * x for x in row.tests] for row in (first, second)]
