@@ -69,7 +69,7 @@ def ranked(
       )
     axes.set_yticks(range(len(rows)), names)
     if rows[0].metric in _SHARES:  # Of few seeds an interval may reach beyond.
-      axes.set_xlim(0, 1)
+      axes.set_xlim(-0.02, 1.02)
     elif rows[0].record["lower_is_better"]:  # A loss.
       axes.set_xlim(left=0)
     axes.set_xlabel(f"test {style.plain(rows[0].metric)}")
