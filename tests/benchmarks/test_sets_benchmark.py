@@ -64,10 +64,17 @@ def test_the_peer_has_our_loss_and_our_slopes(task, fields):
     np.testing.assert_allclose(got, wanted, rtol=2e-3, atol=1e-6)
 
 
-def test_a_short_measurement(monkeypatch, capsys):
+@pytest.fixture
+def quick(monkeypatch):
+  """Measures for a moment, on the two devices that these tests have."""
   pytest.importorskip("torch")
-  quick = functools.partial(timing.alternate, min_seconds=0.01)
-  monkeypatch.setattr(timing, "alternate", quick)
+  alternate = functools.partial(timing.alternate, min_seconds=0.01)
+  monkeypatch.setattr(timing, "alternate", alternate)
+  monkeypatch.setattr(sets.devices, "use_all_cores", lambda: None)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_short_measurement(capsys):
   results = sets.run(small("sorting", batch_size=4), rounds=2)["rows"]
   for result in results:
     assert result["unit"] == "sets/s" and result["size"] == 7
@@ -78,9 +85,7 @@ def test_a_short_measurement(monkeypatch, capsys):
   assert "the peer is PyTorch" in capsys.readouterr().out
 
 
-def test_a_batch_that_cannot_be_halved_is_measured_on_one_device(monkeypatch):
-  pytest.importorskip("torch")
-  quick = functools.partial(timing.alternate, min_seconds=0.01)
-  monkeypatch.setattr(timing, "alternate", quick)
+@pytest.mark.usefixtures("quick")
+def test_a_batch_that_cannot_be_halved_is_measured_on_one_device():
   (result,) = sets.run(small("sorting"), rounds=2)["rows"]
   assert result["name"] == "sorting, n = 7, 1 device"
