@@ -122,7 +122,7 @@ def test_the_sweeps(sweep):
   for run in runs:
     settings.check(run.config)
     TASKS["sorting"](run.config.to_dict())
-  assert len(runs) == {"sizes": 6, "large": 2, "baselines": 12}[sweep]
+  assert len(runs) == {"sizes": 6, "large": 2, "baselines": 8}[sweep]
 
 
 @pytest.mark.parametrize(
