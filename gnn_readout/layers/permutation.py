@@ -33,9 +33,7 @@ from gnn_readout.minimisation import minimise
 STARTS = ("uniform", "linear")
 _SMALLEST_NORM = 1e-10
 _BLOCK = 32  # Places that are summed by one product.
-_LONG = (
-  32  # Elements from which pairs are passed over one hidden unit at a time.
-)
+_LONG = 32  # Elements from which pairs take one hidden unit at a time.
 _EXACT = jax.lax.Precision.HIGHEST  # Else a GPU rounds factors to 10 bits.
 
 

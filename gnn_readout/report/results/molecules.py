@@ -69,6 +69,15 @@ def model_name(record: Record) -> str:
   return name + "+virtual_node" * bool(message_passing.get("virtual_node"))
 
 
+def setting(record: Record) -> str:
+  """Returns such as 'ogbg-moltox21, gcn, 128 wide, 20 epochs'."""
+  width = record["config"]["model"]["message_passing"]["width"]
+  return (
+    f"{record['dataset']['name']}, {model_name(record)}, {width} wide,"
+    f" {record['epochs']:.3g} epochs"
+  )
+
+
 def readout_name(record: Record) -> str:
   """Returns the name of the readout."""
   return record["config"]["model"]["readout"]["name"]

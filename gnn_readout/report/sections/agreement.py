@@ -89,7 +89,7 @@ def rankings(records: Sequence[Record]) -> list[Ranking]:
         groups.setdefault((setting, True), []).append(row)
   runs = [run for run in molecules.runs(records) if molecules.is_scored(run)]
   for row in selection.select(runs):
-    groups.setdefault((_molecules(row), False), []).append(row)
+    groups.setdefault((molecules.setting(row.record), False), []).append(row)
   found = []
   for (title, is_sets), rows in groups.items():
     scores: dict[str, float] = {}
@@ -177,12 +177,3 @@ _SET_TASKS = {
   "mnist_sets": _digits,
   "set_prediction": _polygons,
 }
-
-
-def _molecules(row: Selection) -> str:
-  record = row.record
-  width = field(record, "model.message_passing.width")
-  return (
-    f"{record['dataset']['name']}, {molecules.model_name(record)},"
-    f" {width} wide, {record['epochs']:.3g} epochs"
-  )

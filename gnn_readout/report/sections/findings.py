@@ -205,19 +205,12 @@ def _on_molecules(
       if {first, second} <= by_name.keys():
         pair = [by_name[first], by_name[second]]
         levels = map(table2.published_score, pair)
-        found.append(_case(_dataset(group[0]), *pair, [*levels], "MAP"))
+        found.append(
+          _case(molecules.setting(group[0].record), *pair, [*levels], "MAP")
+        )
     return found
 
   return cases
-
-
-def _dataset(row: Selection) -> str:
-  record = row.record
-  width = field(record, "model.message_passing.width")
-  return (
-    f"{record['dataset']['name']}, {molecules.model_name(record)},"
-    f" {width} wide, {record['epochs']:.3g} epochs"
-  )
 
 
 def _ablation(
@@ -231,8 +224,8 @@ def _ablation(
     levels = ablations.published_scores(table)
     return [
       _case(
-        f"{_dataset(group[better])}, {ablation.setting(better)} against"
-        f" {ablation.setting(worse)}",
+        f"{molecules.setting(group[better].record)},"
+        f" {ablation.setting(better)} against {ablation.setting(worse)}",
         group[better],
         group[worse],
         [
