@@ -182,10 +182,14 @@ def screens() -> Iterator[dict[str, Any]]:
 def screens_readouts(
   readout_names: Sequence[str],
 ) -> Iterator[dict[str, Any]]:
-  """Every readout of the table on GCN, on the same screens, two seeds."""
+  """Every readout of the table on GCN: the same for 3 epochs, two seeds."""
   for readout in readout_names:
-    for seed in (0, 1):
-      yield {"variant": f"gcn,{readout}", **_SCREENS, "seed": seed}
+    yield {
+      "variant": f"gcn,{readout}",
+      **_SCREENS,
+      "num_epochs": 3.0,
+      "population": "seed=0,1",
+    }
 
 
 def ablation_steps() -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ import os
 import pathlib
 import re
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gnn_readout import files
@@ -21,10 +21,14 @@ from gnn_readout.wording import no_formula
 # What is code in Markdown: between two runs of as many backticks.
 CODE = re.compile(r"(?<![`\\])(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 
+# What is **bold** there, and a [link](to) into this folder.
+BOLD = re.compile(r"\*\*([^*]+)\*\*")
+LINK = re.compile(r"\[([^]]+)\]\(([\w./#-]+)\)")
+
 # What begins a tag, a comment or a character's name in HTML, and a link or an
 # image that leads elsewhere than into this folder.
 _HTML = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)")
-_LINK = re.compile(r"\](?=\((?![\w./#-]*\)))")
+_FOREIGN = re.compile(r"\](?=\((?![\w./#-]*\)))")
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
 
 _SET_TO_THE_RIGHT = re.compile(r"[+-]?[\d,.]*")
@@ -63,6 +67,23 @@ def numeric(rows: Sequence[Mapping[str, str]]) -> set[str]:
     for title in rows[0]
     if all(_SET_TO_THE_RIGHT.fullmatch(row[title]) for row in rows)
   }
+
+
+def converted(
+  text: str, words: Callable[[str], str], code: Callable[[re.Match], str]
+) -> str:
+  """Returns Markdown with everything in it converted.
+
+  Args:
+    text: A paragraph or a cell.
+    words: Converts what is between pieces of code.
+    code: Converts a match of `CODE`.
+  """
+  parts, end = [], 0
+  for found in CODE.finditer(text):
+    parts += [words(text[end : found.start()]), code(found)]
+    end = found.end()
+  return "".join([*parts, words(text[end:])])
 
 
 def markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
@@ -158,7 +179,7 @@ def _cell(text: str) -> str:
 
 def _escaped(text: str) -> str:
   text = _HTML.sub(lambda found: _ENTITIES[found[0]], text)
-  return _LINK.sub(r"]\\", text)
+  return _FOREIGN.sub(r"]\\", text)
 
 
 def _no_formula(cell: Any) -> Any:

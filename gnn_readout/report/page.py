@@ -169,19 +169,16 @@ def _code(text: str) -> str:
 
 def _text(text: str) -> str:
   """The little Markdown of sections: `code`, **bold** and [links](to)."""
-  parts, end = [], 0
-  for found in markup.CODE.finditer(text):
-    code = found[2]
-    if code.startswith(" ") and code.endswith(" "):  # Beside a backtick.
-      code = code[1:-1]
-    # As it is: it is for a shell.
-    words = _words(text[end : found.start()])
-    parts += [words, _code(code)]
-    end = found.end()
-  return "".join([*parts, _words(text[end:])])
+  return markup.converted(text, _words, _code_in)
+
+
+def _code_in(found: re.Match) -> str:
+  code = found[2]
+  if code.startswith(" ") and code.endswith(" "):  # Beside a backtick.
+    code = code[1:-1]
+  return _code(code)  # As it is: it is for a shell.
 
 
 def _words(text: str) -> str:
-  text = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", _escape(text))
-  link = r"\[([^]]+)\]\(([\w./#-]+)\)"
-  return re.sub(link, r'<a href="\2">\1</a>', text)
+  text = markup.BOLD.sub(r"<strong>\1</strong>", _escape(text))
+  return markup.LINK.sub(r'<a href="\2">\1</a>', text)

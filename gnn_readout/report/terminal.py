@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,6 @@ from gnn_readout.report.blocks import Section, Table
 _HIDDEN = ("command", "note", "parameters", "train / valid / test")
 _WIDTH = 240  # Where there is no terminal.
 _GAP = 2  # Blanks between columns.
-_LINK = re.compile(r"\[([^]]+)\]\(([\w./#-]+)\)")
 
 
 def show(section: Section) -> None:
@@ -93,16 +91,11 @@ def _longest_word(title: str, rows: Sequence[Mapping[str, str]]) -> int:
 
 def _plain(text: str) -> str:
   """Returns a paragraph without the marks of links and of what is bold."""
-  parts, end = [], 0
-  for found in markup.CODE.finditer(text):
-    parts += [_words(text[end : found.start()]), found[0]]
-    end = found.end()
-  return "".join([*parts, _words(text[end:])])
+  return markup.converted(text, _words, lambda found: found[0])
 
 
 def _words(text: str) -> str:
-  text = re.sub(r"\*\*([^*]+)\*\*", r"\1", text)
-  return _LINK.sub(
+  return markup.LINK.sub(
     lambda link: link[1] if link[1] == link[2] else f"{link[1]} ({link[2]})",
-    text,
+    markup.BOLD.sub(r"\1", text),
   )

@@ -19,6 +19,7 @@ from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import haiku as hk
+import jax
 import numpy as np
 from jax import Array
 
@@ -116,7 +117,6 @@ class Problem(abc.ABC):
     num_steps: Training steps of the whole run.
     epoch_steps: Steps of an epoch; None where there are no epochs.
     eval_every: Steps between evaluations.
-    num_shares: How many shares a batch is in, each on a device of its own.
   """
 
   TRACED: tuple[str, ...] = (
@@ -154,12 +154,16 @@ class Problem(abc.ABC):
   num_steps: int
   epoch_steps: int | None = None
   eval_every: int
-  num_shares: int = 1
 
   @property
   def sign(self) -> int:
     """1 if a larger score is a better one, else -1."""
     return -1 if self.lower_is_better else 1
+
+  @property
+  def num_shares(self) -> int:
+    """Number of devices, D, that share a batch; by default one per process."""
+    return self.config.get("num_devices", 0) or jax.process_count()
 
   @property
   def identity(self) -> Hashable:

@@ -168,11 +168,6 @@ class GraphProperty(Problem):
     )
 
   @property
-  def num_shares(self) -> int:
-    """Number of devices, D, that share a batch; by default one per process."""
-    return self.config.get("num_devices", 0) or jax.process_count()
-
-  @property
   def identity(self) -> Hashable:
     """Seeds, folds and traced fields do not change what is compiled."""
     parts = self.config.to_dict()

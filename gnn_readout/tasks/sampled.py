@@ -111,11 +111,6 @@ class SampledProblem(Problem):
     """Examples of a batch that are computed at a time; 0: all."""
     return self.config.get("chunk_size", 0)
 
-  @property
-  def num_shares(self) -> int:
-    """Number of devices that share a batch; by default one per process."""
-    return self.config.get("num_devices", 0) or jax.process_count()
-
   @classmethod
   def data_key(cls, config: Any) -> Hashable:
     """Returns all that the functions were made from."""

@@ -52,6 +52,11 @@ class Selection(NamedTuple):
     return [run["test"]["value"] for run in self.runs]
 
   @property
+  def merits(self) -> list[float]:
+    """Test scores, negative if lower is better: the larger, the better."""
+    return [-_sign(self.record) * value for value in self.tests]
+
+  @property
   def valids(self) -> list[float]:
     """Best validation scores."""
     return [run["best"]["valid"] for run in self.runs]

@@ -177,8 +177,7 @@ def _case(
     levels: What the paper gives for either, if it does.
     unit: Unit of the levels.
   """
-  sign = -1 if first.record["lower_is_better"] else 1
-  sides = [[sign * x for x in row.tests] for row in (first, second)]
+  sides = [row.merits for row in (first, second)]
   gain = statistics.fmean(sides[0]) - statistics.fmean(sides[1])
   number = f"{len(sides[0])} and {counted(len(sides[1]), 'seed')}"
   metric = METRIC_NAMES.get(first.metric, first.metric)

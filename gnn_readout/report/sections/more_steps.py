@@ -10,7 +10,7 @@ from gnn_readout.report import markup
 from gnn_readout.report.blocks import Block, Table
 from gnn_readout.report.results.selection import Selection, alike, select
 from gnn_readout.statistics import holm
-from gnn_readout.statistics.t_tests import LEVEL, TTest, two_samples
+from gnn_readout.statistics.t_tests import LEVEL, two_samples
 
 _FIELD = "model.readout.test_num_steps"
 
@@ -37,7 +37,7 @@ def make(records: Sequence[Record]) -> list[Block]:
   ]
   if not pairs:
     return []
-  tests = [_better(base, row) for base, row in pairs]
+  tests = [two_samples(row.merits, base.merits) for base, row in pairs]
   corrected = iter(holm.corrected([test.p for test in tests if test]))
   p_values = [next(corrected) if test else None for test in tests]
   rows = [
@@ -60,7 +60,10 @@ def _sentence(
   pairs: Sequence[tuple[Selection, Selection]],
   p_values: Sequence[float | None],
 ) -> str:
-  gains = [_gain(*pair) for pair in pairs]
+  gains = [
+    statistics.fmean(row.merits) - statistics.fmean(base.merits)
+    for base, row in pairs
+  ]
   significant = [
     gain
     for gain, p in zip(gains, p_values, strict=True)
@@ -89,21 +92,6 @@ def _as_trained(group: Sequence[Selection]) -> Selection | None:
     r for r in group if _steps(r) == field(r.record, "model.readout.num_steps")
   ]
   return own[0] if own else None
-
-
-def _sign(row: Selection) -> int:
-  return -1 if row.record["lower_is_better"] else 1
-
-
-def _gain(base: Selection, row: Selection) -> float:
-  means = (statistics.fmean(x.tests) for x in (row, base))
-  return _sign(row) * (next(means) - next(means))
-
-
-def _better(base: Selection, row: Selection) -> TTest | None:
-  return two_samples(
-    *([_sign(row) * value for value in x.tests] for x in (row, base))
-  )
 
 
 def _task(row: Selection) -> str:
