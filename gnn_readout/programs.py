@@ -73,6 +73,14 @@ def name_of(command: str) -> str:
   return command.removeprefix("python -m launch.").removeprefix("gnn-readout ")
 
 
+def is_command_line() -> bool:
+  """Returns whether this process was started to run one of the programs."""
+  words = sys.orig_argv[1:]
+  if words[:1] == ["-m"]:
+    return words[1].partition(".")[0] in ("launch", "gnn_readout")
+  return bool(words) and pathlib.Path(words[0]).stem == "gnn-readout"
+
+
 def child(name: str) -> list[str]:
   """Returns the words that start a program in a process of its own."""
   if _by_command:

@@ -15,6 +15,7 @@ from gnn_readout.errors import Damaged, brief
 from gnn_readout.runs import compiled, memory, output, processes, signals
 
 _MOST = 1500  # Characters of a message.
+_HELP = {"--help", "--helpshort", "--helpfull"}
 
 
 def run(
@@ -63,6 +64,9 @@ def run(
       processes.leave(status)
       return status
 
+  asks_for_help = not _HELP.isdisjoint(sys.argv)
+  if "cache_dir" in flags.FLAGS and not asks_for_help:
+    memory.ask_for_huge_pages()
   _show_shared_flags()
   program = sys.modules["__main__"]
   program.__doc__ = programs.spelled(program.__doc__ or "")
@@ -75,7 +79,7 @@ def run(
     app.run(guarded, flags_parser=_parse_flags)
   except SystemExit as stop:
     # absl exits with 1 after --help; who asked for help made no mistake.
-    if stop.code == 1 and {"--help", "--helpshort", "--helpfull"} & {*sys.argv}:
+    if stop.code == 1 and asks_for_help:
       sys.exit(0)
     raise
 

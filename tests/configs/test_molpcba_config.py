@@ -26,7 +26,7 @@ NUM_RUNS = {
   molpcba.ablation_aux: 5,
   molpcba.ablation_capacity: 5,
   molpcba.screens: 42,
-  molpcba.screens_readouts: 2 * len(READOUTS),
+  molpcba.screens_readouts: len(READOUTS),
 }
 
 

@@ -93,9 +93,13 @@ def collate(
   def part(column, start, stop):
     """Returns rows of a column, those of each batch along the last of lead."""
     rows = column[start:stop]
+    if not lead:  # Most common, and not to be slowed down.
+      return rows
     return rows.reshape(*lead, len(rows) // each, *column.shape[1:])
 
   def of_graphs(column, w):
+    if not lead:
+      return column[w]
     return column[w : w + each].reshape(*lead, *column.shape[1:])
 
   batches = []
