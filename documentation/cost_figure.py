@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from documentation.readout_pages import ROOT, costs
 from gnn_readout import records
@@ -18,7 +17,7 @@ from gnn_readout.records import METRIC_NAMES
 from gnn_readout.report.figures import style
 from gnn_readout.report.results import molecules
 from gnn_readout.report.results.selection import Selection, select
-from gnn_readout.report.sections import table2
+from gnn_readout.report.sections import readouts, table2
 from gnn_readout.statistics.t_tests import half_width
 
 _WIDTH = 128  # D of the runs, the width at which most readouts ran.
@@ -38,16 +37,6 @@ def rows() -> dict[str, list[Selection]]:
   return found
 
 
-def relative_costs(record: Mapping[str, Any]) -> dict[str, float]:
-  """Returns how long each readout's gradient takes, relative to `sum`.
-
-  Args:
-    record: From `readout_pages.costs`.
-  """
-  times = {row["name"]: row["training"] for row in record["rows"]}
-  return {name: time / times["sum"] for name, time in times.items()}
-
-
 def draw(
   by_dataset: Mapping[str, Sequence[Selection]], cost: Mapping[str, float]
 ) -> dict[str, bytes]:
@@ -55,7 +44,7 @@ def draw(
 
   Args:
     by_dataset: From `rows`.
-    cost: From `relative_costs`.
+    cost: From `readouts.costs`.
   """
   names = sorted(
     {molecules.readout_name(r.record) for rs in by_dataset.values() for r in rs}
@@ -93,7 +82,7 @@ def draw(
 
 def main() -> None:
   """Writes the figure."""
-  files = draw(rows(), relative_costs(costs()))
+  files = draw(rows(), readouts.costs(costs()))
   for extension, data in files.items():
     name = f"cost_and_score.{extension}"
     atomic_write_bytes(ROOT / "docs" / "images" / name, data)

@@ -15,6 +15,7 @@ from documentation import formulas, toy
 from gnn_readout import records
 from gnn_readout.files import atomic_write_text
 from gnn_readout.readouts import Readout, listing, readout_class
+from gnn_readout.report.sections import readouts
 
 ROOT = pathlib.Path(__file__).parents[1]
 FOLDER = "readouts"
@@ -63,12 +64,8 @@ def navigation() -> list[Any]:
 def costs() -> dict[str, Any]:
   """Returns the newest record of the benchmark of all readouts, or {}."""
   folder = ROOT / "results" / "records"
-  found = [
-    record
-    for record in records.read_folder(folder, "benchmark").values()
-    if record.get("benchmark") == "readout_card"
-  ]
-  return max(found, key=lambda record: record["finished_at"], default={})
+  everything = records.read_folder(folder, "benchmark")
+  return readouts.newest([*everything.values()]) or {}
 
 
 def figure(name: str) -> str:

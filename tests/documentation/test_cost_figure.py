@@ -10,6 +10,7 @@ import pytest
 
 from documentation import cost_figure
 from documentation.readout_pages import ROOT, costs
+from gnn_readout.report.sections import readouts
 
 
 def _records(pattern: str) -> list[dict]:
@@ -44,4 +45,4 @@ def test_a_row_without_several_seeds_is_not_drawn():
   rows = cost_figure.rows()
   assert set(rows) == {"ogbg-moltox21", "ogbg-moltoxcast"}
   assert all(len(row.runs) >= 2 for several in rows.values() for row in several)
-  assert cost_figure.relative_costs(costs())["sum"] == 1
+  assert readouts.costs(costs())["sum"] == 1

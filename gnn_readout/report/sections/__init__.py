@@ -13,6 +13,7 @@ from gnn_readout.report.blocks import Block
 from gnn_readout.report.sections import (
   ablations,
   agreement,
+  costs,
   decoded_sets,
   findings,
   inner_loop,
@@ -161,6 +162,13 @@ SECTIONS: dict[str, Row] = {
     agreement.make,
     "two tasks with five readouts in common",
     "python -m launch.sweep --sweep=configs/mnist_sets.py:readouts"
+    " --workdir=DIR --records=results/records",
+  ),
+  "costs": Row(
+    "What a readout costs and how well it scores",
+    costs.make,
+    "record of the costs, and a task on which eight readouts ran",
+    "python -m launch.sweep --sweep=configs/molpcba.py:screens_readouts"
     " --workdir=DIR --records=results/records",
   ),
   "readouts": Row(

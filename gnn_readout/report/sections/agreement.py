@@ -4,38 +4,22 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
-from gnn_readout.records import Record, field
+from gnn_readout.records import Record
 from gnn_readout.report.blocks import Block, Table
-from gnn_readout.report.results import molecules, selection, tasks
-from gnn_readout.report.results.selection import Selection
+from gnn_readout.report.results import contests
+from gnn_readout.report.results.contests import Contest
 from gnn_readout.statistics import holm
 from gnn_readout.statistics.t_tests import LEVEL
 
-_FEWEST = 5  # Readouts that two tasks have in common.
-
-
-class Ranking(NamedTuple):
-  """How good the readouts are at a task.
-
-  Attributes:
-    title: What they were trained on.
-    scores: Mean test score of each readout; a higher one is better.
-    is_sets: Whether the task is one of sets, not of molecules.
-  """
-
-  title: str
-  scores: Mapping[str, float]
-  is_sets: bool
-
 
 class Agreement(NamedTuple):
-  """Spearman's rank correlation of two rankings.
+  """Spearman's rank correlation of the scores in two settings.
 
   Attributes:
     first: One of them.
@@ -45,8 +29,8 @@ class Agreement(NamedTuple):
     p: The p value of no correlation, with Holm's correction for all pairs.
   """
 
-  first: Ranking
-  second: Ranking
+  first: Contest
+  second: Contest
   number: int
   correlation: float
   p: float
@@ -54,15 +38,15 @@ class Agreement(NamedTuple):
 
 def make(records: Sequence[Record]) -> list[Block]:
   """Makes the section of how well the rankings of readouts agree."""
-  found = agreements(rankings(records))
+  found = agreements(contests.find(records))
   if not found:
     return []
   return [
     "The readouts that ran on two tasks are ranked by their mean test scores on"
     " each. Their agreement is Spearman's rank correlation: one if"
     " they are the same, zero if they are unrelated. Only pairs of tasks with"
-    f" {_FEWEST} readouts in common or more are compared; p is that of no"
-    " correlation, after Holm's correction.",
+    f" {contests.FEWEST} readouts in common or more are compared; p is that of"
+    " no correlation, after Holm's correction.",
     *_sentences(found),
     Table(
       "Rank correlations of readouts",
@@ -80,40 +64,19 @@ def make(records: Sequence[Record]) -> list[Block]:
   ]
 
 
-def rankings(records: Sequence[Record]) -> list[Ranking]:
-  """Returns the tasks on which enough readouts ran, each with their scores."""
-  groups: dict[tuple[str, bool], list[Selection]] = {}
-  for task, title in _SET_TASKS.items():
-    for row in tasks.rows(records, task):
-      if setting := title(row):
-        groups.setdefault((setting, True), []).append(row)
-  runs = [run for run in molecules.runs(records) if molecules.is_scored(run)]
-  for row in selection.select(runs):
-    groups.setdefault((molecules.setting(row.record), False), []).append(row)
-  found = []
-  for (title, is_sets), rows in groups.items():
-    scores: dict[str, float] = {}
-    for row in rows:
-      sign = -1 if row.record["lower_is_better"] else 1
-      name = field(row.record, "model.readout.name")
-      score = sign * statistics.fmean(row.tests)
-      scores[name] = max(score, scores.get(name, score))
-    if len(scores) >= _FEWEST:
-      found.append(Ranking(title, scores, is_sets))
-  return sorted(found, key=lambda x: (not x.is_sets, x.title))
-
-
-def agreements(found: Sequence[Ranking]) -> list[Agreement]:
-  """Compares all pairs of rankings that have enough readouts in common.
+def agreements(found: Sequence[Contest]) -> list[Agreement]:
+  """Compares all pairs of settings that have enough readouts in common.
 
   Args:
-    found: From `rankings`.
+    found: From `contests.find`.
   """
   pairs = []
   for first, second in itertools.combinations(found, 2):
-    common = sorted(first.scores.keys() & second.scores.keys())
-    both = [[x.scores[name] for name in common] for x in (first, second)]
-    if len(common) >= _FEWEST and np.ptp(both, axis=1).all():
+    common = sorted(first.rows.keys() & second.rows.keys())
+    both = [
+      [contests.score(x.rows[name]) for name in common] for x in (first, second)
+    ]
+    if len(common) >= contests.FEWEST and np.ptp(both, axis=1).all():
       correlation, p = stats.spearmanr(*both)
       pairs.append(
         Agreement(first, second, len(common), float(correlation), float(p))
@@ -146,34 +109,3 @@ def _sentences(found: Sequence[Agreement]) -> list[str]:
       f" and contradict each other significantly in {len(clear) - alike}."
     )
   return texts
-
-
-def _counting(row: Selection) -> str:
-  if "readout" not in row.record["config"]["model"]:
-    return ""
-  side, noise = (field(row.record, name) for name in ("side", "noise"))
-  return f"counting, side {side:g}, noise {noise:g}"
-
-
-def _digits(row: Selection) -> str:
-  noise = field(row.record, "noise")
-  return f"digits as sets, noise {noise:g}, {row.record['steps']:,} steps"
-
-
-def _polygons(row: Selection) -> str:
-  model = row.record["config"]["model"]
-  is_plain = field(row.record, "loss_of_all_steps") is not False
-  if model["decoder"] != "dspn" or not is_plain or model["test_num_steps"]:
-    return ""
-  if field(row.record, "data") != "polygons":
-    return ""
-  points, given = (field(row.record, x) for x in ("num_points", "input"))
-  return f"polygons of {points} points by DSPN from the {given}"
-
-
-# Title of a row's setting by task; '' for rows that are no readout's.
-_SET_TASKS = {
-  "counting": _counting,
-  "mnist_sets": _digits,
-  "set_prediction": _polygons,
-}

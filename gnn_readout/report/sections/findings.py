@@ -366,6 +366,15 @@ CLAIMS = (
     f"{_THESIS}, table 5.10",
     _graphs,
   ),
+  *(
+    Claim(
+      "Sets",
+      f"equilibrium counts kinds of characters better than {other}",
+      f"{_PAPER}, Figure 4b",
+      _on_sets("omniglot", ("dataset", "num_steps"), "equilibrium", name),
+    )
+    for name, other in (("attention", "attention"), ("sum", "the sum"))
+  ),
   Claim(
     "Sets",
     "the counting module is better than the sum of the scores",

@@ -21,17 +21,42 @@ def make(records: Sequence[Record]) -> list[Block]:
   Raises:
     ValueError: If the record lacks a field.
   """
-  measured = [r for r in records if r.get("benchmark") == "readout_card"]
-  if not measured:
+  record = newest(records)
+  if record is None:
     return []
-  record = max(measured, key=lambda record: record["finished_at"])
   try:
     return _blocks(record)
   except KeyError as error:
-    raise ValueError(
-      f"record {record['name']!r}: field {error} is missing; measure again by:"
-      f" {record['command']}"
-    ) from error
+    raise _lacking(record, error) from error
+
+
+def newest(records: Sequence[Record]) -> Record | None:
+  """Returns the newest record of the benchmark, None if there is none."""
+  measured = [r for r in records if r.get("benchmark") == "readout_card"]
+  return max(measured, key=lambda r: r["finished_at"], default=None)
+
+
+def costs(record: Record) -> dict[str, float]:
+  """Returns how long each readout's gradient takes, relative to `sum`.
+
+  Args:
+    record: From `newest`.
+
+  Raises:
+    ValueError: If the record lacks a field.
+  """
+  try:
+    times = {row["name"]: row["training"] for row in record["rows"]}
+    return {name: time / times["sum"] for name, time in times.items()}
+  except KeyError as error:
+    raise _lacking(record, error) from error
+
+
+def _lacking(record: Record, error: KeyError) -> ValueError:
+  return ValueError(
+    f"record {record['name']!r}: field {error} is missing; measure again by:"
+    f" {record['command']}"
+  )
 
 
 def _blocks(record: Record) -> list[Block]:

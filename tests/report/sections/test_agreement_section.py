@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from scipy import stats
 
+from gnn_readout.report.results import contests
 from gnn_readout.report.sections import agreement
 
 NAMES = ("sum", "mean", "max", "fspool", "attention", "pna")
@@ -36,7 +37,7 @@ def test_correlations_are_scipys(ranked):
   losses = (0.9, 0.1, 0.5, 0.3, 0.2, 0.4)
   scores = (0.3, 0.1, 0.2, 0.6, 0.5, 0.4)
   records = ranked(COUNTS, losses, scores)
-  found = agreement.agreements(agreement.rankings(records))
+  found = agreement.agreements(contests.find(records))
   assert [(x.first.is_sets, x.second.is_sets) for x in found] == [
     (True, True), (True, False), (True, False),
   ]  # fmt: skip
