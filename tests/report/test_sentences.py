@@ -91,7 +91,6 @@ def made():
 
 def test_what_stands_in_results_is_what_the_records_say(made):
   again = "; run: python -m launch.report"
-  readme = (RESULTS / "README.md").read_text()
   for name, section in made.items():
     assert section.blocks, f"no record makes the section {name}"
     path = RESULTS / section.file
