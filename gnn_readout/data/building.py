@@ -9,6 +9,8 @@ import numpy as np
 from gnn_readout.data import checks
 from gnn_readout.data.store import GraphStore, Schema, TextColumn
 
+_SORTED_AT_A_TIME = 1 << 20  # Edges: little memory, and most of it in a cache.
+
 
 def feature_dtype(
   sizes: Sequence[int], num_features: int | None = None
@@ -76,20 +78,23 @@ def build_store(
   checks.check_edges(source, *counts, senders, receivers)
   checks.check_contents(name, schema, *counts, nodes, edges)
   checks.check_lengths(name, len(num_nodes), {"rows": rows, **(texts or {})})
-  node_offsets = _offsets(num_nodes)
-  order = _receiver_order(node_offsets, num_edges, receivers)
+  edges, senders, receivers = _sorted_by_receiver(
+    num_nodes,
+    num_edges,
+    np.asarray(edges, feature_dtype(schema.edge_sizes, schema.edge_dim)),
+    np.asarray(senders, np.int32),
+    np.asarray(receivers, np.int32),
+  )
   return GraphStore(
     schema=schema,
-    node_offsets=node_offsets,
+    node_offsets=_offsets(num_nodes),
     edge_offsets=_offsets(num_edges),
     nodes=np.ascontiguousarray(
       nodes, feature_dtype(schema.node_sizes, schema.node_dim)
     ),
-    edges=np.asarray(edges, feature_dtype(schema.edge_sizes, schema.edge_dim))[
-      order
-    ],
-    senders=np.asarray(senders, np.int32)[order],
-    receivers=np.asarray(receivers, np.int32)[order],
+    edges=edges,
+    senders=senders,
+    receivers=receivers,
     labels=np.ascontiguousarray(labels, np.float32),
     splits={name: np.asarray(s, np.int32) for name, s in splits.items()},
     rows=None if rows is None else np.asarray(rows, np.int32),
@@ -153,14 +158,29 @@ def _offsets(counts: np.ndarray) -> np.ndarray:
   return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
 
 
-def _receiver_order(
-  node_offsets: np.ndarray, num_edges: np.ndarray, receivers: np.ndarray
-) -> np.ndarray:
-  """Returns the stable order by receiver within each graph: [E]."""
-  # Receivers counted over all graphs grow with the graph, so that one sort
-  # serves every graph.
-  key = np.repeat(node_offsets[:-1], num_edges) + receivers  # [E]
-  return np.argsort(key, kind="stable")
+def _sorted_by_receiver(
+  num_nodes: np.ndarray, num_edges: np.ndarray, *columns: np.ndarray
+) -> list[np.ndarray]:
+  """Returns columns of edges, the last of them receivers, sorted by these.
+
+  Within each graph, and stably. Many graphs are sorted at a time, but not all.
+  """
+  sorted_columns = [np.empty_like(column) for column in columns]
+  starts, ends = _offsets(num_nodes), _offsets(num_edges)
+  first = 0
+  while first < len(num_edges):
+    reach = ends[first] + _SORTED_AT_A_TIME
+    stop = max(first + 1, int(np.searchsorted(ends, reach, "right")) - 1)
+    block = slice(ends[first], ends[stop])
+    # Receivers counted over all graphs grow with the graph, so that one sort
+    # serves them all.
+    before = starts[first:stop] - starts[first]
+    key = np.repeat(before, num_edges[first:stop]) + columns[-1][block]
+    order = np.argsort(key, kind="stable")
+    for column, result in zip(columns, sorted_columns, strict=True):
+      result[block] = column[block][order]
+    first = stop
+  return sorted_columns
 
 
 def is_symmetric(

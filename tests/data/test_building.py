@@ -53,7 +53,9 @@ def make_columns(num_nodes=(5, 1, 0, 13, 3), num_bonds=(11, 0, 0, 23, 2)):
   }
 
 
-def test_bonds_are_doubled_and_sorted_by_receiver():
+@pytest.mark.parametrize("at_a_time", [1 << 20, 24, 1])
+def test_bonds_are_doubled_and_sorted_by_receiver(at_a_time, monkeypatch):
+  monkeypatch.setattr(building, "_SORTED_AT_A_TIME", at_a_time)
   columns = make_columns()
   built = building.build_from_undirected(**columns)
   assert built.senders.dtype == built.receivers.dtype == np.int32
