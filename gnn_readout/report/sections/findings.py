@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from gnn_readout.records import METRIC_NAMES, Record, field
 from gnn_readout.report.blocks import Block, Table
@@ -263,12 +264,26 @@ def _on_sets(
   first: str,
   second: str,
   name: Callable[[Selection], str] = tasks.label,
+  given: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> Callable[[Sequence[Record]], list[Case]]:
-  """Returns the cases of a task on sets, one for each setting."""
+  """Returns the cases of a task on sets, one for each setting.
+
+  Args:
+    task: Its name.
+    fields: In which compared rows agree.
+    first: What is said to be better.
+    second: What is said to be worse.
+    name: What a row is called.
+    given: Fields that rows must have, with their values.
+  """
 
   def cases(records: Sequence[Record]) -> list[Case]:
     found = []
-    rows = tasks.rows(records, task)
+    rows = [
+      row
+      for row in tasks.rows(records, task)
+      if all(field(row.record, key) == x for key, x in given.items())
+    ]
     for setting, group in set_rows.by_setting(rows, fields, name).items():
       by_name = {name(row): row for row in group}
       if {first, second} <= by_name.keys():
@@ -393,6 +408,22 @@ CLAIMS = (
     f"{_THESIS}, table 5.6",
     _on_sets("mnist_sets", ("noise", "num_steps"), "fspool", "max"),
   ),
+  *(
+    Claim(
+      "Sets",
+      f"DSPN auto-encodes digits better than an {other}",
+      f"{_THESIS}, table 6.1",
+      _on_sets(
+        "set_prediction",
+        ("input", "num_steps"),
+        "dspn fspool",
+        other.lower(),
+        decoded_sets.decoder,
+        {"data": "digits", "input": "set"},
+      ),
+    )
+    for other in ("MLP", "LSTM")
+  ),
   Claim(
     "Sets",
     "DSPN predicts the corners of a polygon from its rotation better than an"
@@ -400,10 +431,11 @@ CLAIMS = (
     f"{_THESIS}, section 6.1",
     _on_sets(
       "set_prediction",
-      ("num_points", "input"),
+      ("num_points", "input", "num_steps"),
       "dspn fspool",
       "mlp",
       decoded_sets.decoder,
+      {"data": "polygons", "input": "rotation"},
     ),
   ),
   Claim(
@@ -416,6 +448,7 @@ CLAIMS = (
       "dspn fspool",
       "dspn sum",
       decoded_sets.decoder,
+      {"data": "polygons", "input": "set"},
     ),
   ),
 )

@@ -103,3 +103,30 @@ def test_counting_compares_the_settings_in_pairs(on_sets):
   paired = stats.ttest_rel(*zip(*scores.values()))
   assert found.p == pytest.approx(paired.pvalue)
   assert found.case.gain == pytest.approx(0.15)
+
+
+def test_a_claim_about_polygons_takes_no_digits(on_sets):
+  corners = claim(
+    "DSPN predicts the corners of a polygon from its rotation better than an MLP"
+  )
+
+  def runs(data, given):
+    common = {"data": data, "input": given, "num_points": 4}
+    return [
+      on_sets(
+        "set_prediction",
+        "fspool",
+        seed,
+        loss + seed / 100,
+        lower=True,
+        **common,
+        model={"decoder": decoder, "test_num_steps": []},
+      )
+      for decoder, loss in (("dspn", 0.1), ("mlp", 0.3))
+      for seed in (0, 1)
+    ]
+
+  assert not findings.examine(corners, runs("digits", "set"))
+  assert not findings.examine(corners, runs("polygons", "set"))
+  (found,) = findings.examine(corners, runs("polygons", "rotation"))
+  assert found.verdict == findings.SUPPORTED
