@@ -26,7 +26,7 @@ def scattered(
 
   Args:
     contests: Settings, at least one.
-    costs: Of each readout, relative to `sum`.
+    costs: Cost of each readout, relative to `sum`.
     fronts: For each setting the names that no cheaper one beats.
 
   Returns:

@@ -68,7 +68,7 @@ def front(contest: Contest, costs: Mapping[str, float]) -> list[str]:
 
   Args:
     contest: A setting.
-    costs: Of each readout; one without is left out.
+    costs: Cost of each readout; one without is left out.
   """
   names = sorted(
     contest.rows.keys() & costs.keys(),
