@@ -227,13 +227,9 @@ def pyg_compiled(work: Work) -> Callable[[], int]:
   """
   peers.load("pyg_readouts")  # Before PyTorch, which may not be there.
   import torch
-  from torch._functorch import config as functorch_config
-  from torch._inductor import config as inductor_config
+  from torch._inductor import config
 
-  # Other processes would look like other load.
-  inductor_config.compile_threads = 1
-  # What a model that differentiates inside, as equilibria do, cannot have.
-  functorch_config.donated_buffer = False
+  config.compile_threads = 1  # Other processes would look like other load.
   epoch = _pyg(work, functools.partial(torch.compile, dynamic=True))
   try:
     epoch()  # Which compiles it.

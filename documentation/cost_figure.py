@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from documentation.readout_pages import ROOT, costs
 from gnn_readout import records
 from gnn_readout.files import atomic_write_bytes
-from gnn_readout.records import METRIC_NAMES
+from gnn_readout.records import metric_name
 from gnn_readout.report.figures import style
 from gnn_readout.report.results import molecules
 from gnn_readout.report.results.selection import Selection, select
@@ -73,7 +73,7 @@ def draw(
       axes.set_xscale("log")
       axes.set_xlim(0.4, 3 * max(cost[name] for name in names))
       axes.set_xlabel("cost relative to sum")
-      axes.set_ylabel(f"test {METRIC_NAMES.get(metric, metric)}")
+      axes.set_ylabel(f"test {metric_name(metric)}")
     most = max(panels, key=lambda axes: len(axes.containers))
     handles = most.get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper center", ncols=len(names))

@@ -190,6 +190,11 @@ class NoRecordsError(ValueError):
     self.command = command
 
 
+def metric_name(metric: str) -> str:
+  """Returns what a reader calls a metric, such as 'MAP' for 'ap'."""
+  return METRIC_NAMES.get(metric, metric)
+
+
 def write(
   folder: str | os.PathLike[str],
   facts: Mapping[str, Any],

@@ -78,17 +78,18 @@ def build_store(
   checks.check_edges(source, *counts, senders, receivers)
   checks.check_contents(name, schema, *counts, nodes, edges)
   checks.check_lengths(name, len(num_nodes), {"rows": rows, **(texts or {})})
+  node_offsets, edge_offsets = _offsets(num_nodes), _offsets(num_edges)
   edges, senders, receivers = _sorted_by_receiver(
-    num_nodes,
-    num_edges,
+    node_offsets,
+    edge_offsets,
     np.asarray(edges, feature_dtype(schema.edge_sizes, schema.edge_dim)),
     np.asarray(senders, np.int32),
     np.asarray(receivers, np.int32),
   )
   return GraphStore(
     schema=schema,
-    node_offsets=_offsets(num_nodes),
-    edge_offsets=_offsets(num_edges),
+    node_offsets=node_offsets,
+    edge_offsets=edge_offsets,
     nodes=np.ascontiguousarray(
       nodes, feature_dtype(schema.node_sizes, schema.node_dim)
     ),
@@ -159,23 +160,23 @@ def _offsets(counts: np.ndarray) -> np.ndarray:
 
 
 def _sorted_by_receiver(
-  num_nodes: np.ndarray, num_edges: np.ndarray, *columns: np.ndarray
+  node_offsets: np.ndarray, edge_offsets: np.ndarray, *columns: np.ndarray
 ) -> list[np.ndarray]:
   """Returns columns of edges, the last of them receivers, sorted by these.
 
   Within each graph, and stably. Many graphs are sorted at a time, but not all.
   """
   sorted_columns = [np.empty_like(column) for column in columns]
-  starts, ends = _offsets(num_nodes), _offsets(num_edges)
   first = 0
-  while first < len(num_edges):
-    reach = ends[first] + _SORTED_AT_A_TIME
-    stop = max(first + 1, int(np.searchsorted(ends, reach, "right")) - 1)
-    block = slice(ends[first], ends[stop])
+  while first < len(edge_offsets) - 1:
+    reach = edge_offsets[first] + _SORTED_AT_A_TIME
+    last = int(np.searchsorted(edge_offsets, reach, "right")) - 1
+    stop = max(first + 1, last)
+    block = slice(edge_offsets[first], edge_offsets[stop])
     # Receivers counted over all graphs grow with the graph, so that one sort
     # serves them all.
-    before = starts[first:stop] - starts[first]
-    key = np.repeat(before, num_edges[first:stop]) + columns[-1][block]
+    sizes = np.diff(edge_offsets[first : stop + 1])
+    key = np.repeat(node_offsets[first:stop], sizes) + columns[-1][block]
     order = np.argsort(key, kind="stable")
     for column, result in zip(columns, sorted_columns, strict=True):
       result[block] = column[block][order]

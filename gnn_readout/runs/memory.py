@@ -41,8 +41,7 @@ def ask_for_huge_pages() -> None:
     return
   if not programs.is_command_line():
     return
-  words = [tunables, f"{_TUNABLE}=1"] if tunables else [f"{_TUNABLE}=1"]
-  os.environ[_TUNABLES] = ":".join(words)
+  os.environ[_TUNABLES] = f"{tunables}:{_TUNABLE}=1".lstrip(":")
   sys.stdout.flush()
   with contextlib.suppress(OSError):  # Then as it is.
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

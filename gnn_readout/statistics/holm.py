@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gnn_readout.statistics.t_tests import TTest
+
 
 def corrected(values: Sequence[float]) -> list[float]:
   """Returns p values for which 5% holds for all tests together.
@@ -25,3 +27,13 @@ def corrected(values: Sequence[float]) -> list[float]:
     least = max(least, min(1.0, (len(values) - rank) * values[k]))
     result[k] = least
   return result
+
+
+def of_tests(tests: Sequence[TTest | None]) -> list[float | None]:
+  """Returns the corrected p of each test, None where there is no test.
+
+  Args:
+    tests: What holds for all at once; a missing one does not count.
+  """
+  found = iter(corrected([test.p for test in tests if test is not None]))
+  return [None if test is None else next(found) for test in tests]

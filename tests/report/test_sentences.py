@@ -20,7 +20,6 @@ from gnn_readout.report.sections import SECTIONS
 
 ROOT = pathlib.Path(__file__).parents[2]
 RESULTS = ROOT / "results"
-# Sections of which there are no records.
 REPORT = ROOT / "gnn_readout" / "report"
 # Not numbers but names: of tables, figures and equations, of publications by
 # their year, of datasets and models; and what one calls a maximal score.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gnn_readout.statistics import holm
+from gnn_readout.statistics import holm, t_tests
 
 
 def test_holm_rejects_one_after_the_other():
@@ -35,3 +35,10 @@ def test_level_of_any_among_several(count):
   values = stats.ttest_ind(samples[:, :, 0], samples[:, :, 1], axis=2).pvalue
   wrong = [min(holm.corrected(list(row))) < 0.05 for row in values]
   assert 0.04 < np.mean(wrong) < 0.06
+
+
+def test_missing_tests_do_not_count():
+  tests = [t_tests.TTest(0.1, 0.0, 0.2, 4, p) for p in (0.01, 0.04)]
+  got = holm.of_tests([tests[0], None, tests[1]])
+  assert got == [pytest.approx(0.02), None, pytest.approx(0.04)]
+  assert holm.of_tests([None]) == [None]

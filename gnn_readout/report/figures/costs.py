@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from gnn_readout.records import METRIC_NAMES
+from gnn_readout.records import metric_name
 from gnn_readout.report.figures import palette, style
 from gnn_readout.report.results.contests import Contest
 from gnn_readout.statistics.t_tests import half_width
@@ -17,7 +17,7 @@ _CLOSE = 1.3  # Of costs: the name of the second one stands on the right.
 def scattered(
   contests: Sequence[Contest],
   costs: Mapping[str, float],
-  fronts: Sequence[Collection[str]],
+  fronts: Sequence[Sequence[str]],
 ) -> dict[str, bytes]:
   """Draws the score of each readout over its cost, a panel for each setting.
 
@@ -27,7 +27,8 @@ def scattered(
   Args:
     contests: Settings, at least one.
     costs: Cost of each readout, relative to `sum`.
-    fronts: For each setting the names that no cheaper one beats.
+    fronts: For each setting the names that no cheaper one beats, the cheapest
+      first.
 
   Returns:
     The files, by name extension: 'png' and 'svg'.
@@ -52,11 +53,10 @@ def scattered(
           linestyle="none",
           label=style.plain(name),
         )
-      shown = [name for name in names if name in front]
       first = contest.rows[names[0]]
       is_error = first.record["lower_is_better"]
       is_right, before = False, 0.0
-      for name in shown:
+      for name in front:
         # Nothing is better and cheaper: that side of the front is empty.
         is_right = costs[name] < _CLOSE * before and not is_right
         before = costs[name]
@@ -69,7 +69,7 @@ def scattered(
           fontsize=6,
         )
       axes.plot(
-        *zip(*((costs[name], level[name]) for name in shown), strict=True),
+        *zip(*((costs[name], level[name]) for name in front), strict=True),
         color=palette.QUIET,
         linestyle=style.DOTTED,
         linewidth=0.8,
@@ -79,7 +79,7 @@ def scattered(
       axes.set_xscale("log")
       axes.set_xlim(costs[names[0]] * _LEFT, costs[names[-1]] * _RIGHT)
       axes.set_title(style.plain(contest.title), fontsize=7)
-      label = f"test {METRIC_NAMES.get(first.metric, first.metric)}"
+      label = f"test {metric_name(first.metric)}"
       low, high = axes.get_ylim()  # Intervals of few seeds reach far.
       if is_error:
         label += ", lower is better"

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
-from gnn_readout.records import METRIC_NAMES, Record, field, group
+from gnn_readout.records import Record, field, group, metric_name
 from gnn_readout.report import markup
 from gnn_readout.report.results import published
 from gnn_readout.wording import counted
@@ -206,9 +206,7 @@ def _model_name(model: str, eps: str) -> str:
 def _score(metric: str, value: float | None, deviation: float | None) -> str:
   """Returns a score, in percent if it is an accuracy."""
   if metric != "accuracy":
-    return f"{METRIC_NAMES.get(metric, metric)} " + markup.plus_minus(
-      value, deviation
-    )
+    return f"{metric_name(metric)} " + markup.plus_minus(value, deviation)
   if value is None:
     return ""
   return markup.plus_minus(100 * value, deviation and 100 * deviation, 1)

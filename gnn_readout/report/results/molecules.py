@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gnn_readout.records import METRIC_NAMES, Record, group
+from gnn_readout.records import Record, group, metric_name
 from gnn_readout.report import markup
 from gnn_readout.report.results import published
 from gnn_readout.report.results.selection import Selection
@@ -121,7 +121,7 @@ def display(row: dict[str, Any]) -> dict[str, str]:
     "steps": f"{row['steps']:,}",
     "epochs": f"{round(row['epochs'], 2):g}",
     "seeds": str(row["seeds"]),
-    "metric": METRIC_NAMES.get(row["metric"], row["metric"]),
+    "metric": metric_name(row["metric"]),
     "test": markup.plus_minus(row["test"], row["test_deviation"]),
     "valid": markup.plus_minus(row["valid"], row["valid_deviation"]),
     "published test": level,

@@ -110,8 +110,8 @@ def compare(
     t_tests.two_samples(*([sign * x for x in r.values] for r in pair))
     for pair in pairs
   ]
-  corrected = iter(holm.corrected([t.p for t in tests if t is not None]))
+  p_values = holm.of_tests(tests)
   return [
-    Comparison(*pair, metric, test, None if test is None else next(corrected))
-    for pair, test in zip(pairs, tests, strict=True)
+    Comparison(*pair, metric, test, p)
+    for pair, test, p in zip(pairs, tests, p_values, strict=True)
   ]

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from gnn_readout.records import METRIC_NAMES, Record, field
+from gnn_readout.records import Record, field, metric_name
 from gnn_readout.report import markup
 from gnn_readout.report.blocks import Block, Figure, Table
 from gnn_readout.report.figures import ablations as figures
@@ -149,7 +149,7 @@ def table_rows(
         "reduced": molecules.reduced(record, ablation.width),
         "learning rate": molecules.learning_rate(entry),
         "seeds": str(len(entry.runs)),
-        "metric": METRIC_NAMES.get(entry.metric, entry.metric),
+        "metric": metric_name(entry.metric),
         "valid": markup.plus_minus(*markup.mean_deviation(entry.valids)),
         "test": markup.plus_minus(*markup.mean_deviation(entry.tests)),
         title: f"{levels[key]:.3f}" if key in levels else "",
@@ -322,7 +322,7 @@ def _lines(
   lines = []
   for group in its_groups:
     entry = next(iter(group.values()))
-    metric = METRIC_NAMES.get(entry.metric, entry.metric)
+    metric = metric_name(entry.metric)
     name = (
       f"{entry.record['dataset']['name']}, {molecules.model_name(entry.record)}"
     )

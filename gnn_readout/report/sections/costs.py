@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 
-from gnn_readout.records import METRIC_NAMES, Record
+from gnn_readout.records import Record, metric_name
 from gnn_readout.report.blocks import Block, Figure, Table
 from gnn_readout.report.figures import costs as figures
 from gnn_readout.report.results import contests
 from gnn_readout.report.results.contests import Contest
-from gnn_readout.report.sections import readouts
-from gnn_readout.statistics.t_tests import LEVEL, half_width
+from gnn_readout.report.sections import readouts, set_rows
+from gnn_readout.statistics.t_tests import LEVEL
 
 _FEWEST = 8  # Readouts that make a figure worth while.
 
@@ -86,14 +85,10 @@ def _cells(
   contest: Contest, name: str, costs: Mapping[str, float]
 ) -> dict[str, str]:
   row = contest.rows[name]
-  half = half_width(row.tests)
-  text = f"{statistics.fmean(row.tests):.3g}" + (
-    f" ± {half:.2g}" if half else ""
-  )
   return {
     "readout": f"`{name}`",
     "cost": f"{costs[name]:.1f}",
-    f"test {METRIC_NAMES.get(row.metric, row.metric)}": text,
+    f"test {metric_name(row.metric)}": set_rows.with_interval(row.tests),
     "seeds": str(len(row.tests)),
   }
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import statistics
-import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gnn_readout.records import METRIC_NAMES, Record, field
+from gnn_readout.records import Record, field, metric_name
 from gnn_readout.report.blocks import Block, Table
 from gnn_readout.report.results import crossvals, molecules, published, tasks
 from gnn_readout.report.results.crossvals import BASE, FSPOOL
@@ -125,11 +124,8 @@ def examine(claim: Claim, records: Sequence[Record]) -> list[Finding]:
     records: Records of all kinds.
   """
   cases = claim.cases(records)
-  tested = [case.test.p for case in cases if case.test]
-  corrected = iter(holm.corrected(tested))
-  return [
-    Finding(case, next(corrected) if case.test else None) for case in cases
-  ]
+  p_values = holm.of_tests([case.test for case in cases])
+  return [Finding(*pair) for pair in zip(cases, p_values, strict=True)]
 
 
 def _clause(claim: Claim, found: Sequence[Finding]) -> str:
@@ -181,7 +177,7 @@ def _case(
   sides = [row.merits for row in (first, second)]
   gain = statistics.fmean(sides[0]) - statistics.fmean(sides[1])
   number = f"{len(sides[0])} and {counted(len(sides[1]), 'seed')}"
-  metric = METRIC_NAMES.get(first.metric, first.metric)
+  metric = metric_name(first.metric)
   test = two_samples(*sides)
   return Case(setting, gain, metric, number, test, _against(levels, unit))
 
@@ -264,7 +260,7 @@ def _on_sets(
   first: str,
   second: str,
   name: Callable[[Selection], str] = tasks.label,
-  given: Mapping[str, Any] = types.MappingProxyType({}),
+  given: Mapping[str, Any] | None = None,
 ) -> Callable[[Sequence[Record]], list[Case]]:
   """Returns the cases of a task on sets, one for each setting.
 
@@ -282,7 +278,7 @@ def _on_sets(
     rows = [
       row
       for row in tasks.rows(records, task)
-      if all(field(row.record, key) == x for key, x in given.items())
+      if all(field(row.record, key) == x for key, x in (given or {}).items())
     ]
     for setting, group in set_rows.by_setting(rows, fields, name).items():
       by_name = {name(row): row for row in group}

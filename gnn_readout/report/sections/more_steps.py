@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 
-from gnn_readout.records import METRIC_NAMES, Record, field
+from gnn_readout.records import Record, field, metric_name
 from gnn_readout.report import markup
 from gnn_readout.report.blocks import Block, Table
 from gnn_readout.report.results.selection import Selection, alike, select
 from gnn_readout.statistics import holm
-from gnn_readout.statistics.t_tests import LEVEL, two_samples
+from gnn_readout.statistics.t_tests import LEVEL, TTest, two_samples
 
 _FIELD = "model.readout.test_num_steps"
 
@@ -38,14 +37,13 @@ def make(records: Sequence[Record]) -> list[Block]:
   if not pairs:
     return []
   tests = [two_samples(row.merits, base.merits) for base, row in pairs]
-  corrected = iter(holm.corrected([test.p for test in tests if test]))
-  p_values = [next(corrected) if test else None for test in tests]
+  p_values = holm.of_tests(tests)
   rows = [
     {
       "task": _task(row),
       "steps in training": str(field(row.record, "model.readout.num_steps")),
       "in testing": str(_steps(row)),
-      "metric": METRIC_NAMES.get(row.metric, row.metric),
+      "metric": metric_name(row.metric),
       "test": markup.plus_minus(*markup.mean_deviation(row.tests)),
       "as in training": markup.plus_minus(*markup.mean_deviation(base.tests)),
       "p": "" if p is None else f"{p:.2g}",
@@ -53,27 +51,22 @@ def make(records: Sequence[Record]) -> list[Block]:
     }
     for (base, row), p in zip(pairs, p_values, strict=True)
   ]
-  return [_sentence(pairs, p_values), Table("Scores", rows)]
+  return [_sentence(tests, p_values), Table("Scores", rows)]
 
 
 def _sentence(
-  pairs: Sequence[tuple[Selection, Selection]],
-  p_values: Sequence[float | None],
+  tests: Sequence[TTest | None], p_values: Sequence[float | None]
 ) -> str:
-  gains = [
-    statistics.fmean(row.merits) - statistics.fmean(base.merits)
-    for base, row in pairs
-  ]
   significant = [
-    gain
-    for gain, p in zip(gains, p_values, strict=True)
-    if p is not None and p < LEVEL
+    test.difference
+    for test, p in zip(tests, p_values, strict=True)
+    if test is not None and p is not None and p < LEVEL
   ]
   better = sum(gain > 0 for gain in significant)
   return (
     "The same models tested with more inner steps than they were trained with:"
     f" significantly better in {better} and significantly worse in"
-    f" {len(significant) - better} of {len(pairs)} comparisons, by Student's t"
+    f" {len(significant) - better} of {len(tests)} comparisons, by Student's t"
     f" test of the seeds with p < {LEVEL} after Holm's correction. Scores are"
     " the mean and sample standard deviation over the seeds."
   )

@@ -83,12 +83,11 @@ def leader(
     return []
   first, *others = found
   tests = [two_samples(first.tests, row.tests) for row in others]
-  corrected = iter(holm.corrected([test.p for test in tests if test]))
   noise, unknown = [], []
-  for row, test in zip(others, tests, strict=True):
-    if test is None:
+  for row, p in zip(others, holm.of_tests(tests), strict=True):
+    if p is None:
       unknown.append(name(row))
-    elif next(corrected) >= LEVEL:
+    elif p >= LEVEL:
       noise.append(name(row))
   text = (
     f"At {setting}, {name(first)} {does} best of {len(found)}, with a test"
@@ -177,13 +176,11 @@ def _display(
   extra: Callable[[Selection], Mapping[str, str]],
 ) -> dict[str, str]:
   """Returns what a reader sees of a row, by column title."""
-  half = half_width(row.tests)
-  shown = f"{statistics.fmean(row.tests):.3g}"
   cells = {"model": name(row)}
   for title, path in fields.items():
     value = field(row.record, path)
     cells[title] = "" if value in (None, [], ()) else f"{value}"
-  cells[f"test {row.metric}"] = shown + (f" ± {half:.2g}" if half else "")
+  cells[f"test {row.metric}"] = with_interval(row.tests)
   cells |= extra(row)
   for score, values in scores(row).items():
     if score not in (row.metric, "cross_entropy"):
@@ -196,6 +193,12 @@ def _display(
     "note": row.best["note"],
     "command": row.best["command"],
   }
+
+
+def with_interval(values: Sequence[float]) -> str:
+  """Returns such as '0.71 ± 0.02': the mean, and half the interval if any."""
+  half = half_width(values)
+  return f"{statistics.fmean(values):.3g}" + (f" ± {half:.2g}" if half else "")
 
 
 def scores(row: Selection) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gnn_readout.records import METRIC_NAMES, Record
+from gnn_readout.records import Record, metric_name
 from gnn_readout.report import markup
 from gnn_readout.report.blocks import Block, Table
 from gnn_readout.report.results import molecules, published, significance
@@ -197,7 +197,7 @@ def _cells(entry: Selection) -> dict[str, str]:
     "reduced": molecules.reduced(record),
     "learning rate": molecules.learning_rate(entry),
     "seeds": str(len(entry.runs)),
-    "metric": METRIC_NAMES.get(entry.metric, entry.metric),
+    "metric": metric_name(entry.metric),
     "valid": markup.plus_minus(*markup.mean_deviation(entry.valids)),
     "test": markup.plus_minus(*markup.mean_deviation(entry.tests)),
   }

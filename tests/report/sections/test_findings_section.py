@@ -107,7 +107,8 @@ def test_counting_compares_the_settings_in_pairs(on_sets):
 
 def test_a_claim_about_polygons_takes_no_digits(on_sets):
   corners = claim(
-    "DSPN predicts the corners of a polygon from its rotation better than an MLP"
+    "DSPN predicts the corners of a polygon from its rotation better than an"
+    " MLP"
   )
 
   def runs(data, given):
