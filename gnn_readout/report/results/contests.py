@@ -18,7 +18,8 @@ class Contest(NamedTuple):
 
   Attributes:
     title: What the readouts were trained on.
-    rows: The runs of each readout, by name; of several rows the best.
+    rows: The runs of each readout, by name; of several rows the one with the
+      best validation score.
     is_sets: Whether the task is one of sets, not of molecules.
   """
 
@@ -29,24 +30,26 @@ class Contest(NamedTuple):
 
 def find(records: Sequence[Record]) -> list[Contest]:
   """Returns the settings in which enough readouts ran, those of sets first."""
-  groups: dict[tuple[str, bool], dict[str, Selection]] = {}
+  groups: dict[tuple[str, bool, int | None], dict[str, Selection]] = {}
 
-  def enter(key: tuple[str, bool], row: Selection) -> None:
+  def enter(title: str, row: Selection, is_sets: bool) -> None:
+    # Sweeps of one readout may have batches of their own.
+    key = title, is_sets, field(row.record, "batch_size")
     name = field(row.record, "model.readout.name")
     best = groups.setdefault(key, {}).get(name)
-    if best is None or score(row) > score(best):
+    if best is None or row.rank < best.rank:
       groups[key][name] = row
 
   for task, title in _SET_TASKS.items():
     for row in tasks.rows(records, task):
       if setting := title(row):
-        enter((setting, True), row)
+        enter(setting, row, True)
   runs = [run for run in molecules.runs(records) if molecules.is_scored(run)]
   for row in selection.select(runs):
-    enter((molecules.setting(row.record), False), row)
+    enter(molecules.setting(row.record), row, False)
   found = [
     Contest(title, rows, is_sets)
-    for (title, is_sets), rows in groups.items()
+    for (title, is_sets, _), rows in groups.items()
     if len(rows) >= FEWEST
   ]
   return sorted(found, key=lambda x: (not x.is_sets, x.title))

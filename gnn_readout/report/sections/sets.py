@@ -44,7 +44,10 @@ def counting(records: Sequence[Record]) -> list[Block]:
         figures.panels(panels, "test accuracy"),
       )
     )
-  groups = set_rows.by_setting(found, ("side", "noise"))
+  # The runs of `more_steps` have smaller batches, and a section of their own.
+  usual = statistics.mode(field(row.record, "batch_size") for row in found)
+  alike = [row for row in found if field(row.record, "batch_size") == usual]
+  groups = set_rows.by_setting(alike, ("side", "noise"))
   most = max(groups, key=lambda setting: len(groups[setting]))
   size = field(found[0].record, "set_size")
   return [

@@ -84,3 +84,14 @@ def test_models_without_a_readout_and_constant_scores_are_left_out(
   module = {"model": {"name": "module"}, "side": 0.5, "noise": 0.0}
   records.append(on_sets("counting", "module", 0, 1.0, **module))
   assert agreement.make(records) == []
+
+
+def test_a_sweep_with_batches_of_its_own_is_no_part_of_a_contest(
+  ranked, on_sets
+):
+  records = ranked(COUNTS, COUNTS, COUNTS)
+  others = [
+    on_sets("counting", name, 0, 1.0, side=0.5, noise=0.0, batch_size=7)
+    for name in ("median", "sum")
+  ]
+  assert agreement.make(records + others) == agreement.make(records)
