@@ -220,25 +220,32 @@ def pyg_compiled(work: Work) -> Callable[[], int]:
   """Returns the same for that model under torch.compile.
 
   Its shapes are dynamic, as every batch has others; a shape at a time would be
-  compiled for each of them.
+  compiled for each of them. Where the default fails, it is compiled again
+  without donated buffers, which a second derivative does not allow.
 
   Raises:
     peers.Unavailable: If it cannot be compiled here.
   """
   peers.load("pyg_readouts")  # Before PyTorch, which may not be there.
   import torch
+  import torch._functorch.config as functorch
   from torch._inductor import config
 
   config.compile_threads = 1  # Other processes would look like other load.
-  epoch = _pyg(work, functools.partial(torch.compile, dynamic=True))
-  try:
-    epoch()  # Which compiles it.
-  except Exception as error:  # Of a compiler; it may be any.
-    reason = errors.brief(" ".join(f"{error}".split()), _MOST)
-    raise peers.Unavailable(
-      f"torch.compile failed: {type(error).__name__}: {reason}"
-    ) from error
-  return epoch
+  for is_donated in (functorch.donated_buffer, False):
+    functorch.donated_buffer = is_donated
+    torch.compiler.reset()
+    epoch = _pyg(work, functools.partial(torch.compile, dynamic=True))
+    try:
+      epoch()  # Which compiles it.
+    except Exception as error:  # Of a compiler; it may be any.
+      failure = error
+    else:
+      return epoch
+  reason = errors.brief(" ".join(f"{failure}".split()), _MOST)
+  raise peers.Unavailable(
+    f"torch.compile failed: {type(failure).__name__}: {reason}"
+  ) from failure
 
 
 def literal(work: Work) -> Callable[[], int]:

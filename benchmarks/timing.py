@@ -162,11 +162,18 @@ def print_compared(title: str, records: Sequence[Mapping[str, Any]]) -> None:
   unit = records[0]["unit"]
   heads = ["", f"ours, {unit}", "against", f"peer, {unit}", "ratio"]
   print_table(title, heads, rows)
+  reasons = {r["against"]: r["unavailable"] for r in records if _lacks(r)}
+  for peer, reason in reasons.items():
+    rich.print(Text(f"{peer}: {reason}"))
+
+
+def _lacks(record: Mapping[str, Any]) -> bool:
+  return "unavailable" in record
 
 
 def _of_peer(record: Mapping[str, Any]) -> list[str]:
-  if "unavailable" in record:
-    return [record["unavailable"], ""]
+  if _lacks(record):
+    return ["not measured", ""]
   return [
     f"{record['peer']:,.0f} ± {record['iqr']['peer']:,.0f}",
     f"{record['ratio']:.2f}x",

@@ -155,13 +155,38 @@ def test_a_compiler_that_fails_is_no_error(work, monkeypatch, no_waiting):
     fail.parameters, fail.train = model.parameters, model.train
     return fail
 
+  from torch._functorch import config
+
   monkeypatch.setattr(torch, "compile", compile_)
-  found, lacking = steps.against(work("sum"), ["pyg", "pyg_compiled"])
+  with config.patch(donated_buffer=True):
+    found, lacking = steps.against(work("sum"), ["pyg", "pyg_compiled"])
   assert found["pyg"]() == 10 and "pyg_compiled" not in found
   assert lacking["pyg_compiled"] == (
     "torch.compile failed: RuntimeError: no compiler is here"
   )
   assert asked == {"dynamic": True}
+
+
+def test_a_second_derivative_is_compiled_without_donated_buffers(
+  work, monkeypatch, no_waiting
+):
+  torch = pytest.importorskip("torch", reason="the peers extra is missing")
+  pytest.importorskip("torch_geometric", reason="the peers extra is missing")
+  from torch._functorch import config
+
+  def compile_(model, **unused_options):
+    def call(*args):
+      if config.donated_buffer:
+        raise RuntimeError("compiled with non-empty donated buffers")
+      return model(*args)
+
+    call.parameters, call.train = model.parameters, model.train
+    return call
+
+  monkeypatch.setattr(torch, "compile", compile_)
+  with config.patch(donated_buffer=True):
+    found, lacking = steps.against(work("sum"), ["pyg_compiled"])
+    assert found["pyg_compiled"]() == 10 and not lacking
 
 
 def test_pytorch_computes_where_jax_does(monkeypatch):
