@@ -27,6 +27,7 @@ NUM_RUNS = {
   molpcba.ablation_capacity: 5,
   molpcba.screens: 42,
   molpcba.screens_readouts: len(READOUTS),
+  molpcba.screens_short: 8,
 }
 
 
