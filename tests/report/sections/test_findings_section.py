@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from scipy import stats
 
-from gnn_readout.report.sections import findings
+from gnn_readout.report.sections import claims, findings
 from gnn_readout.statistics.holm import corrected
 
 GOOD, BAD = (0.75, 0.76, 0.77), (0.65, 0.66, 0.64)
 
 
 def claim(text):
-  (found,) = (x for x in findings.CLAIMS if x.text == text)
+  (found,) = (x for x in claims.CLAIMS if x.text == text)
   return found
 
 
@@ -35,14 +35,14 @@ def molecules(molecule):
 @pytest.mark.parametrize(
   "first, second, verdict",
   [
-    (GOOD, BAD, findings.SUPPORTED),
-    (BAD, GOOD, findings.CONTRADICTED),
-    ((0.7, 0.8, 0.6), (0.7, 0.79, 0.6), findings.OPEN),
-    (GOOD[:1], BAD, findings.OPEN),
+    (GOOD, BAD, claims.SUPPORTED),
+    (BAD, GOOD, claims.CONTRADICTED),
+    ((0.7, 0.8, 0.6), (0.7, 0.79, 0.6), claims.OPEN),
+    (GOOD[:1], BAD, claims.OPEN),
   ],
 )
 def test_verdict(molecules, first, second, verdict):
-  (found,) = findings.examine(EQUILIBRIUM, molecules(first, second))
+  (found,) = claims.examine(EQUILIBRIUM, molecules(first, second))
   assert found.verdict == verdict
   assert found.case.published == "0.252 against 0.203 MAP"
   if len(first) > 1:
@@ -54,7 +54,7 @@ def test_verdict(molecules, first, second, verdict):
 def test_all_settings_of_a_claim_are_corrected_for(molecules):
   sides = [(GOOD, BAD), ((0.7, 0.72, 0.71), (0.69, 0.68, 0.7))]
   records = molecules(*sides[0]) + molecules(*sides[1], "ogbg-molhiv")
-  found = findings.examine(EQUILIBRIUM, records)
+  found = claims.examine(EQUILIBRIUM, records)
   by_setting = {x.case.setting.split(",")[0]: x.p for x in found}
   wanted = corrected([stats.ttest_ind(*pair).pvalue for pair in sides])
   got = [by_setting["ogbg-moltox21"], by_setting["ogbg-molhiv"]]
@@ -68,10 +68,10 @@ def test_of_errors_the_lower_one_is_better(on_sets):
     for name, values in errors.items()
     for seed, value in enumerate(values)
   ]
-  (found,) = findings.examine(MEDIAN, records)
+  (found,) = claims.examine(MEDIAN, records)
   assert found.case.gain == pytest.approx(0.105)
   assert found.p == pytest.approx(stats.ttest_ind(*errors.values()).pvalue)
-  assert found.verdict == findings.SUPPORTED
+  assert found.verdict == claims.SUPPORTED
 
 
 def test_what_is_said(molecules):
@@ -99,7 +99,7 @@ def test_counting_compares_the_settings_in_pairs(on_sets):
     for name, value in zip(("module", "score_sum"), values)
   ]
   text = "the counting module is better than the sum of the scores"
-  (found,) = findings.examine(claim(text), records)
+  (found,) = claims.examine(claim(text), records)
   paired = stats.ttest_rel(*zip(*scores.values()))
   assert found.p == pytest.approx(paired.pvalue)
   assert found.case.gain == pytest.approx(0.15)
@@ -127,7 +127,7 @@ def test_a_claim_about_polygons_takes_no_digits(on_sets):
       for seed in (0, 1)
     ]
 
-  assert not findings.examine(corners, runs("digits", "set"))
-  assert not findings.examine(corners, runs("polygons", "set"))
-  (found,) = findings.examine(corners, runs("polygons", "rotation"))
-  assert found.verdict == findings.SUPPORTED
+  assert not claims.examine(corners, runs("digits", "set"))
+  assert not claims.examine(corners, runs("polygons", "set"))
+  (found,) = claims.examine(corners, runs("polygons", "rotation"))
+  assert found.verdict == claims.SUPPORTED
