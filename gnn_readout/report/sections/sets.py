@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 
@@ -12,8 +13,10 @@ from gnn_readout.report.results import published
 from gnn_readout.report.results.selection import Selection
 from gnn_readout.report.results.tasks import label, rows
 from gnn_readout.report.sections import set_rows
+from gnn_readout.wording import counted
 
 _PUBLISHED_DIGITS = 60_000  # Of an epoch.
+_GUESS = 0.1  # Accuracy of one class for all digits.
 _FEWEST = 3  # Points of a line, or settings of a figure of functions.
 
 
@@ -82,19 +85,42 @@ def mnist_sets(records: Sequence[Record]) -> list[Block]:
     f" {_PUBLISHED_DIGITS:,} digits for as many epochs (Zhang 2020)."
     f" {set_rows.HOW.format(task='mnist_sets')}",
     *set_rows.leader(most, groups[most], "classifies"),
+    *_stuck(groups[most]),
     *set_rows.ranking(groups, "mnist_sets"),
     *set_rows.table(
-      found, "mnist_sets", {"noise": "noise"}, extra=_published_digits
+      found, "mnist_sets", {"noise": "noise"}, extra=_beside_digits
     ),
   ]
 
 
-def _published_digits(row: Selection) -> dict[str, str]:
+def _stuck(found: Sequence[Selection]) -> list[str]:
+  """Returns how many runs never learned, if any did not."""
+  stuck = [x for x in map(_num_stuck, found) if x]
+  if not stuck:
+    return []
+  runs = sum(len(row.tests) for row in found)
+  return [
+    f"{sum(stuck)} of {counted(runs, 'run')}, of {len(stuck)} of"
+    f" {counted(len(found), 'readout')}, never left the accuracy of"
+    f" {_GUESS:.0%} that one class for all digits has: the networks are narrow,"
+    " and rectified units that are zero for every input stay so. They count in"
+    " the means; the column `at chance` has their number."
+  ]
+
+
+def _num_stuck(row: Selection) -> int:
+  return sum(math.isclose(x, _GUESS, abs_tol=1e-6) for x in row.tests)
+
+
+def _beside_digits(row: Selection) -> dict[str, str]:
   seen = row.record["steps"] * field(row.record, "batch_size")
   epochs = round(seen / _PUBLISHED_DIGITS)
   noise = field(row.record, "noise")
   value = published.digit_accuracy(label(row), noise, epochs)
-  return {"published": "" if value is None else f"{value:g}"}
+  return {
+    "published": "" if value is None else f"{value:g}",
+    "at chance": str(_num_stuck(row)),
+  }
 
 
 def _module(found: Sequence[Selection]) -> list[str]:

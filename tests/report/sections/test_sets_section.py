@@ -93,6 +93,24 @@ def test_digits_are_beside_the_published_numbers(on_sets):
   assert table.rows[0]["test accuracy"] == f"{0.85:.3g} ± {half:.2g}"
 
 
+def test_runs_that_never_learned_are_counted(on_sets):
+  records = [
+    on_sets("mnist_sets", name, seed, value, noise=0.05, batch_size=16)
+    | {"steps": 2_500}
+    for name, values in (("sum", (0.1, 0.4)), ("pna", (0.6, 0.104)))
+    for seed, value in enumerate(values)
+  ]
+  said = [x for x in sets.mnist_sets(records) if isinstance(x, str)]
+  assert any(
+    x.startswith("1 of 4 runs, of 1 of 2 readouts, never left the accuracy")
+    for x in said
+  )
+  (table,) = (x for x in sets.mnist_sets(records) if isinstance(x, Table))
+  stuck = {row["model"]: row["at chance"] for row in table.rows}
+  assert stuck == {"pna": "0", "sum": "1"}
+  assert not any("never left" in f"{x}" for x in sets.mnist_sets(records[1:2]))
+
+
 def test_without_records_there_is_nothing(molecule, failed):
   for name in NAMES:
     assert not SECTIONS[name].make([molecule(), failed(problem=name)])
