@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pathlib
 import random
@@ -165,10 +166,13 @@ def test_killed_twenty_times_it_ends_the_same(
   kills, resumed = 0, 0
   for trial in range(3 * KILLS):
     folder: pathlib.Path = tmp_path / f"run{trial}"
-    while True:
+    for life in itertools.count():
+      # Longer lives from one to the next, or a run that takes longer to start
+      # than when it was timed would never come to save.
+      patience = rng.uniform(0.3, 1) * length * (1 + life / 10)
       process = start(folder)
       try:
-        said, _ = process.communicate(timeout=rng.uniform(0.3, 1) * length)
+        said, _ = process.communicate(timeout=patience)
       except subprocess.TimeoutExpired:
         process.kill()
         said, _ = process.communicate()
