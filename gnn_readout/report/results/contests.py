@@ -30,11 +30,12 @@ class Contest(NamedTuple):
 
 def find(records: Sequence[Record]) -> list[Contest]:
   """Returns the settings in which enough readouts ran, those of sets first."""
-  groups: dict[tuple[str, bool, int | None], dict[str, Selection]] = {}
+  groups: dict[tuple, dict[str, Selection]] = {}
 
   def enter(title: str, row: Selection, is_sets: bool) -> None:
-    # Sweeps of one readout may have batches of their own.
-    key = title, is_sets, field(row.record, "batch_size")
+    # Sweeps of one readout may have batches and lengths of their own.
+    alike = (field(row.record, name) for name in ("batch_size", "num_steps"))
+    key = title, is_sets, *alike
     name = field(row.record, "model.readout.name")
     best = groups.setdefault(key, {}).get(name)
     if best is None or row.rank < best.rank:
@@ -49,7 +50,7 @@ def find(records: Sequence[Record]) -> list[Contest]:
     enter(molecules.setting(row.record), row, False)
   found = [
     Contest(title, rows, is_sets)
-    for (title, is_sets, _), rows in groups.items()
+    for (title, is_sets, *_), rows in groups.items()
     if len(rows) >= FEWEST
   ]
   return sorted(found, key=lambda x: (not x.is_sets, x.title))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from gnn_readout.records import field
 from gnn_readout.report import markup
@@ -14,8 +15,10 @@ from gnn_readout.report.results.selection import Selection
 from gnn_readout.report.results.tasks import label
 from gnn_readout.statistics import holm
 from gnn_readout.statistics.t_tests import LEVEL, half_width, two_samples
+from gnn_readout.wording import counted
 
 Name = Callable[[Selection], str]
+_LENGTH = "num_steps"
 _LONG = ("note", "command")  # Too long for a table to look at.
 HOW = (
   "Each row uses the learning rate with the best mean validation score, and"
@@ -40,28 +43,39 @@ def by_setting(
 ) -> dict[str, list[Selection]]:
   """Groups rows that are compared, one for each name, the best first.
 
+  Runs of other lengths are never compared.
+
   Args:
     found: Rows of a task.
-    fields: In which compared rows agree.
+    fields: In which compared rows agree, besides the number of steps.
     name: What a row is called.
 
   Returns:
     By what holds for all of a group, such as 'noise 0.05'.
   """
+  lengths = {field(row.record, _LENGTH) for row in found}
+  if len(lengths) > 1 and _LENGTH not in fields:
+    fields = (*fields, _LENGTH)
   groups: dict[tuple, dict[str, Selection]] = {}
   for row in ordered(found):
     values = (field(row.record, path) for path in fields)
     key = tuple(tuple(x) if isinstance(x, list) else x for x in values)
     groups.setdefault(key, {}).setdefault(name(row), row)
-  short = [path.rpartition(".")[2].replace("_", " ") for path in fields]
   return {
     ", ".join(
-      f"{title} {value}"
-      for title, value in zip(short, key, strict=True)
+      _said(path, value)
+      for path, value in zip(fields, key, strict=True)
       if value not in (None, "", ())
     ): [*rows.values()]
     for key, rows in groups.items()
   }
+
+
+def _said(path: str, value: Any) -> str:
+  """Returns such as 'noise 0.05' or '3,000 steps'."""
+  if path == _LENGTH:
+    return counted(value, "step")
+  return f"{path.rpartition('.')[2].replace('_', ' ')} {value}"
 
 
 def leader(

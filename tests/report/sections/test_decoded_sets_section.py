@@ -28,6 +28,24 @@ def test_decoders_of_digits_are_beside_table_6_1(on_sets):
   ]  # fmt: skip
 
 
+def test_runs_of_other_lengths_are_not_compared(on_sets):
+  records = [
+    on_sets(
+      "set_prediction", "fspool", 0, value, lower=True, data="polygons",
+      input="set", num_points=8, num_steps=steps, model={"decoder": decoder},
+    )
+    for steps, decoder, value in (
+      (3_000, "dspn", 0.1), (3_000, "mlp", 0.2),
+      (1_000, "dspn", 0.3), (1_000, "lstm", 0.4),
+    )
+  ]  # fmt: skip
+  _, long, short, *_ = decoded_sets.set_prediction(records)
+  common = "At data polygons, num points 8, input set"
+  best = "dspn fspool decodes best of 2"
+  assert long.startswith(f"{common}, 3,000 steps, {best}")
+  assert short.startswith(f"{common}, 1,000 steps, {best}")
+
+
 def test_noisy_digits(on_sets):
   records = [
     on_sets(
